@@ -1,0 +1,461 @@
+//! Rows, one after the other, into Arrow builders.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+};
+use jiff::Timestamp;
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::layout::{Layout, Node, Object};
+use super::value::{self, Reading};
+use crate::table::Kind;
+
+/// Turns the rows of pages of one table into record batches.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    layout: Arc<Layout>,
+}
+
+/// What did not fit the declaration, counted by dotted path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Fields without a column.
+    pub unknown: BTreeMap<String, u64>,
+    /// Values that their column could not take.
+    pub misfits: BTreeMap<String, u64>,
+}
+
+impl Shape {
+    /// Adds the counts of `other`.
+    pub fn add(&mut self, other: &Self) {
+        for (path, count) in &other.unknown {
+            *self.unknown.entry(path.clone()).or_default() += count;
+        }
+        for (path, count) in &other.misfits {
+            *self.misfits.entry(path.clone()).or_default() += count;
+        }
+    }
+}
+
+/// A page whose rows cannot be told apart; it fails as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RowError {
+    /// A key column is NULL.
+    #[error("row {row}: key column {column} is null")]
+    NullKey {
+        /// Position in the page, from 1.
+        row: usize,
+        /// Name of the column.
+        column: String,
+    },
+    /// Arrow refused the columns; a bug.
+    #[error("columns do not form a batch: {0}")]
+    Arrow(String),
+}
+
+impl Decoder {
+    /// A decoder for the columns of `layout`.
+    pub fn new(layout: Layout) -> Self {
+        Self { layout: Arc::new(layout) }
+    }
+
+    /// Builders for one page of about `capacity` rows.
+    pub fn rows(&self, capacity: usize) -> Rows {
+        let builders = self.layout.kinds.iter().map(|kind| Builder::new(*kind, capacity)).collect();
+        Rows {
+            layout: Arc::clone(&self.layout),
+            builders,
+            extra: StringBuilder::with_capacity(capacity, 0),
+            pending_extra: String::new(),
+            length: 0,
+            shape: Shape::default(),
+        }
+    }
+}
+
+/// The rows of one page while they are being read. As a [`DeserializeSeed`] it reads a JSON list of
+/// objects and adds a row for each; anything but objects in it is an error.
+#[derive(Debug)]
+pub struct Rows {
+    layout: Arc<Layout>,
+    builders: Vec<Builder>,
+    extra: StringBuilder,
+    /// Members of the current row's `_extra` object, without the braces.
+    pending_extra: String,
+    length: usize,
+    shape: Shape,
+}
+
+impl Rows {
+    /// Rows read so far.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether no row was read.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The batch: one row per object in the order they were read, `_ingested_at` the same in all.
+    pub fn finish(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Shape), RowError> {
+        let mut columns: Vec<ArrayRef> = self.builders.iter_mut().map(Builder::finish).collect();
+        for &position in &self.layout.required {
+            let column = &columns[position];
+            if let Some(row) = (0..column.len()).find(|row| column.is_null(*row)) {
+                let column = self.layout.schema.field(position).name().clone();
+                return Err(RowError::NullKey { row: row + 1, column });
+            }
+        }
+        columns.push(Arc::new(self.extra.finish()));
+        let moments = TimestampMicrosecondArray::from_value(ingested_at.as_microsecond(), self.length);
+        columns.push(Arc::new(moments.with_timezone("UTC")));
+        let batch = RecordBatch::try_new(Arc::clone(&self.layout.schema), columns)
+            .map_err(|error| RowError::Arrow(error.to_string()))?;
+        Ok((batch, self.shape))
+    }
+
+    fn end_row(&mut self) {
+        self.length += 1;
+        for builder in &mut self.builders {
+            if builder.len() < self.length {
+                builder.append_null();
+            }
+        }
+        if self.pending_extra.is_empty() {
+            self.extra.append_null();
+        } else {
+            self.pending_extra.push('}');
+            self.extra.append_value(&self.pending_extra);
+            self.pending_extra.clear();
+        }
+    }
+
+    /// Takes the value of one field. A repeated field keeps its first value; the others count as misfits.
+    fn take(&mut self, node: &Node, prefix: &str, name: &str, raw: &str) -> serde_json::Result<()> {
+        match node {
+            Node::Column(position) => {
+                let builder = &mut self.builders[*position];
+                if builder.len() > self.length || !builder.append(self.layout.kinds[*position], raw) {
+                    let path = self.layout.paths[*position];
+                    *self.shape.misfits.entry(path.to_owned()).or_default() += 1;
+                    self.keep(path, raw);
+                }
+                Ok(())
+            }
+            Node::Object(object) if raw.starts_with('{') => {
+                let mut inner = serde_json::Deserializer::from_str(raw);
+                inner.deserialize_map(Fields { rows: self, object })
+            }
+            Node::Object(_) if raw == "null" => Ok(()),
+            Node::Object(_) => {
+                let path = format!("{prefix}{name}");
+                self.keep(&path, raw);
+                *self.shape.misfits.entry(path).or_default() += 1;
+                Ok(())
+            }
+        }
+    }
+
+    fn take_unknown(&mut self, prefix: &str, name: &str, raw: &str) {
+        let path = format!("{prefix}{name}");
+        self.keep(&path, raw);
+        *self.shape.unknown.entry(path).or_default() += 1;
+    }
+
+    fn keep(&mut self, path: &str, raw: &str) {
+        self.pending_extra.push(if self.pending_extra.is_empty() { '{' } else { ',' });
+        self.pending_extra.push_str(&serde_json::Value::from(path).to_string());
+        self.pending_extra.push(':');
+        self.pending_extra.push_str(&super::json_text::without_lone_surrogates(raw));
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for &mut Rows {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_seq(List { rows: self })
+    }
+}
+
+struct List<'r> {
+    rows: &'r mut Rows,
+}
+
+impl<'de> Visitor<'de> for List<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of objects")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Row { rows: self.rows })?.is_some() {}
+        Ok(())
+    }
+}
+
+struct Row<'r> {
+    rows: &'r mut Rows,
+}
+
+impl<'de> DeserializeSeed<'de> for Row<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        let layout = Arc::clone(&self.rows.layout);
+        deserializer.deserialize_map(Fields { rows: self.rows, object: &layout.root })?;
+        self.rows.end_row();
+        Ok(())
+    }
+}
+
+/// Reads the members of one object into the columns below it.
+struct Fields<'r, 'l> {
+    rows: &'r mut Rows,
+    object: &'l Object,
+}
+
+impl<'de> Visitor<'de> for Fields<'_, '_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
+        let object = self.object;
+        let mut expected = 0;
+        while let Some(name) = members.next_key_seed(Name)? {
+            let raw = members.next_value::<&'de RawValue>()?.get();
+            match object.find(&name, expected) {
+                Some(at) => {
+                    expected = at + 1;
+                    let (name, node) = &object.fields[at];
+                    self.rows.take(node, &object.prefix, name, raw).map_err(serde::de::Error::custom)?;
+                }
+                None => self.rows.take_unknown(&object.prefix, &name, raw),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A member's name, borrowed from the text where it has no escapes.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(name))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(name.to_owned()))
+    }
+}
+
+#[derive(Debug)]
+enum Builder {
+    Text(StringBuilder),
+    Integer(Int64Builder),
+    Float(Float64Builder),
+    Boolean(BooleanBuilder),
+    Timestamp(TimestampMicrosecondBuilder),
+}
+
+impl Builder {
+    fn new(kind: Kind, capacity: usize) -> Self {
+        match kind {
+            Kind::Text | Kind::Body | Kind::Reference | Kind::Json => {
+                Self::Text(StringBuilder::with_capacity(capacity, 16 * capacity))
+            }
+            Kind::Integer => Self::Integer(Int64Builder::with_capacity(capacity)),
+            Kind::Float => Self::Float(Float64Builder::with_capacity(capacity)),
+            Kind::Boolean => Self::Boolean(BooleanBuilder::with_capacity(capacity)),
+            Kind::Timestamp => {
+                let builder = TimestampMicrosecondBuilder::with_capacity(capacity);
+                Self::Timestamp(builder.with_timezone("UTC"))
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(builder) => builder.len(),
+            Self::Integer(builder) => builder.len(),
+            Self::Float(builder) => builder.len(),
+            Self::Boolean(builder) => builder.len(),
+            Self::Timestamp(builder) => builder.len(),
+        }
+    }
+
+    fn append_null(&mut self) {
+        match self {
+            Self::Text(builder) => builder.append_null(),
+            Self::Integer(builder) => builder.append_null(),
+            Self::Float(builder) => builder.append_null(),
+            Self::Boolean(builder) => builder.append_null(),
+            Self::Timestamp(builder) => builder.append_null(),
+        }
+    }
+
+    /// Appends the value or NULL; false if NULL stands for a value that does not fit.
+    fn append(&mut self, kind: Kind, raw: &str) -> bool {
+        match self {
+            Self::Text(builder) => {
+                let reading = match kind {
+                    Kind::Body => value::body(raw),
+                    Kind::Reference => value::reference(raw),
+                    Kind::Json => value::json(raw),
+                    _ => value::text(raw),
+                };
+                settle(reading, builder, |builder, text| builder.append_value(text), StringBuilder::append_null)
+            }
+            Self::Integer(builder) => {
+                settle(value::integer(raw), builder, Int64Builder::append_value, Int64Builder::append_null)
+            }
+            Self::Float(builder) => {
+                settle(value::float(raw), builder, Float64Builder::append_value, Float64Builder::append_null)
+            }
+            Self::Boolean(builder) => {
+                settle(value::boolean(raw), builder, BooleanBuilder::append_value, BooleanBuilder::append_null)
+            }
+            Self::Timestamp(builder) => settle(
+                value::timestamp(raw),
+                builder,
+                TimestampMicrosecondBuilder::append_value,
+                TimestampMicrosecondBuilder::append_null,
+            ),
+        }
+    }
+
+    fn finish(&mut self) -> ArrayRef {
+        match self {
+            Self::Text(builder) => Arc::new(builder.finish()),
+            Self::Integer(builder) => Arc::new(builder.finish()),
+            Self::Float(builder) => Arc::new(builder.finish()),
+            Self::Boolean(builder) => Arc::new(builder.finish()),
+            Self::Timestamp(builder) => Arc::new(builder.finish()),
+        }
+    }
+}
+
+fn settle<B, T>(reading: Reading<T>, builder: &mut B, append: impl Fn(&mut B, T), null: impl Fn(&mut B)) -> bool {
+    match reading {
+        Reading::Value(value) => append(builder, value),
+        Reading::Null => null(builder),
+        Reading::Misfit => {
+            null(builder);
+            return false;
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::TimestampMicrosecondType;
+
+    use super::*;
+    use crate::source::intercom::tables;
+
+    fn decode(table: &str, rows: &str) -> Result<(RecordBatch, Shape), String> {
+        let spec = tables::find(table).expect("table");
+        let decoder = Decoder::new(Layout::new(spec));
+        let mut page = decoder.rows(8);
+        let mut text = serde_json::Deserializer::from_str(rows);
+        (&mut page).deserialize(&mut text).map_err(|e| e.to_string())?;
+        page.finish(Timestamp::UNIX_EPOCH).map_err(|e| e.to_string())
+    }
+
+    fn cell<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
+        let array = batch.column_by_name(column).expect(column).as_string::<i32>();
+        array.is_valid(row).then(|| array.value(row))
+    }
+
+    #[test]
+    fn nested_scalars_get_their_own_columns_and_lists_stay_json() {
+        let (batch, shape) = decode(
+            "contacts",
+            r#"[{"type":"contact","id":5,"location":{"type":"location","country":"Ireland"},
+                 "custom_attributes":{"b":12345678901234567890,"a":0.10},"created_at":1}]"#,
+        )
+        .unwrap();
+        assert_eq!(cell(&batch, "id", 0), Some("5"));
+        assert_eq!(cell(&batch, "location_country", 0), Some("Ireland"));
+        assert_eq!(cell(&batch, "custom_attributes", 0), Some(r#"{"b":12345678901234567890,"a":0.10}"#));
+        let created = batch.column_by_name("created_at").unwrap().as_primitive::<TimestampMicrosecondType>();
+        assert_eq!(created.value(0), 1_000_000);
+        assert_eq!(shape, Shape::default());
+    }
+
+    #[test]
+    fn what_no_column_takes_is_kept_and_counted() {
+        let (batch, shape) = decode(
+            "contacts",
+            r#"[{"id":"a","new":{"x":1},"location":{"planet":"Mars"},"created_at":"soon","has_hard_bounced":[1]},
+                {"id":"b","location":"Dublin","name":"x","name":"y"}]"#,
+        )
+        .unwrap();
+        assert_eq!(
+            cell(&batch, "_extra", 0),
+            Some(r#"{"new":{"x":1},"location.planet":"Mars","created_at":"soon","has_hard_bounced":[1]}"#)
+        );
+        assert_eq!(cell(&batch, "_extra", 1), Some(r#"{"location":"Dublin","name":"y"}"#));
+        assert_eq!(cell(&batch, "name", 1), Some("x"));
+        let counted = |map: &BTreeMap<String, u64>| map.keys().cloned().collect::<Vec<_>>().join(" ");
+        assert_eq!(counted(&shape.unknown), "location.planet new");
+        assert_eq!(counted(&shape.misfits), "created_at has_hard_bounced location name");
+    }
+
+    #[test]
+    fn a_row_that_is_no_object_or_has_no_key_fails_the_page() {
+        for (rows, message) in [
+            (r#"[{"id":"a"},"b"]"#, "invalid type: string"),
+            (r#"[{"id":"a"},null]"#, "invalid type: null"),
+            (r#"{"id":"a"}"#, "invalid type: map"),
+            (r#"[{"id":"a"},{"name":"b"}]"#, "row 2: key column id is null"),
+            (r#"[{"id":"a"}"#, "EOF"),
+        ] {
+            let error = decode("contacts", rows).unwrap_err();
+            assert!(error.contains(message), "{rows}: {error}");
+        }
+    }
+
+    #[test]
+    fn an_empty_list_still_has_every_column() {
+        let (batch, _) = decode("contacts", "[]").unwrap();
+        assert_eq!(batch.num_rows(), 0);
+        assert_eq!(batch.schema(), tables::find("contacts").unwrap().schema());
+    }
+
+    #[test]
+    fn only_required_key_columns_must_be_there() {
+        let built_in = r#"[{"model":"contact","full_name":"name"}]"#;
+        assert!(decode("data_attributes", built_in).is_ok());
+        assert!(decode("data_attributes", r#"[{"model":"contact","id":1}]"#).is_err());
+    }
+}

@@ -1,0 +1,14 @@
+//! JSON rows into Arrow record batches, driven by a table's declared columns.
+//!
+//! One pass over the text writes straight into Arrow builders: no document tree and no map per row. A row
+//! is never dropped for its shape: what no column can take is kept in `_extra` and counted.
+
+mod decode;
+mod keys;
+mod json_text;
+mod layout;
+mod value;
+
+pub use decode::{Decoder, RowError, Rows, Shape};
+pub use keys::{hash_of_key, key_hashes, key_texts};
+pub use layout::Layout;

@@ -1,0 +1,218 @@
+//! One JSON value, still text, read for one kind of column. Pure; see the tables of cases below.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+
+use super::json_text;
+
+/// What a value means for a column of some kind.
+#[derive(Debug, PartialEq)]
+pub(super) enum Reading<T> {
+    /// JSON null, or what the kind counts as nothing.
+    Null,
+    /// A value that fits.
+    Value(T),
+    /// A value that does not fit; its original belongs into `_extra`.
+    Misfit,
+}
+
+const MICROS: i64 = 1_000_000;
+/// 0001-01-01T00:00:00Z, inclusive.
+const FIRST_SECOND: i64 = -62_135_596_800;
+/// 9999-12-31T23:59:59Z, inclusive. Later moments load into DuckDB and fail when they are read.
+const LAST_SECOND: i64 = 253_402_300_799;
+
+/// Text: strings as they are; numbers and booleans by their digits and words.
+pub(super) fn text(raw: &str) -> Reading<Cow<'_, str>> {
+    match raw.as_bytes().first() {
+        Some(b'"') => json_text::unquote(raw).map_or(Reading::Misfit, Reading::Value),
+        Some(b'n') => Reading::Null,
+        Some(b'{' | b'[') | None => Reading::Misfit,
+        Some(_) => Reading::Value(Cow::Borrowed(raw)),
+    }
+}
+
+/// Text that means nothing when empty.
+pub(super) fn body(raw: &str) -> Reading<Cow<'_, str>> {
+    match text(raw) {
+        Reading::Value(value) if value.is_empty() => Reading::Null,
+        reading => reading,
+    }
+}
+
+/// The id of another object: 0, "0" and "" mean that there is none.
+pub(super) fn reference(raw: &str) -> Reading<Cow<'_, str>> {
+    match text(raw) {
+        Reading::Value(value) if value.is_empty() || value == "0" => Reading::Null,
+        reading => reading,
+    }
+}
+
+/// A JSON value as its own text.
+pub(super) fn json(raw: &str) -> Reading<Cow<'_, str>> {
+    if raw == "null" { Reading::Null } else { Reading::Value(json_text::without_lone_surrogates(raw)) }
+}
+
+/// A whole number of 64 bits, written as a number or as text, with a fraction only if it is zero.
+pub(super) fn integer(raw: &str) -> Reading<i64> {
+    read_number(raw, |digits| {
+        let whole = match digits.split_once('.') {
+            Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|b| b == b'0') => whole,
+            _ => digits,
+        };
+        whole.parse().ok()
+    })
+}
+
+/// A double, written as a number or as text.
+pub(super) fn float(raw: &str) -> Reading<f64> {
+    read_number(raw, |digits| {
+        let numeric = digits.starts_with(|c: char| c.is_ascii_digit() || c == '-');
+        digits.parse::<f64>().ok().filter(|value| numeric && value.is_finite())
+    })
+}
+
+/// A boolean, also as the words "true" and "false".
+pub(super) fn boolean(raw: &str) -> Reading<bool> {
+    match raw {
+        "true" | "\"true\"" => Reading::Value(true),
+        "false" | "\"false\"" => Reading::Value(false),
+        "null" => Reading::Null,
+        _ => Reading::Misfit,
+    }
+}
+
+/// Microseconds since the epoch, from epoch seconds (number or text) or ISO 8601 text with an offset.
+pub(super) fn timestamp(raw: &str) -> Reading<i64> {
+    match read_number(raw, epoch_micros) {
+        Reading::Misfit => {}
+        reading => return reading,
+    }
+    let Some(text) = json_text::unquote(raw) else { return Reading::Misfit };
+    match text.parse::<Timestamp>() {
+        Ok(moment) if (FIRST_SECOND..=LAST_SECOND).contains(&moment.as_second()) => {
+            Reading::Value(moment.as_microsecond())
+        }
+        _ => Reading::Misfit,
+    }
+}
+
+/// Applies `parse` to the digits of a number or of a string that holds one.
+fn read_number<T>(raw: &str, parse: impl Fn(&str) -> Option<T>) -> Reading<T> {
+    match raw.as_bytes().first() {
+        Some(b'n') => Reading::Null,
+        Some(b'"') => {
+            let digits = json_text::unquote(raw);
+            digits.and_then(|digits| parse(digits.trim())).map_or(Reading::Misfit, Reading::Value)
+        }
+        Some(b'-' | b'0'..=b'9') => parse(raw).map_or(Reading::Misfit, Reading::Value),
+        _ => Reading::Misfit,
+    }
+}
+
+/// Epoch seconds in decimal digits, to the microsecond, within the years 0001 to 9999.
+fn epoch_micros(digits: &str) -> Option<i64> {
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let seconds: i64 = whole.parse().ok()?;
+    if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    let mut micros: i64 = 0;
+    for place in 0..6 {
+        let digit = fraction.as_bytes().get(place).map_or(0, |b| i64::from(b - b'0'));
+        micros = micros * 10 + digit;
+    }
+    let signed = if whole.starts_with('-') { -micros } else { micros };
+    Some(seconds * MICROS + signed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value<T>(value: T) -> Reading<T> {
+        Reading::Value(value)
+    }
+
+    #[test]
+    fn texts() {
+        let owned = |s: &'static str| value(Cow::Borrowed(s));
+        for (raw, expected) in [
+            (r#""a""#, owned("a")),
+            (r#""""#, owned("")),
+            ("12345678901234567890", owned("12345678901234567890")),
+            ("1.50", owned("1.50")),
+            ("true", owned("true")),
+            ("null", Reading::Null),
+            ("[1]", Reading::Misfit),
+            ("{}", Reading::Misfit),
+        ] {
+            assert_eq!(text(raw), expected, "{raw}");
+        }
+        assert_eq!(body(r#""""#), Reading::Null);
+        assert_eq!(reference("0"), Reading::Null);
+        assert_eq!(reference(r#""0""#), Reading::Null);
+        assert_eq!(reference("123"), owned("123"));
+    }
+
+    #[test]
+    fn integers() {
+        for (raw, expected) in [
+            ("12", value(12)),
+            ("-12", value(-12)),
+            (r#""12""#, value(12)),
+            (r#"" 12 ""#, value(12)),
+            ("12.0", value(12)),
+            ("9223372036854775807", value(i64::MAX)),
+            ("-9223372036854775808", value(i64::MIN)),
+            ("9223372036854775808", Reading::Misfit),
+            ("12345678901234567890", Reading::Misfit),
+            ("12.5", Reading::Misfit),
+            ("1e3", Reading::Misfit),
+            (r#""twelve""#, Reading::Misfit),
+            (r#""""#, Reading::Misfit),
+            ("true", Reading::Misfit),
+            ("[]", Reading::Misfit),
+            ("null", Reading::Null),
+        ] {
+            assert_eq!(integer(raw), expected, "{raw}");
+        }
+    }
+
+    #[test]
+    fn floats_and_booleans() {
+        assert_eq!(float("1.25"), value(1.25));
+        assert_eq!(float(r#""-2e3""#), value(-2000.0));
+        assert_eq!(float("1e999"), Reading::Misfit);
+        assert_eq!(float(r#""inf""#), Reading::Misfit);
+        assert_eq!(boolean("true"), value(true));
+        assert_eq!(boolean(r#""false""#), value(false));
+        assert_eq!(boolean("1"), Reading::Misfit);
+    }
+
+    #[test]
+    fn timestamps() {
+        for (raw, expected) in [
+            ("0", value(0)),
+            ("1571672154", value(1_571_672_154_000_000)),
+            (r#""1571672154""#, value(1_571_672_154_000_000)),
+            ("1571672154.25", value(1_571_672_154_250_000)),
+            ("1571672154.1234567", value(1_571_672_154_123_456)),
+            ("-1.5", value(-1_500_000)),
+            ("-0.5", value(-500_000)),
+            (r#""2019-10-21T15:35:54Z""#, value(1_571_672_154_000_000)),
+            (r#""2019-10-21T17:35:54.5+02:00""#, value(1_571_672_154_500_000)),
+            ("253402300799", value(253_402_300_799_000_000)),
+            ("253402300800", Reading::Misfit),
+            ("-62135596801", Reading::Misfit),
+            ("1571672154000", Reading::Misfit),
+            (r#""2019-10-21""#, Reading::Misfit),
+            (r#""soon""#, Reading::Misfit),
+            ("true", Reading::Misfit),
+            ("null", Reading::Null),
+        ] {
+            assert_eq!(timestamp(raw), expected, "{raw}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! The headers that answers are led by.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+
+/// What an answer says about the current rate window.
+///
+/// Source: Intercom developer docs, "Rate limiting" (read 2026-11-20): the limit is cut into windows of
+/// 10 seconds, and the headers speak of the current one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateHeaders {
+    /// Requests allowed in this window.
+    pub limit: u32,
+    /// Requests left in this window when the answer was made.
+    pub remaining: u32,
+    /// The window's end in epoch seconds by the server's clock; tells windows apart.
+    pub reset: i64,
+    /// Time left in the window: `Reset - Date` of the same answer, so that clocks need not agree;
+    /// within 0 to 60 s.
+    pub resets_in: Duration,
+}
+
+/// The rate headers, if all are there.
+pub(super) fn rate(headers: &HeaderMap) -> Option<RateHeaders> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
+    let reset = number("x-ratelimit-reset")?;
+    let now = date(headers)?.as_second();
+    let seconds = u64::try_from((reset - now).clamp(0, 60)).unwrap_or(0);
+    Some(RateHeaders {
+        limit: u32::try_from(number("x-ratelimit-limit")?.max(1)).ok()?,
+        remaining: u32::try_from(number("x-ratelimit-remaining")?.max(0)).ok()?,
+        reset,
+        resets_in: Duration::from_secs(seconds),
+    })
+}
+
+/// The server's clock, to the second.
+pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
+    let text = headers.get(DATE)?.to_str().ok()?;
+    jiff::fmt::rfc2822::parse(text).ok().map(|zoned| zoned.timestamp())
+}
+
+/// `Retry-After` in seconds or as a date, at most a quarter of an hour.
+pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let seconds = match text.parse::<i64>() {
+        Ok(seconds) => seconds,
+        Err(_) => {
+            let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            moment.as_second() - date(headers)?.as_second()
+        }
+    };
+    Some(Duration::from_secs(u64::try_from(seconds.clamp(0, 900)).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| ((*name).parse().unwrap(), value.parse().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_window_ends_by_the_servers_own_clock() {
+        let answer = headers(&[
+            ("date", "Thu, 15 Jan 2026 12:00:03 GMT"),
+            ("x-ratelimit-limit", "167"),
+            ("x-ratelimit-remaining", "12"),
+            ("x-ratelimit-reset", "1768478410"),
+        ]);
+        let read = rate(&answer).unwrap();
+        assert_eq!((read.limit, read.remaining, read.resets_in), (167, 12, Duration::from_secs(7)));
+        assert_eq!(rate(&headers(&[("x-ratelimit-limit", "167")])), None);
+    }
+
+    #[test]
+    fn a_reset_far_away_or_past_is_bounded() {
+        for (reset, seconds) in [("1768478000", 0), ("1768999999", 60)] {
+            let answer = headers(&[
+                ("date", "Thu, 15 Jan 2026 12:00:03 GMT"),
+                ("x-ratelimit-limit", "1"),
+                ("x-ratelimit-remaining", "0"),
+                ("x-ratelimit-reset", reset),
+            ]);
+            assert_eq!(rate(&answer).unwrap().resets_in, Duration::from_secs(seconds));
+        }
+    }
+
+    #[test]
+    fn retry_after_is_seconds_or_a_date() {
+        let date = ("date", "Thu, 15 Jan 2026 12:00:03 GMT");
+        for (value, seconds) in
+            [("7", Some(7)), ("Thu, 15 Jan 2026 12:00:08 GMT", Some(5)), ("99999", Some(900)), ("soon", None)]
+        {
+            let read = retry_after(&headers(&[date, ("retry-after", value)]));
+            assert_eq!(read, seconds.map(Duration::from_secs), "{value}");
+        }
+    }
+}

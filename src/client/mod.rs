@@ -1,0 +1,283 @@
+//! The only way out of the process: one connection pool, one rate budget, retries outside of it.
+//!
+//! `retry( rate limit( transport ))`: every attempt takes a permit, so retries are paid for as well. The
+//! client knows HTTP and the manners of the API (rate headers, error bodies), not its tables.
+
+mod failure;
+mod headers;
+mod rate_limit;
+mod retry;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
+
+pub use failure::{CallError, Refusal};
+pub use headers::RateHeaders;
+pub use rate_limit::{Limiter, Priority, Quota};
+pub use retry::{Backoff, Verdict, judge};
+
+use crate::config::secret::Secret;
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::TableProgress;
+
+/// How to reach one workspace.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// Scheme and host, without a slash at the end.
+    pub base_url: String,
+    /// Sent as a bearer token.
+    pub token: Secret<String>,
+    /// Sent as `Intercom-Version`.
+    pub api_version: String,
+    /// A ceiling below what the answers allow: requests per duration.
+    pub rate_limit: Option<(u32, Duration)>,
+    /// Most requests in flight at once.
+    pub concurrency: usize,
+    /// How long to wait for a connection, and between two pieces of an answer.
+    pub patience: Duration,
+    /// How retries are spaced.
+    pub backoff: Backoff,
+}
+
+/// One request, independent of where it is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Call {
+    /// Path and query below the base URL, beginning with a slash.
+    pub path: String,
+    /// The JSON body of a POST; `None` makes it a GET.
+    pub body: Option<String>,
+    /// Who goes first when permits are scarce.
+    pub priority: Priority,
+}
+
+impl Call {
+    /// A GET.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { path: path.into(), body: None, priority: Priority::Normal }
+    }
+
+    /// A POST that reads, such as a search; it is retried like a GET.
+    pub fn post(path: impl Into<String>, body: impl Into<String>) -> Self {
+        Self { path: path.into(), body: Some(body.into()), priority: Priority::Normal }
+    }
+
+    /// The same call, ahead of all others.
+    #[must_use]
+    pub fn first(mut self) -> Self {
+        self.priority = Priority::First;
+        self
+    }
+
+    fn method(&self) -> &'static str {
+        if self.body.is_some() { "POST" } else { "GET" }
+    }
+
+    /// Method and path without the query, for messages.
+    pub fn describe(&self) -> String {
+        format!("{} {}", self.method(), self.path.split('?').next().unwrap_or_default())
+    }
+}
+
+/// A complete answer with a success status and a body that begins like JSON.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The body.
+    pub body: Bytes,
+    /// The server's clock when it answered.
+    pub date: Option<Timestamp>,
+}
+
+/// What happened so far to a call that is being tried again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Attempts {
+    /// Attempts that ended in an error of the server, a broken answer or silence.
+    pub troubled: u32,
+}
+
+/// Sends calls on behalf of one table; clones share pool, budget and counters.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    progress: TableProgress,
+}
+
+struct Shared {
+    http: reqwest::Client,
+    settings: ClientSettings,
+    limiter: Limiter,
+    /// The server's clock as of its latest answer.
+    server_time: Mutex<Option<Timestamp>>,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base_url", &self.shared.settings.base_url).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// Prepares the pool; nothing is sent yet.
+    pub fn new(settings: ClientSettings, progress: TableProgress) -> Result<Self> {
+        let mut headers = HeaderMap::new();
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", settings.token.expose()))
+            .map_err(|_| Error::new(ErrorKind::Config, "access token holds characters that no header can"))?;
+        bearer.set_sensitive(true);
+        headers.insert(AUTHORIZATION, bearer);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        let version = HeaderValue::from_str(&settings.api_version)
+            .map_err(|_| Error::new(ErrorKind::Config, "api_version holds characters that no header can"))?;
+        headers.insert("intercom-version", version);
+        let mut builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("ingest/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(settings.patience.min(Duration::from_secs(10)))
+            .read_timeout(settings.patience)
+            // The API does not redirect, and a token must never follow one to another host.
+            .redirect(reqwest::redirect::Policy::none());
+        if is_loopback(&settings.base_url) {
+            builder = builder.no_proxy();
+        }
+        let http = builder
+            .build()
+            .map_err(|e| Error::new(ErrorKind::Network, "cannot prepare the HTTP client").with_source(e))?;
+        let limiter = Limiter::new(Quota::new(settings.rate_limit, Instant::now()), settings.concurrency);
+        Ok(Self { shared: Arc::new(Shared { http, settings, limiter, server_time: Mutex::new(None) }), progress })
+    }
+
+    /// The same client, reporting waits and requests to another table.
+    #[must_use]
+    pub fn on_behalf_of(&self, progress: TableProgress) -> Self {
+        Self { shared: Arc::clone(&self.shared), progress }
+    }
+
+    /// The host this client talks to.
+    pub fn base_url(&self) -> &str {
+        &self.shared.settings.base_url
+    }
+
+    /// Requests left in the current rate window, as far as known.
+    pub fn permits_left(&self) -> u32 {
+        self.shared.limiter.left(Instant::now())
+    }
+
+    /// The server's clock as of its latest answer, to the second; never ahead of it.
+    pub fn server_time(&self) -> Option<Timestamp> {
+        *self.shared.server_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends the call that `make` returns until it is answered, refused for good, or tried too often.
+    ///
+    /// `make` is asked again before every attempt, so that a call can become cheaper after trouble.
+    pub async fn send(&self, make: impl Fn(Attempts) -> Call) -> Result<Answer, CallError> {
+        let backoff = self.shared.settings.backoff;
+        let started = Instant::now();
+        let mut attempts = Attempts::default();
+        let mut refused = 0;
+        loop {
+            let call = make(attempts);
+            let failure = match self.attempt(&call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            let verdict = judge(&failure, attempts.troubled, refused, started.elapsed(), backoff);
+            let Verdict::Again { after, wait } = verdict else { return Err(failure.tried(attempts.troubled)) };
+            match after {
+                retry::After::Refusal => {
+                    refused += 1;
+                    self.shared.limiter.hold_back(Instant::now(), wait);
+                }
+                retry::After::Trouble => attempts.troubled += 1,
+            }
+            self.progress.retried();
+            tracing::debug!(call = call.describe(), reason = %failure, ?wait, "trying again");
+            self.pause(wait, &failure.to_string()).await;
+        }
+    }
+
+    /// Sends a call that must not be repeated once it may have been carried out. Only an answer 429, which
+    /// means that it was not, is waited for and tried again.
+    pub async fn send_once(&self, call: Call) -> Result<Answer, CallError> {
+        let backoff = self.shared.settings.backoff;
+        let started = Instant::now();
+        let mut refused = 0;
+        loop {
+            let failure = match self.attempt(&call).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            match judge(&failure, 0, refused, started.elapsed(), backoff) {
+                Verdict::Again { after: retry::After::Refusal, wait } => {
+                    refused += 1;
+                    self.shared.limiter.hold_back(Instant::now(), wait);
+                    self.progress.retried();
+                    self.pause(wait, &failure.to_string()).await;
+                }
+                _ => return Err(failure),
+            }
+        }
+    }
+
+    /// Sleeps, telling the table's progress why.
+    pub async fn pause(&self, wait: Duration, reason: &str) {
+        self.progress.waiting(reason, wait);
+        tokio::time::sleep(wait).await;
+        self.progress.working();
+    }
+
+    async fn attempt(&self, call: &Call) -> Result<Answer, CallError> {
+        let permit = self.shared.limiter.acquire(call.priority, &self.progress).await;
+        self.progress.requested();
+        let url = format!("{}{}", self.shared.settings.base_url, call.path);
+        let request = match &call.body {
+            None => self.shared.http.get(url),
+            Some(body) => self.shared.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
+        };
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                permit.unanswered();
+                return Err(CallError::broken(call.describe(), &error));
+            }
+        };
+        let rate = headers::rate(response.headers());
+        permit.answered(rate, Instant::now());
+        self.progress.permits_left(self.permits_left());
+        let status = response.status().as_u16();
+        let date = headers::date(response.headers());
+        if date.is_some() {
+            let mut latest = self.shared.server_time.lock().unwrap_or_else(PoisonError::into_inner);
+            *latest = (*latest).max(date);
+        }
+        let wait = headers::retry_after(response.headers())
+            .or_else(|| rate.filter(|_| status == 429).map(|rate| rate.resets_in));
+        let body = match response.bytes().await {
+            Ok(body) => body,
+            // The status of a refusal is known even if its body broke.
+            Err(_) if status >= 400 => Bytes::new(),
+            Err(error) => return Err(CallError::broken(call.describe(), &error)),
+        };
+        if !(200..300).contains(&status) {
+            let token = self.shared.settings.token.expose();
+            return Err(CallError::refused(call.describe(), Refusal::read(status, &body, wait, token)));
+        }
+        match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+            Some(b'{' | b'[') => Ok(Answer { body, date }),
+            Some(_) => Err(CallError::not_json(call.describe(), "an answer that is not JSON")),
+            None => Err(CallError::not_json(call.describe(), "an empty answer")),
+        }
+    }
+}
+
+fn is_loopback(base_url: &str) -> bool {
+    url::Url::parse(base_url).is_ok_and(|url| match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    })
+}

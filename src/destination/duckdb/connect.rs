@@ -1,0 +1,192 @@
+//! Opening the file: never longer than needed, never twice, never with a word to the outside.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use ::duckdb::{AccessMode, Config, Connection};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
+
+/// How long a reader that holds the file is waited for unless told otherwise.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How DuckDB is set up.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Storage version of new files, so that older DuckDBs open them; `None` for this DuckDB's own.
+    pub storage_version: Option<String>,
+    /// Threads DuckDB may use.
+    pub threads: u16,
+    /// Memory DuckDB may use, in its own notation.
+    pub memory_limit: String,
+    /// How long to wait while readers hold the file.
+    pub patience: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            storage_version: Some("v1.2.0".into()),
+            threads: 2,
+            memory_limit: "256MB".into(),
+            patience: PATIENCE,
+        }
+    }
+}
+
+/// The one spelling of a path, whether or not the file exists; its folder must.
+pub(super) fn canonical(path: &Path) -> Result<PathBuf> {
+    let shown = path.display();
+    if path.is_dir() {
+        return Err(Error::new(ErrorKind::Destination, format!("destination {shown} is a directory"))
+            .with_hint("give the path of a file, such as ./ingest.duckdb"));
+    }
+    if path.exists() {
+        return path.canonicalize().map_err(|e| unusable(path, e));
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or_else(|| {
+        Error::new(ErrorKind::Destination, format!("destination {shown} is not the path of a file"))
+    })?;
+    let parent = parent.canonicalize().map_err(|e| {
+        unusable(path, e).with_hint(format!("create the folder {} first", parent.display()))
+    })?;
+    Ok(parent.join(name))
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Destination, format!("destination {} cannot be used", path.display())).with_source(error)
+}
+
+/// Deletes what a killed run left in DuckDB's folder for temporary files: it holds people's rows. Only
+/// called by the holder of the run lock.
+pub(super) fn remove_leftovers(path: &Path) -> Result<()> {
+    let mut folder = path.as_os_str().to_owned();
+    folder.push(".tmp");
+    let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with("duckdb_temp_") {
+            std::fs::remove_file(entry.path()).map_err(|e| unusable(&entry.path(), e))?;
+        }
+    }
+    // Only goes if it is empty; anything else in there is not ours.
+    drop(std::fs::remove_dir(&folder));
+    Ok(())
+}
+
+/// Opens the file to write, waiting while a reader holds it.
+pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Result<Connection> {
+    let mut is_told = false;
+    open_patiently(path, options, AccessMode::ReadWrite, |holder| {
+        if !is_told {
+            let seconds = options.patience.as_secs();
+            progress.note(&format!("waiting up to {seconds} s for {}, which {holder} has open", path.display()));
+            is_told = true;
+        }
+    })
+}
+
+/// Opens an existing file to read.
+pub(super) fn open_to_read(path: &Path, options: &Options) -> Result<Connection> {
+    if !path.exists() {
+        return Err(Error::new(ErrorKind::Destination, format!("there is no database at {}", path.display()))
+            .with_hint("run ingest for a table first, or name another destination with --to"));
+    }
+    open_patiently(path, options, AccessMode::ReadOnly, |_| ())
+}
+
+fn open_patiently(
+    path: &Path,
+    options: &Options,
+    mode: AccessMode,
+    mut waiting: impl FnMut(&str),
+) -> Result<Connection> {
+    let started = Instant::now();
+    let mut wait = Duration::from_millis(20);
+    loop {
+        let config = config(path, options, mode.clone()).map_err(|e| failed("configure DuckDB", e))?;
+        let error = match Connection::open_with_flags(path, config) {
+            Ok(connection) => return Ok(connection),
+            Err(error) => error,
+        };
+        let Some(holder) = lock_holder(&error.to_string()) else {
+            return Err(failed("open the database", error)
+                .within(format!("destination {}", path.display()))
+                .with_hint("check that the file is a DuckDB database and may be written, and that the disk is not full"));
+        };
+        if started.elapsed() >= options.patience {
+            let message = format!("destination {} is open in {holder}", path.display());
+            return Err(Error::new(ErrorKind::Locked, message).with_hint(
+                "close it there, or wait longer with --wait; what was read so far is kept, and a later run goes on from it",
+            ));
+        }
+        waiting(&holder);
+        std::thread::sleep(wait);
+        wait = (wait * 2).min(Duration::from_millis(500));
+    }
+}
+
+fn config(path: &Path, options: &Options, mode: AccessMode) -> ::duckdb::Result<Config> {
+    let mut config = Config::default()
+        .access_mode(mode)?
+        // No phoning home: nothing is downloaded or loaded that is not built in.
+        .enable_autoload_extension(false)?
+        .threads(i64::from(options.threads))?
+        .max_memory(&options.memory_limit)?;
+    if let Some(version) = &options.storage_version
+        && !path.exists()
+    {
+        config = config.with("storage_compatibility_version", version)?;
+    }
+    Ok(config)
+}
+
+/// Who holds the file, if that is what DuckDB complains about.
+fn lock_holder(message: &str) -> Option<String> {
+    if !message.contains("Could not set lock on file") && !message.contains("Conflicting lock") {
+        return None;
+    }
+    let pid: String = message
+        .split_once("PID ")
+        .map(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect())
+        .unwrap_or_default();
+    Some(if pid.is_empty() { "another process".into() } else { format!("process {pid}") })
+}
+
+/// What DuckDB could not do, without any value of any row.
+pub(super) fn failed(what: &str, error: ::duckdb::Error) -> Error {
+    let words = error.to_string();
+    let first = words.lines().next().unwrap_or_default();
+    // Errors of the file system quote paths; all others may quote values.
+    let safe = if first.starts_with("IO Error") || first.starts_with("Invalid Input Error: Could not set") {
+        first.to_owned()
+    } else {
+        first.split(['"', '\'']).next().unwrap_or_default().trim_end().to_owned()
+    };
+    let full = words.contains("No space left on device");
+    let error = Error::new(ErrorKind::Destination, format!("DuckDB could not {what}: {safe}"));
+    if full { error.with_hint("the disk is full; nothing was lost, free some space and run again") } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_do_not_quote_values() {
+        let error = ::duckdb::Error::DuckDBFailure(
+            ::duckdb::ffi::Error::new(1),
+            Some("Conversion Error: Could not convert string 'joe@example.com' to INT64\nLINE 1: x".into()),
+        );
+        let shown = failed("merge rows", error).to_string();
+        assert_eq!(shown, "DuckDB could not merge rows: Conversion Error: Could not convert string");
+    }
+
+    #[test]
+    fn the_holder_of_a_lock_is_named() {
+        let message = "IO Error: Could not set lock on file \"/x/y.duckdb\": Conflicting lock is held in /usr/bin/duckdb (PID 4711).";
+        assert_eq!(lock_holder(message).as_deref(), Some("process 4711"));
+        assert_eq!(lock_holder("IO Error: No space left on device"), None);
+    }
+}

@@ -1,0 +1,76 @@
+//! One run per file.
+//!
+//! DuckDB's own lock only lasts while the file is open, which is not the whole run. So a run locks
+//! `<file>.lock` beside it. The operating system releases the lock with the process, however it ends; what
+//! the file says is only for people.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::Progress;
+
+/// The right to be the only run on a file; given up when dropped.
+#[derive(Debug)]
+pub(super) struct RunLock {
+    _file: File,
+}
+
+impl RunLock {
+    /// Takes the lock, waiting up to `wait` while another run has it.
+    pub(super) fn take(database: &Path, wait: Duration, progress: &Progress) -> Result<Self> {
+        let path = lock_path(database);
+        let unusable = |e: std::io::Error| {
+            let message = format!("lock file {} cannot be written", path.display());
+            Error::new(ErrorKind::Destination, message).with_source(e)
+        };
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(unusable)?;
+        let started = Instant::now();
+        let mut is_told = false;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::Error(error)) => return Err(unusable(error)),
+                Err(TryLockError::WouldBlock) if started.elapsed() < wait => {
+                    if !is_told {
+                        progress.note(&format!("waiting for another run on {}{}", database.display(), holder(&path)));
+                        is_told = true;
+                    }
+                    std::thread::sleep(Duration::from_millis(100).min(wait));
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let message = format!("another run is writing {}{}", database.display(), holder(&path));
+                    return Err(Error::new(ErrorKind::Locked, message)
+                        .with_hint("let it finish; cron may simply try again, --wait waits for it"));
+                }
+            }
+        }
+        let text = format!("PID {}, started {}\n", std::process::id(), crate::clock::now().strftime("%F %TZ"));
+        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(unusable)?;
+        Ok(Self { _file: file })
+    }
+}
+
+fn lock_path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push(".lock");
+    path.into()
+}
+
+/// What the holder wrote about itself, in brackets.
+fn holder(path: &Path) -> String {
+    let mut text = String::new();
+    let read = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
+    match (read, text.trim()) {
+        (Ok(_), words) if !words.is_empty() => format!(" ({words})"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,299 @@
+//! The SQL, and nothing that decides when it runs.
+//!
+//! Names are always quoted and columns always named: `UPDATE` and `INSERT` by position swap columns silently
+//! once a table has grown. Moments are compared by `epoch_us`, which means UTC with and without the ICU
+//! extension; casts of `TIMESTAMP WITH TIME ZONE` do not.
+
+use ::duckdb::{Connection, OptionalExt, Result, params};
+use jiff::Timestamp;
+
+use super::super::{RunRecord, Scope, Target};
+use super::PastRun;
+use super::stage::STAGE;
+use crate::table::{DELETED_AT, INGESTED_AT, TableSpec, WriteDisposition};
+
+/// An identifier, quoted.
+pub(super) fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn qualified(schema: &str, table: &str) -> String {
+    format!("{}.{}", quoted(schema), quoted(table))
+}
+
+fn name_of(target: &Target) -> String {
+    qualified(&target.schema, target.table.name)
+}
+
+/// Creates `_ingest.state` and `_ingest.runs` where they are missing.
+pub(super) fn prepare_own_tables(connection: &Connection) -> Result<()> {
+    connection.execute_batch(
+        "CREATE SCHEMA IF NOT EXISTS _ingest;
+         CREATE TABLE IF NOT EXISTS _ingest.state (
+             schema_name VARCHAR, table_name VARCHAR, revision UBIGINT,
+             checkpoint TIMESTAMP WITH TIME ZONE, state JSON);
+         CREATE TABLE IF NOT EXISTS _ingest.runs (
+             run_id VARCHAR, schema_name VARCHAR, table_name VARCHAR,
+             started_at TIMESTAMP WITH TIME ZONE, finished_at TIMESTAMP WITH TIME ZONE, outcome VARCHAR,
+             rows_new UBIGINT, rows_changed UBIGINT, rows_unchanged UBIGINT, rows_removed UBIGINT,
+             rows_stamped UBIGINT, rows_live UBIGINT, requests UBIGINT, error VARCHAR);",
+    )
+}
+
+/// Whether a table exists; schema and table are compared as DuckDB does, ignoring case.
+pub(super) fn has_table(connection: &Connection, schema: &str, table: &str) -> Result<bool> {
+    connection.query_row(
+        "SELECT count(*) > 0 FROM duckdb_tables()
+         WHERE database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)",
+        params![schema, table],
+        |row| row.get(0),
+    )
+}
+
+/// Creates the table, or adds the columns it lacks. A column that the table has and the declaration has not
+/// is left alone.
+pub(super) fn prepare_table(connection: &Connection, target: &Target) -> Result<()> {
+    let table = name_of(target);
+    let mut statement = connection.prepare(
+        "SELECT lower(column_name) FROM duckdb_columns()
+         WHERE database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)",
+    )?;
+    let existing: Vec<String> = statement
+        .query_map(params![&*target.schema, target.table.name], |row| row.get(0))?
+        .collect::<Result<_>>()?;
+    let columns = target.table.stored_columns();
+    if existing.is_empty() {
+        let list: Vec<String> = columns.iter().map(|c| format!("{} {}", quoted(&c.name), c.kind.sql())).collect();
+        let schema = quoted(&target.schema);
+        return connection.execute_batch(&format!(
+            "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE {table} ({});",
+            list.join(", ")
+        ));
+    }
+    for column in columns.iter().filter(|c| !existing.contains(&c.name.to_lowercase())) {
+        let (name, kind) = (quoted(&column.name), column.kind.sql());
+        connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {name} {kind}"))?;
+    }
+    Ok(())
+}
+
+/// Whether the table holds no row at all, stamped ones included.
+pub(super) fn is_empty(connection: &Connection, target: &Target) -> Result<bool> {
+    let sql = format!("SELECT 1 FROM {} LIMIT 1", name_of(target));
+    Ok(connection.query_row(&sql, [], |_| Ok(())).optional()?.is_none())
+}
+
+/// Inserts what is staged; the number of rows.
+pub(super) fn insert_staged(connection: &Connection, target: &Target) -> Result<u64> {
+    let sql = format!("INSERT INTO {} BY NAME SELECT * FROM {STAGE}", name_of(target));
+    connection.execute(&sql, []).map(|rows| rows as u64)
+}
+
+/// Merges what is staged; the numbers of new, changed and removed rows.
+pub(super) fn merge_staged(
+    connection: &Connection,
+    target: &Target,
+    scope: Scope,
+    supersedes_before: Timestamp,
+) -> Result<(u64, u64, u64)> {
+    let sql = merge_sql(target, scope, supersedes_before);
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    let (mut new, mut changed, mut removed) = (0, 0, 0);
+    while let Some(row) = rows.next()? {
+        match row.get_ref(0)?.as_str().unwrap_or_default() {
+            "INSERT" => new += 1,
+            "DELETE" => removed += 1,
+            _ => changed += 1,
+        }
+    }
+    Ok((new, changed, removed))
+}
+
+fn merge_sql(target: &Target, scope: Scope, supersedes_before: Timestamp) -> String {
+    let spec: &TableSpec = target.table;
+    let schema = spec.schema();
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let join = |parts: Vec<String>, by: &str| parts.join(by);
+    let on = spec.key.iter().map(|key| {
+        let name = quoted(key.name);
+        let operator = if key.optional { "IS NOT DISTINCT FROM" } else { "=" };
+        format!("t.{name} {operator} s.{name}")
+    });
+    let values = names.iter().filter(|name| **name != INGESTED_AT);
+    let differs = values.map(|name| format!("t.{0} IS DISTINCT FROM s.{0}", quoted(name)));
+    let set = names.iter().map(|name| format!("{0} = s.{0}", quoted(name)));
+    let columns = names.iter().map(|name| quoted(name));
+    let from_stage = names.iter().map(|name| format!("s.{}", quoted(name)));
+    let wins = spec.cursor.map_or_else(
+        || "true".to_owned(),
+        |cursor| {
+            let (cursor, ingested) = (quoted(cursor), quoted(INGESTED_AT));
+            let before = supersedes_before.as_microsecond();
+            format!(
+                "(t.{cursor} IS NULL OR s.{cursor} IS NULL OR s.{cursor} >= t.{cursor} \
+                 OR t.{ingested} IS NULL OR epoch_us(t.{ingested}) < {before})"
+            )
+        },
+    );
+    let mut sql = format!(
+        "MERGE INTO {} AS t USING {STAGE} AS s ON {}\n",
+        name_of(target),
+        join(on.collect(), " AND ")
+    );
+    let differs = join(differs.collect(), " OR ");
+    let set = join(set.collect(), ", ");
+    let stamp = quoted(DELETED_AT);
+    if spec.disposition == WriteDisposition::Merge {
+        sql.push_str(&format!(
+            "WHEN MATCHED AND {wins} AND ({differs}) THEN UPDATE SET {set}, {stamp} = NULL\n\
+             WHEN MATCHED AND t.{stamp} IS NOT NULL THEN UPDATE SET {stamp} = NULL\n"
+        ));
+    } else {
+        sql.push_str(&format!("WHEN MATCHED AND {wins} AND ({differs}) THEN UPDATE SET {set}\n"));
+    }
+    sql.push_str(&format!(
+        "WHEN NOT MATCHED THEN INSERT ({}) VALUES ({})\n",
+        join(columns.collect(), ", "),
+        join(from_stage.collect(), ", ")
+    ));
+    if scope == Scope::All {
+        sql.push_str("WHEN NOT MATCHED BY SOURCE THEN DELETE\n");
+    }
+    sql.push_str("RETURNING merge_action");
+    sql
+}
+
+/// Stamps the rows whose keys are staged; their number.
+pub(super) fn stamp_staged(connection: &Connection, target: &Target) -> Result<u64> {
+    let Some(key) = target.table.key.first() else { return Ok(0) };
+    let (key, stamp) = (quoted(key.name), quoted(DELETED_AT));
+    let sql = format!(
+        "UPDATE {} AS t SET {stamp} = s.deleted_at FROM {STAGE} AS s WHERE t.{key} = s.key AND t.{stamp} IS NULL",
+        name_of(target)
+    );
+    connection.execute(&sql, []).map(|rows| rows as u64)
+}
+
+/// Rows without and with a stamp.
+pub(super) fn count_rows(connection: &Connection, schema: &str, table: &str) -> Result<(u64, u64)> {
+    let has_stamps: bool = connection.query_row(
+        "SELECT count(*) > 0 FROM duckdb_columns()
+         WHERE database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)
+           AND column_name = ?",
+        params![schema, table, DELETED_AT],
+        |row| row.get(0),
+    )?;
+    let deleted = if has_stamps { format!("count({})", quoted(DELETED_AT)) } else { "0".into() };
+    let sql = format!("SELECT count(*) - {deleted}, {deleted} FROM {}", qualified(schema, table));
+    connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Keys of the rows without a stamp.
+pub(super) fn live_keys(connection: &Connection, target: &Target) -> Result<Vec<String>> {
+    let Some(key) = target.table.key.first() else { return Ok(Vec::new()) };
+    if !has_table(connection, &target.schema, target.table.name)? {
+        return Ok(Vec::new());
+    }
+    let sql =
+        format!("SELECT {} FROM {} WHERE {} IS NULL", quoted(key.name), name_of(target), quoted(DELETED_AT));
+    connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// Replaces the state of a table.
+pub(super) fn write_state(
+    connection: &Connection,
+    target: &Target,
+    revision: u64,
+    state: &str,
+    checkpoint: Option<Timestamp>,
+) -> Result<()> {
+    connection.execute(
+        "DELETE FROM _ingest.state WHERE lower(schema_name) = lower(?) AND table_name = ?",
+        params![&*target.schema, target.table.name],
+    )?;
+    // to_timestamp() takes seconds and means UTC without ICU; the exact moment is in the document.
+    connection.execute(
+        "INSERT INTO _ingest.state BY NAME SELECT ? AS schema_name, ? AS table_name, ? AS revision,
+         to_timestamp(CAST(? AS BIGINT)) AS checkpoint, CAST(? AS JSON) AS state",
+        params![&*target.schema, target.table.name, revision, checkpoint.map(Timestamp::as_second), state],
+    )?;
+    Ok(())
+}
+
+/// Schema, table and state of every table.
+pub(super) fn all_states(connection: &Connection) -> Result<Vec<(String, String, String)>> {
+    connection
+        .prepare("SELECT schema_name, table_name, state::VARCHAR FROM _ingest.state ORDER BY schema_name, table_name")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect()
+}
+
+/// Adds a line to the log of runs.
+pub(super) fn insert_run(connection: &Connection, run: &RunRecord) -> Result<()> {
+    let seconds = |moment: Timestamp| moment.as_second();
+    connection.execute(
+        "INSERT INTO _ingest.runs BY NAME SELECT ? AS run_id, ? AS schema_name, ? AS table_name,
+         to_timestamp(CAST(? AS BIGINT)) AS started_at, to_timestamp(CAST(? AS BIGINT)) AS finished_at,
+         ? AS outcome, ? AS rows_new, ? AS rows_changed, ? AS rows_unchanged, ? AS rows_removed,
+         ? AS rows_stamped, ? AS rows_live, ? AS requests, ? AS error",
+        params![
+            run.run_id,
+            run.schema,
+            run.table,
+            seconds(run.started_at),
+            seconds(run.finished_at),
+            run.outcome,
+            run.committed.new,
+            run.committed.changed,
+            run.committed.unchanged,
+            run.committed.removed,
+            run.committed.stamped,
+            run.committed.live,
+            run.requests,
+            run.error,
+        ],
+    )?;
+    Ok(())
+}
+
+/// The latest lines of the log of runs, newest first.
+pub(super) fn latest_runs(connection: &Connection, limit: usize) -> Result<Vec<PastRun>> {
+    if !has_table(connection, "_ingest", "runs")? {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT epoch_us(finished_at), schema_name || '.' || table_name, outcome,
+                rows_new, rows_changed, rows_removed, error
+         FROM _ingest.runs ORDER BY finished_at DESC, run_id DESC, rowid LIMIT {limit}"
+    );
+    connection
+        .prepare(&sql)?
+        .query_map([], |row| {
+            Ok(PastRun {
+                finished_at: row.get(0)?,
+                table: row.get(1)?,
+                outcome: row.get(2)?,
+                rows: (row.get(3)?, row.get(4)?, row.get(5)?),
+                error: row.get(6)?,
+            })
+        })?
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::intercom::tables;
+
+    #[test]
+    fn names_are_quoted() {
+        assert_eq!(quoted(r#"a"b"#), r#""a""b""#);
+    }
+
+    #[test]
+    fn the_merge_of_a_small_table() {
+        let target = Target { schema: "crm".into(), table: tables::find("tags").unwrap() };
+        insta::assert_snapshot!(merge_sql(&target, Scope::All, Timestamp::UNIX_EPOCH));
+    }
+}

@@ -1,0 +1,3 @@
+//! The `ingest` command.
+
+fn main() {}

@@ -1,0 +1,222 @@
+//! Intercom: one workspace, read through its REST API.
+
+mod lists;
+mod numbered;
+mod page;
+mod query;
+mod scroll;
+mod search;
+mod sequence;
+pub mod tables;
+mod trouble;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::{Ask, Identity, PageSender, Pass, Presence, Source};
+use crate::client::{Call, CallError, Client};
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::TableProgress;
+use crate::table::{Endpoint, TableSpec};
+
+/// One workspace.
+#[derive(Debug)]
+pub struct Intercom {
+    client: Client,
+    /// Minor of the API version, 2.x.
+    minor: u8,
+    /// The region the connection is configured for, in upper case, if that is to be checked.
+    region: Option<String>,
+}
+
+impl Intercom {
+    /// A workspace behind `client`, which speaks API version 2.`minor`. With `region` given, a token of
+    /// another region is refused.
+    pub fn new(client: Client, minor: u8, region: Option<String>) -> Self {
+        Self { client, minor, region: region.map(|r| r.to_uppercase()) }
+    }
+
+    /// The workspace's client, reporting to `progress`.
+    fn client(&self, progress: &TableProgress) -> Client {
+        self.client.on_behalf_of(progress.clone())
+    }
+
+    async fn me(&self, progress: &TableProgress) -> Result<Identity> {
+        let answer = self.client(progress).send(|_| Call::get("/me")).await;
+        let answer = answer.map_err(|error| self.explain_me(error))?;
+        let me: Value = serde_json::from_slice(&answer.body).map_err(|_| {
+            Error::new(ErrorKind::Api, "GET /me: the answer is not JSON").with_hint("check base_url")
+        })?;
+        let text = |key: &str| me["app"][key].as_str().map(str::to_owned);
+        let identity = Identity {
+            workspace: text("id_code"),
+            name: text("name"),
+            region: text("region"),
+            time_zone: text("timezone"),
+            date: answer.date,
+        };
+        match (&self.region, &identity.region) {
+            (Some(ours), Some(theirs)) if !ours.eq_ignore_ascii_case(theirs) => {
+                let message = format!("the token belongs to a workspace in region {theirs}, the connection is for {ours}");
+                let hint = format!("set region: {}", theirs.to_lowercase());
+                Err(Error::new(ErrorKind::Auth, message).with_hint(hint))
+            }
+            _ => Ok(identity),
+        }
+    }
+
+    fn explain_me(&self, error: CallError) -> Error {
+        let refused = error.status() == Some(401);
+        let explained = error.into_error();
+        if !refused {
+            return explained;
+        }
+        explained.within(format!("the token is refused by {}", self.client.base_url())).with_hint(
+            "check that the token is complete and not revoked, and that region (us, eu, au) is the workspace's own: \
+             a token of another region is refused like a wrong one",
+        )
+    }
+
+    /// Tells a token that is refused from a permission that is missing: 401 may mean either.
+    async fn explain(&self, table: &'static TableSpec, error: Error, progress: &TableProgress) -> Error {
+        let lacks = match error.kind() {
+            ErrorKind::Permission => true,
+            ErrorKind::Auth => match self.me(progress).await {
+                Ok(_) => true,
+                Err(token) => return token,
+            },
+            _ => false,
+        };
+        if !lacks {
+            return error;
+        }
+        Error::new(ErrorKind::Permission, format!("the token lacks the permission \"{}\"", table.permission))
+            .with_source(error)
+            .with_hint(format!(
+                "grant \"{}\" to the app in Intercom's Developer Hub (Configure, Authentication), then run again",
+                table.permission
+            ))
+    }
+
+    async fn read_rows(&self, pass: Pass, pages: &PageSender, progress: &TableProgress) -> Result<()> {
+        let client = self.client(progress);
+        match (pass.table.endpoint, pass.ask) {
+            (Endpoint::Search { .. }, Ask::Dated { by, window, order }) => {
+                search::read(&client, pass, (by, window, order), pages, progress).await
+            }
+            (Endpoint::Scroll { .. }, Ask::Everything) => scroll::read(&client, pass, pages, progress).await,
+            (Endpoint::Pages { .. }, Ask::Everything) => numbered::read(&client, pass, pages, progress).await,
+            (Endpoint::Lists { queries, .. }, Ask::Everything) => {
+                lists::read(&client, pass, (queries, self.minor), pages, progress).await
+            }
+            (endpoint, ask) => {
+                let message = format!("{} cannot be asked for {ask:?}", endpoint.describe());
+                Err(Error::new(ErrorKind::Api, message))
+            }
+        }
+    }
+
+    async fn count_rows(&self, table: &'static TableSpec, progress: &TableProgress) -> Result<Option<u64>> {
+        let Endpoint::Search { path, .. } = table.endpoint else { return Ok(None) };
+        let answer = self.client(progress).send(|_| Call::post(path, query::count())).await;
+        let answer = answer.map_err(CallError::into_error)?;
+        let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        Ok(page["total_count"].as_u64())
+    }
+
+    async fn look_up_row(&self, table: &'static TableSpec, key: &str, progress: &TableProgress) -> Result<Presence> {
+        let Endpoint::Scroll { object, .. } = table.endpoint else {
+            return Err(Error::new(ErrorKind::Api, format!("table {} has no path for one row", table.name)));
+        };
+        let key: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
+        match self.client(progress).send(|_| Call::get(format!("{object}/{key}"))).await {
+            Ok(_) => Ok(Presence::Present),
+            Err(error) if matches!(error.status(), Some(404 | 410)) => Ok(Presence::Gone),
+            Err(error) => Err(error.into_error()),
+        }
+    }
+
+    async fn probe_table(&self, table: &'static TableSpec, progress: &TableProgress) -> Result<()> {
+        let call = match table.endpoint {
+            Endpoint::Search { path, .. } => Call::post(path, query::count()),
+            Endpoint::Pages { path, .. } => Call::get(format!("{path}?page=1&per_page=1")),
+            // A scroll that is only tried would keep others out for a minute; the object path needs the
+            // same permission, and no company has this id.
+            Endpoint::Scroll { object, .. } => Call::get(format!("{object}/000000000000000000000000")),
+            Endpoint::Lists { path, queries, .. } => match queries.first() {
+                Some(list) if !list.query.is_empty() => Call::get(format!("{path}?{}", list.query)),
+                _ => Call::get(path),
+            },
+        };
+        match self.client(progress).send(|_| call.clone()).await {
+            Ok(_) => Ok(()),
+            Err(error) if error.status() == Some(404) && matches!(table.endpoint, Endpoint::Scroll { .. }) => Ok(()),
+            Err(error) => Err(error.into_error()),
+        }
+    }
+}
+
+impl Source for Intercom {
+    fn tables(&self) -> &'static [&'static TableSpec] {
+        tables::TABLES
+    }
+
+    fn identify<'a>(&'a self, progress: &'a TableProgress) -> BoxFuture<'a, Result<Identity>> {
+        self.me(progress).boxed()
+    }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        self.client.server_time()
+    }
+
+    fn read<'a>(&'a self, pass: Pass, pages: PageSender, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>> {
+        async move {
+            match self.read_rows(pass, &pages, progress).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(self.explain(pass.table, error, progress).await),
+            }
+        }
+        .boxed()
+    }
+
+    fn count<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<Option<u64>>> {
+        async move {
+            match self.count_rows(table, progress).await {
+                Ok(count) => Ok(count),
+                Err(error) => Err(self.explain(table, error, progress).await),
+            }
+        }
+        .boxed()
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        key: &'a str,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<Presence>> {
+        async move {
+            match self.look_up_row(table, key, progress).await {
+                Ok(presence) => Ok(presence),
+                Err(error) => Err(self.explain(table, error, progress).await),
+            }
+        }
+        .boxed()
+    }
+
+    fn probe<'a>(&'a self, table: &'static TableSpec, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>> {
+        async move {
+            match self.probe_table(table, progress).await {
+                Ok(()) => Ok(()),
+                Err(error) => Err(self.explain(table, error, progress).await),
+            }
+        }
+        .boxed()
+    }
+}

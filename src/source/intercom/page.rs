@@ -1,0 +1,216 @@
+//! One answer that carries rows: the envelope around them and what is needed of each row.
+
+use std::fmt;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::TimestampMicrosecondType;
+use jiff::Timestamp;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use crate::batch::{Decoder, RowError, Rows, Shape, key_hashes};
+use crate::table::TableSpec;
+
+/// Rows of one answer and what its envelope says.
+#[derive(Debug)]
+pub(super) struct Decoded {
+    pub(super) batch: RecordBatch,
+    pub(super) shape: Shape,
+    pub(super) next: Option<Next>,
+    pub(super) total_count: Option<u64>,
+    pub(super) scroll_param: Option<String>,
+    /// One hash per row of its key.
+    pub(super) keys: Vec<u64>,
+}
+
+/// The answer's way to the next page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Next {
+    /// `starting_after` of a keyset cursor.
+    Cursor(String),
+    /// An absolute URL or a path with query.
+    Url(String),
+}
+
+/// Why an answer is not a page; never to be taken for the end.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PageError {
+    #[error("not text: {0}")]
+    Utf8(#[from] std::str::Utf8Error),
+    /// Category and place only: the words of the parser could quote the answer.
+    #[error("not a page: {category} at line {line} column {column}")]
+    Json { category: &'static str, line: usize, column: usize },
+    #[error("no list under {0:?}")]
+    NoRecords(&'static str),
+    #[error("pages.next is neither a cursor nor a URL")]
+    Next,
+    #[error(transparent)]
+    Row(#[from] RowError),
+}
+
+impl From<serde_json::Error> for PageError {
+    fn from(error: serde_json::Error) -> Self {
+        let category = match error.classify() {
+            serde_json::error::Category::Eof => "cut short",
+            serde_json::error::Category::Data => "unexpected shape",
+            serde_json::error::Category::Syntax => "bad JSON",
+            serde_json::error::Category::Io => "unreadable",
+        };
+        Self::Json { category, line: error.line(), column: error.column() }
+    }
+}
+
+/// Reads a page whose rows stand under the table's record key.
+pub(super) fn decode(
+    table: &'static TableSpec,
+    decoder: &Decoder,
+    body: &[u8],
+    began: Timestamp,
+) -> Result<Decoded, PageError> {
+    let text = std::str::from_utf8(body)?;
+    let records = table.endpoint.records();
+    let mut rows = decoder.rows(150);
+    let mut parser = serde_json::Deserializer::from_str(text);
+    let envelope = parser.deserialize_map(Envelope { records, rows: &mut rows })?;
+    parser.end()?;
+    if !envelope.has_records {
+        return Err(PageError::NoRecords(records));
+    }
+    let next = next_page(envelope.pages.as_deref())?;
+    let (batch, shape) = rows.finish(began)?;
+    let keys = key_hashes(table, &batch);
+    let Read { total_count, scroll_param, .. } = envelope;
+    Ok(Decoded { batch, shape, next, total_count, scroll_param, keys })
+}
+
+/// The whole seconds of a date column, row by row; NULL is `None`.
+pub(super) fn seconds(batch: &RecordBatch, column: &str) -> Vec<Option<i64>> {
+    let Some(array) = batch.column_by_name(column) else { return vec![None; batch.num_rows()] };
+    let dates = array.as_primitive::<TimestampMicrosecondType>();
+    dates.iter().map(|micros| micros.map(|micros| micros.div_euclid(1_000_000))).collect()
+}
+
+/// `pages` may be null or missing, `pages.next` an object, a URL, null or missing.
+fn next_page(pages: Option<&str>) -> Result<Option<Next>, PageError> {
+    let Some(pages) = pages else { return Ok(None) };
+    let pages: Value = serde_json::from_str(pages)?;
+    match pages.get("next") {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(url)) if !url.is_empty() => Ok(Some(Next::Url(url.clone()))),
+        Some(Value::Object(next)) => match next.get("starting_after") {
+            Some(Value::String(cursor)) if !cursor.is_empty() => Ok(Some(Next::Cursor(cursor.clone()))),
+            _ => Err(PageError::Next),
+        },
+        Some(_) => Err(PageError::Next),
+    }
+}
+
+#[derive(Debug, Default)]
+struct Read {
+    has_records: bool,
+    pages: Option<String>,
+    total_count: Option<u64>,
+    scroll_param: Option<String>,
+}
+
+/// Reads the members around the rows, and the rows where they stand.
+struct Envelope<'r> {
+    records: &'static str,
+    rows: &'r mut Rows,
+}
+
+impl<'de> Visitor<'de> for Envelope<'_> {
+    type Value = Read;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a page")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Read, A::Error> {
+        let mut read = Read::default();
+        while let Some(name) = members.next_key::<String>()? {
+            if name == self.records {
+                members.next_value_seed(List(self.rows))?;
+                read.has_records = true;
+                continue;
+            }
+            match name.as_str() {
+                "pages" => {
+                    let raw = members.next_value::<&'de RawValue>()?.get();
+                    read.pages = (raw != "null").then(|| raw.to_owned());
+                }
+                // Neither is needed so badly that an odd shape should fail the page.
+                "total_count" => read.total_count = members.next_value::<Value>()?.as_u64(),
+                "scroll_param" => read.scroll_param = members.next_value::<Value>()?.as_str().map(str::to_owned),
+                _ => drop(members.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(read)
+    }
+}
+
+struct List<'r>(&'r mut Rows);
+
+impl<'de> DeserializeSeed<'de> for List<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        self.0.deserialize(deserializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::{Layout, hash_of_key};
+    use crate::source::intercom::tables;
+
+    fn read(body: &str) -> Result<Decoded, PageError> {
+        let table = tables::find("contacts").unwrap();
+        decode(table, &Decoder::new(Layout::new(table)), body.as_bytes(), Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn the_ways_to_say_that_there_is_or_is_no_next_page() {
+        let cursor = Some(Next::Cursor("abc".into()));
+        let url = Some(Next::Url("https://api.intercom.io/articles?page=2".into()));
+        for (pages, expected) in [
+            (r#""pages":{"next":{"page":2,"starting_after":"abc"}},"#, cursor),
+            (r#""pages":{"next":"https://api.intercom.io/articles?page=2"},"#, url),
+            (r#""pages":{"next":null},"#, None),
+            (r#""pages":{},"#, None),
+            (r#""pages":null,"#, None),
+            ("", None),
+        ] {
+            let page = read(&format!(r#"{{"type":"list",{pages}"data":[]}}"#)).unwrap();
+            assert_eq!(page.next, expected, "{pages}");
+        }
+        assert!(matches!(read(r#"{"pages":{"next":{"page":2}},"data":[]}"#), Err(PageError::Next)));
+        assert!(matches!(read(r#"{"pages":{"next":7},"data":[]}"#), Err(PageError::Next)));
+    }
+
+    #[test]
+    fn what_is_no_page_is_an_error_without_its_text() {
+        for (body, message) in [
+            (r#"{"type":"list","pages":null}"#, r#"no list under "data""#),
+            (r#"{"data":null}"#, "unexpected shape"),
+            (r#"{"data":{}}"#, "unexpected shape"),
+            (r#"{"data":[{"id":"1"}]"#, "cut short"),
+            (r#"[{"id":"1"}]"#, "unexpected shape"),
+            (r#"{"data":["joe@example.com"]}"#, "unexpected shape"),
+            (r#"{"data":[{"name":"joe@example.com"}]}"#, "key column id is null"),
+        ] {
+            let error = read(body).unwrap_err().to_string();
+            assert!(error.contains(message), "{body}: {error}");
+            assert!(!error.contains("joe"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_keys_hash_is_that_of_its_row() {
+        let page = read(r#"{"data":[{"id":"a"},{"id":7}],"total_count":2}"#).unwrap();
+        assert_eq!(page.keys, [hash_of_key("a"), hash_of_key("7")]);
+        assert_eq!(page.total_count, Some(2));
+    }
+}

@@ -1,0 +1,81 @@
+//! Bodies of search requests. Pure.
+//!
+//! Source: Intercom REST reference 2.14, "Search contacts" and "Search conversations" (read 2026-11-20). Of
+//! the operators only `>` and `<` are used: the others are errors on dates of contacts. Sort words are
+//! spelled out: newer versions refuse the short ones.
+
+use serde_json::{Value, json};
+
+use crate::source::Order;
+use crate::window::{DateField, Window};
+
+/// Which rows a search asks for and how they are sorted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Search {
+    pub(super) by: DateField,
+    pub(super) window: Window,
+    pub(super) order: Order,
+    /// The pass's start in epoch seconds.
+    pub(super) now: i64,
+}
+
+impl Search {
+    /// The body that asks for `per_page` rows after `cursor`.
+    pub(super) fn body(&self, per_page: u32, cursor: Option<&str>) -> String {
+        let order = match self.order {
+            Order::OldestFirst => "ascending",
+            Order::NewestFirst => "descending",
+        };
+        let mut pagination = json!({ "per_page": per_page });
+        if let Some(cursor) = cursor {
+            pagination["starting_after"] = cursor.into();
+        }
+        let sort = json!({ "field": self.by.as_str(), "order": order });
+        json!({ "query": self.filter(), "pagination": pagination, "sort": sort }).to_string()
+    }
+
+    fn filter(&self) -> Value {
+        let (after, before) = self.window.bounds_to_ask(self.now);
+        let condition =
+            |operator: &str, value: i64| json!({ "field": self.by.as_str(), "operator": operator, "value": value });
+        match (after, before) {
+            (Some(after), Some(before)) => {
+                json!({ "operator": "AND", "value": [condition(">", after), condition("<", before)] })
+            }
+            (None, Some(before)) => condition("<", before),
+            // A query is required, and every row is younger than the epoch.
+            (after, None) => condition(">", after.unwrap_or(0)),
+        }
+    }
+}
+
+/// The body that asks for nothing but how many rows there are.
+pub(super) fn count() -> String {
+    let everything = Search {
+        by: DateField::CreatedAt,
+        window: Window::default(),
+        order: Order::OldestFirst,
+        now: 0,
+    };
+    everything.body(1, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::window::DAY;
+
+    fn body(window: Window, order: Order, cursor: Option<&str>) -> String {
+        let search = Search { by: DateField::UpdatedAt, window, order, now: 1_768_478_400 };
+        search.body(150, cursor)
+    }
+
+    #[test]
+    fn bodies() {
+        let from = Some(1_700_000_000);
+        insta::assert_snapshot!(body(Window::default(), Order::OldestFirst, None), @r#"{"query":{"field":"updated_at","operator":">","value":0},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
+        insta::assert_snapshot!(body(Window { from, to: None }, Order::NewestFirst, Some("abc")), @r#"{"query":{"field":"updated_at","operator":">","value":1699827200},"pagination":{"per_page":150,"starting_after":"abc"},"sort":{"field":"updated_at","order":"descending"}}"#);
+        insta::assert_snapshot!(body(Window { from, to: Some(1_700_000_000 + 9 * DAY) }, Order::OldestFirst, None), @r#"{"query":{"operator":"AND","value":[{"field":"updated_at","operator":">","value":1699827200},{"field":"updated_at","operator":"<","value":1700950400}]},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
+        insta::assert_snapshot!(count(), @r#"{"query":{"field":"created_at","operator":">","value":0},"pagination":{"per_page":1},"sort":{"field":"created_at","order":"ascending"}}"#);
+    }
+}

@@ -1,0 +1,121 @@
+//! Reading companies through the scroll, the only endpoint that shows all of them.
+//!
+//! The server keeps the position: a request that is repeated may skip a page, so none is. Whatever happens,
+//! the scroll starts over. One scroll may be open per workspace, and it expires after a minute of silence.
+//!
+//! Source: Intercom REST reference 2.14, "Scroll over all companies" (read 2026-11-20).
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use super::search::decode;
+use super::trouble::{PASSES, Trouble, give_up};
+use crate::batch::{Decoder, Layout};
+use crate::client::{Backoff, Call, CallError, Client};
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::TableProgress;
+use crate::source::{Page, PageSender, Pass};
+
+/// Restarts after lost answers before the table fails.
+const RESTARTS: u32 = 10;
+/// How long another scroll is waited for in all.
+const PATIENCE: Duration = Duration::from_secs(15 * 60);
+/// Another scroll is gone a minute after its last page; asking more often than this is no use.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// Reads every row, starting over when the position may be lost.
+pub(super) async fn read(client: &Client, pass: Pass, pages: &PageSender, progress: &TableProgress) -> Result<()> {
+    let decoder = Decoder::new(Layout::new(pass.table));
+    let waits = Backoff { first: Duration::from_secs(1), longest: LONGEST_WAIT, ..Backoff::default() };
+    let (mut restarts, mut failed, mut busy) = (0, 0, 0);
+    let mut waited = Duration::ZERO;
+    loop {
+        match read_once(client, pass, &decoder, pages).await {
+            Ok(()) => return Ok(()),
+            Err(Interruption::Busy) => {
+                let wait = waits.wait(busy);
+                busy += 1;
+                if waited + wait > PATIENCE {
+                    return Err(Error::new(ErrorKind::Api, "another scroll over companies stayed open for 15 minutes")
+                        .with_hint("another tool reads companies from this workspace; stop it or run at another time"));
+                }
+                waited += wait;
+                client.pause(wait, "another scroll is open").await;
+            }
+            Err(Interruption::Lost(error)) => {
+                restarts += 1;
+                busy = 0;
+                if restarts > RESTARTS {
+                    return Err(error.into_error().within("scroll restarted 10 times"));
+                }
+                tracing::warn!(reason = %error, "scroll lost, starting over");
+                client.pause(Backoff::default().wait(restarts - 1), "scroll lost, starting over").await;
+            }
+            Err(Interruption::Pass(Trouble::FailedPass(reason))) => {
+                failed += 1;
+                if failed >= PASSES {
+                    return Err(give_up(failed, &reason));
+                }
+                tracing::warn!(reason, "scroll failed, starting over");
+                progress.reading(&format!("starting over: {reason}"));
+            }
+            Err(Interruption::Pass(Trouble::Fatal(error))) => return Err(error),
+        }
+    }
+}
+
+/// Why a scroll did not come to its end.
+enum Interruption {
+    /// Another one is open.
+    Busy,
+    /// An answer is missing, and with it the position.
+    Lost(CallError),
+    Pass(Trouble),
+}
+
+impl From<Trouble> for Interruption {
+    fn from(trouble: Trouble) -> Self {
+        Self::Pass(trouble)
+    }
+}
+
+async fn read_once(
+    client: &Client,
+    pass: Pass,
+    decoder: &Decoder,
+    pages: &PageSender,
+) -> std::result::Result<(), Interruption> {
+    let path = pass.table.endpoint.path();
+    let mut seen: HashSet<u64> = HashSet::new();
+    let mut call = Call::get(path).first();
+    let mut is_open = false;
+    loop {
+        let answer = client.send_once(call).await.map_err(|error| classify(error, is_open))?;
+        is_open = true;
+        let decoded = decode(pass, decoder, answer.body).await?;
+        if decoded.keys.is_empty() {
+            return Ok(());
+        }
+        let known = seen.len();
+        seen.extend(&decoded.keys);
+        if seen.len() == known {
+            return Err(Trouble::failed("a scroll that hands out the same rows again").into());
+        }
+        let Some(param) = decoded.scroll_param.filter(|param| !param.is_empty()) else {
+            return Err(Trouble::failed("a page without scroll_param").into());
+        };
+        // Never held up by a slow writer: the scroll would expire.
+        pages.send_now(Page::new(decoded.batch, None, decoded.shape)).map_err(Trouble::Fatal)?;
+        let param: String = url::form_urlencoded::byte_serialize(param.as_bytes()).collect();
+        call = Call::get(format!("{path}?scroll_param={param}")).first();
+    }
+}
+
+fn classify(error: CallError, is_open: bool) -> Interruption {
+    match error.status() {
+        _ if error.has_code("scroll_exists") => Interruption::Busy,
+        None | Some(408 | 500..) => Interruption::Lost(error),
+        Some(404) if is_open => Interruption::Lost(error),
+        Some(_) => Trouble::Fatal(error.into_error()).into(),
+    }
+}

@@ -1,0 +1,163 @@
+//! What a destination remembers about a table between runs.
+//!
+//! Saved only together with the rows it describes, in the same transaction. The document is versioned JSON,
+//! readable by any machine that runs next.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::window::{DateField, Window};
+
+/// The version written; older ones are read.
+pub const VERSION: u32 = 1;
+
+/// Everything proven about one table in one destination.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableState {
+    /// Version of this document.
+    pub version: u32,
+    /// The workspace (`app.id_code`) the rows come from.
+    pub workspace: String,
+    /// API version the rows were read with.
+    pub api_version: String,
+    /// Fingerprint of the table's columns when it was last read whole.
+    pub columns: String,
+    /// Start, by the server's clock, of the last complete pass: every change before it is in the table.
+    pub checkpoint: Option<Timestamp>,
+    /// The earliest `start_date` for which the above holds; `None` means every row. Without meaning
+    /// while there is no checkpoint.
+    pub proven_from: Option<Timestamp>,
+    /// Start of the last complete refresh.
+    pub refreshed_at: Option<Timestamp>,
+    /// A refresh that was begun and not yet finished.
+    pub refresh: Option<Refresh>,
+    /// Runs in a row in which the source counted clearly more rows than the table holds.
+    pub shortfalls: u32,
+}
+
+/// A refresh under way: what is left to read, and where the closing increment begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refresh {
+    /// Start, by the server's clock, of its first pass.
+    pub started_at: Timestamp,
+    /// Changes from here on, minus the lag, are read again by the increment that closes the refresh.
+    pub closes_from: Timestamp,
+    /// The date its windows are about.
+    pub by: DateField,
+    /// The `start_date` it is for; `None` means every row.
+    pub start: Option<Timestamp>,
+    /// Whether it reads every row of the table (from `start`), and not just a part that was missing.
+    pub whole: bool,
+    /// Windows not yet read. What a window has behind it is cut off as it is proven.
+    pub remaining: Vec<Window>,
+}
+
+/// A state as it was read, with the number that a change of it must name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Grows by one with every change.
+    pub revision: u64,
+    /// The state.
+    pub state: TableState,
+}
+
+/// A change of a state that is only carried out if nobody else changed it in between.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateChange {
+    /// The revision that was read; `None` if there was no state.
+    pub expected: Option<u64>,
+    /// The new state.
+    pub state: TableState,
+}
+
+impl TableState {
+    /// Nothing proven yet.
+    pub fn new(workspace: &str, api_version: &str, columns: String) -> Self {
+        Self {
+            version: VERSION,
+            workspace: workspace.to_owned(),
+            api_version: api_version.to_owned(),
+            columns,
+            checkpoint: None,
+            proven_from: None,
+            refreshed_at: None,
+            refresh: None,
+            shortfalls: 0,
+        }
+    }
+
+    /// The stored form.
+    pub fn to_json(&self) -> Result<String> {
+        serde_json::to_string(self)
+            .map_err(|e| Error::new(ErrorKind::Destination, "state cannot be written").with_source(e))
+    }
+
+    /// Reads the stored form; a version from the future is refused.
+    pub fn from_json(text: &str) -> Result<Self> {
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u32,
+        }
+        let broken = |e: serde_json::Error| {
+            Error::new(ErrorKind::Destination, "state in the destination is not readable").with_source(e)
+        };
+        let Versioned { version } = serde_json::from_str(text).map_err(broken)?;
+        if version > VERSION {
+            let message = format!("state in the destination has version {version}, newer than {VERSION}");
+            return Err(Error::new(ErrorKind::Destination, message).with_hint("use the newer ingest that wrote it"));
+        }
+        serde_json::from_str(text).map_err(broken)
+    }
+}
+
+impl Refresh {
+    /// Notes that everything before `second` in the first remaining window is stored.
+    pub fn advance_to(&mut self, second: i64) {
+        if let Some(window) = self.remaining.first_mut() {
+            window.from = Some(window.from.map_or(second, |from| from.max(second)));
+        }
+    }
+
+    /// Notes that the first remaining window is stored whole.
+    pub fn finish_window(&mut self) {
+        if !self.remaining.is_empty() {
+            self.remaining.remove(0);
+        }
+    }
+}
+
+/// A refusal to overwrite what another run has written meanwhile.
+pub fn conflict(table: &str) -> Error {
+    Error::new(ErrorKind::Locked, format!("table {table}: another run moved the checkpoint meanwhile"))
+        .with_hint("run again; nothing was overwritten")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newer_version_is_refused_and_a_broken_document_is_not_ignored() {
+        let newer = TableState::from_json(r#"{"version":2}"#).unwrap_err();
+        assert!(newer.to_string().contains("version 2, newer than 1"));
+        assert!(TableState::from_json("{}").is_err());
+    }
+
+    #[test]
+    fn progress_cuts_off_what_is_proven() {
+        let mut refresh = Refresh {
+            started_at: Timestamp::UNIX_EPOCH,
+            closes_from: Timestamp::UNIX_EPOCH,
+            by: DateField::CreatedAt,
+            start: None,
+            whole: true,
+            remaining: vec![Window { from: None, to: Some(50) }, Window { from: Some(50), to: None }],
+        };
+        refresh.advance_to(20);
+        refresh.advance_to(10);
+        assert_eq!(refresh.remaining[0].from, Some(20));
+        refresh.finish_window();
+        assert_eq!(refresh.remaining, [Window { from: Some(50), to: None }]);
+    }
+}
