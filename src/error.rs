@@ -4,11 +4,13 @@
 //! terminal, the hint is the way out. Messages name positions, types and counts, never row values or tokens.
 
 use std::fmt;
+use std::sync::Arc;
 
 /// Shorthand used all over the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
+type SharedError = Arc<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, as far as anything is decided by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,12 +63,13 @@ pub fn worst(codes: impl IntoIterator<Item = u8>) -> u8 {
 }
 
 /// A failure with everything a person needs to act on it.
+#[derive(Clone)]
 pub struct Error {
     kind: ErrorKind,
     message: String,
     context: Vec<String>,
     hint: Option<String>,
-    source: Option<BoxError>,
+    source: Option<SharedError>,
 }
 
 impl Error {
@@ -85,7 +88,7 @@ impl Error {
     /// Keeps the cause; it is rendered once, as "caused by", and never repeated in the message.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<BoxError>) -> Self {
-        self.source = Some(source.into());
+        self.source = Some(Arc::from(source.into()));
         self
     }
 

@@ -12,15 +12,21 @@
 //! 5. [`pipeline`] decides what to read ([`window`], [`state`]) and brings source and destination together.
 //! 6. [`destination`] merges rows and saves the state they support, in one transaction.
 //!
-//! [`sandbox`] is a small Intercom on loopback that all of this is tried against.
+//! Around it: [`cli`] is what was typed, [`commands`] carries it out, [`progress`] and [`report`] say what
+//! happens. [`sandbox`] is a small Intercom on loopback that all of this is tried against.
 
 pub mod batch;
+pub mod cli;
 pub mod client;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod destination;
 pub mod error;
+pub mod pipeline;
 pub mod progress;
+pub mod report;
+pub mod sandbox;
 pub mod source;
 pub mod state;
 pub mod table;

@@ -1,3 +1,7 @@
 //! The `ingest` command.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ingest::commands::execute(std::env::args_os())
+}

@@ -7,8 +7,10 @@ mod decode;
 mod keys;
 mod json_text;
 mod layout;
+mod select;
 mod value;
 
 pub use decode::{Decoder, RowError, Rows, Shape};
 pub use keys::{hash_of_key, key_hashes, key_texts};
 pub use layout::Layout;
+pub use select::{filter, seconds};

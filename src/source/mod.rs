@@ -33,11 +33,11 @@ pub trait Source: Debug + Send + Sync {
     /// cancels the request in flight.
     fn read<'a>(&'a self, pass: Pass, pages: PageSender, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>>;
 
-    /// How many rows the source says the table has, deleted ones not among them; `None` if it cannot say
-    /// cheaply. One request.
+    /// How many rows the source says `pass` asks for, at least; `None` if it cannot say cheaply. One request.
+    /// Bounds may be widened, so a count with an open window is exact and any other an upper estimate.
     fn count<'a>(
         &'a self,
-        table: &'static TableSpec,
+        pass: Pass,
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<Option<u64>>>;
 

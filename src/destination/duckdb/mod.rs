@@ -46,6 +46,16 @@ impl DuckDb {
         connect::open(&self.path, &self.options, &self.progress)
     }
 
+    /// Proves that the file can be written; one that does not exist is not created, since the lock file
+    /// beside it already is.
+    pub fn try_out(&mut self) -> Result<()> {
+        if !self.exists() {
+            return Ok(());
+        }
+        let connection = self.connect()?;
+        connection.execute_batch("BEGIN TRANSACTION; ROLLBACK").map_err(|e| failed("begin", e))
+    }
+
     /// Whether there is a database at all. The file itself is never touched for that.
     fn exists(&self) -> bool {
         self.path.exists()
@@ -104,16 +114,36 @@ pub fn status(path: &Path, options: &Options, runs: usize) -> Result<(Vec<TableS
     Ok((tables, past))
 }
 
+/// The states of the targets without taking the file for a run; `None` where nothing was ever saved.
+pub fn read_states(path: &Path, options: &Options, targets: &[Target]) -> Result<Vec<Option<TableState>>> {
+    let path = connect::canonical(path)?;
+    if !path.exists() {
+        return Ok(vec![None; targets.len()]);
+    }
+    let connection = connect::open_to_read(&path, options)?;
+    let states = load_states(&connection, targets)?;
+    Ok(states.into_iter().map(|stored| stored.map(|stored| stored.state)).collect())
+}
+
+/// Names of the columns and values, as text, of a query's rows. Opens the file to read only.
+pub fn query(path: &Path, options: &Options, sql: &str) -> Result<Vec<Vec<String>>> {
+    let connection = connect::open_to_read(&connect::canonical(path)?, options)?;
+    sql::text_rows(&connection, sql).map_err(|e| failed("answer the query", e))
+}
+
+fn load_states(connection: &Connection, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
+    if !sql::has_table(connection, "_ingest", "state").map_err(|e| failed("read", e))? {
+        return Ok(vec![None; targets.len()]);
+    }
+    targets.iter().map(|target| read_state(connection, target)).collect()
+}
+
 impl Destination for DuckDb {
     fn load(&mut self, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
         if !self.exists() {
             return Ok(vec![None; targets.len()]);
         }
-        let connection = self.connect()?;
-        if !sql::has_table(&connection, "_ingest", "state").map_err(|e| failed("read", e))? {
-            return Ok(vec![None; targets.len()]);
-        }
-        targets.iter().map(|target| read_state(&connection, target)).collect()
+        load_states(&self.connect()?, targets)
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {

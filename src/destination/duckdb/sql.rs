@@ -5,6 +5,7 @@
 //! extension; casts of `TIMESTAMP WITH TIME ZONE` do not.
 
 use ::duckdb::{Connection, OptionalExt, Result, params};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 
 use super::super::{RunRecord, Scope, Target};
@@ -279,6 +280,29 @@ pub(super) fn latest_runs(connection: &Connection, limit: usize) -> Result<Vec<P
             })
         })?
         .collect()
+}
+
+/// The column names and the values as text of a query's rows.
+pub(super) fn text_rows(connection: &Connection, sql: &str) -> Result<Vec<Vec<String>>> {
+    let broken = |e: arrow::error::ArrowError| ::duckdb::Error::FromSqlConversionFailure(
+        0,
+        ::duckdb::types::Type::Any,
+        Box::new(e),
+    );
+    let mut statement = connection.prepare(sql)?;
+    let mut lines = Vec::new();
+    for batch in statement.query_arrow([])? {
+        if lines.is_empty() {
+            lines.push(batch.schema().fields().iter().map(|field| field.name().clone()).collect());
+        }
+        let options = FormatOptions::default();
+        let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+        let columns = columns.collect::<std::result::Result<Vec<_>, _>>().map_err(broken)?;
+        for row in 0..batch.num_rows() {
+            lines.push(columns.iter().map(|column| column.value(row).to_string()).collect());
+        }
+    }
+    Ok(lines)
 }
 
 #[cfg(test)]

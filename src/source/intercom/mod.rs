@@ -16,6 +16,8 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Ask, Identity, PageSender, Pass, Presence, Source};
+use query::Search;
+
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
@@ -118,9 +120,12 @@ impl Intercom {
         }
     }
 
-    async fn count_rows(&self, table: &'static TableSpec, progress: &TableProgress) -> Result<Option<u64>> {
-        let Endpoint::Search { path, .. } = table.endpoint else { return Ok(None) };
-        let answer = self.client(progress).send(|_| Call::post(path, query::count())).await;
+    async fn count_rows(&self, pass: Pass, progress: &TableProgress) -> Result<Option<u64>> {
+        let (Endpoint::Search { path, .. }, Ask::Dated { by, window, order }) = (pass.table.endpoint, pass.ask) else {
+            return Ok(None);
+        };
+        let search = Search { by, window, order, now: pass.began.as_second() };
+        let answer = self.client(progress).send(|_| Call::post(path, search.body(1, None))).await;
         let answer = answer.map_err(CallError::into_error)?;
         let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         Ok(page["total_count"].as_u64())
@@ -140,7 +145,7 @@ impl Intercom {
 
     async fn probe_table(&self, table: &'static TableSpec, progress: &TableProgress) -> Result<()> {
         let call = match table.endpoint {
-            Endpoint::Search { path, .. } => Call::post(path, query::count()),
+            Endpoint::Search { path, .. } => Call::post(path, query::anything()),
             Endpoint::Pages { path, .. } => Call::get(format!("{path}?page=1&per_page=1")),
             // A scroll that is only tried would keep others out for a minute; the object path needs the
             // same permission, and no company has this id.
@@ -183,13 +188,13 @@ impl Source for Intercom {
 
     fn count<'a>(
         &'a self,
-        table: &'static TableSpec,
+        pass: Pass,
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<Option<u64>>> {
         async move {
-            match self.count_rows(table, progress).await {
+            match self.count_rows(pass, progress).await {
                 Ok(count) => Ok(count),
-                Err(error) => Err(self.explain(table, error, progress).await),
+                Err(error) => Err(self.explain(pass.table, error, progress).await),
             }
         }
         .boxed()

@@ -6,10 +6,10 @@
 
 use std::collections::HashMap;
 
-use super::page::{self, Decoded, Next};
+use super::page::{Decoded, Next};
 use super::search::decode;
 use super::trouble::{PASSES, Trouble, give_up};
-use crate::batch::{Decoder, Layout};
+use crate::batch::{self, Decoder, Layout};
 use crate::client::{Call, Client};
 use crate::error::Result;
 use crate::progress::TableProgress;
@@ -109,7 +109,7 @@ async fn fetch(
 
 /// Remembers the rows of a page; true if one of them is new or has changed.
 fn note(pass: Pass, seen: &mut Seen, decoded: &Decoded) -> bool {
-    let dates = page::seconds(&decoded.batch, pass.table.cursor.unwrap_or_default());
+    let dates = batch::seconds(&decoded.batch, pass.table.cursor.unwrap_or_default());
     let mut news = false;
     for (key, date) in decoded.keys.iter().zip(dates) {
         news |= seen.insert(*key, date) != Some(date);

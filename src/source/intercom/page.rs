@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-use arrow::array::{AsArray, RecordBatch};
-use arrow::datatypes::TimestampMicrosecondType;
+use arrow::array::RecordBatch;
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -82,13 +81,6 @@ pub(super) fn decode(
     let keys = key_hashes(table, &batch);
     let Read { total_count, scroll_param, .. } = envelope;
     Ok(Decoded { batch, shape, next, total_count, scroll_param, keys })
-}
-
-/// The whole seconds of a date column, row by row; NULL is `None`.
-pub(super) fn seconds(batch: &RecordBatch, column: &str) -> Vec<Option<i64>> {
-    let Some(array) = batch.column_by_name(column) else { return vec![None; batch.num_rows()] };
-    let dates = array.as_primitive::<TimestampMicrosecondType>();
-    dates.iter().map(|micros| micros.map(|micros| micros.div_euclid(1_000_000))).collect()
 }
 
 /// `pages` may be null or missing, `pages.next` an object, a URL, null or missing.

@@ -1,15 +1,10 @@
 //! Reading through a search endpoint: keyset cursors, sorted by a date, decided by value.
 
-use std::sync::Arc;
-
-use arrow::array::BooleanArray;
-use arrow::compute::filter_record_batch;
-
 use super::page::{self, Decoded, Next};
 use super::query::Search;
 use super::sequence::Sequence;
 use super::trouble::{PASSES, Trouble, give_up};
-use crate::batch::{Decoder, Layout};
+use crate::batch::{self, Decoder, Layout};
 use crate::client::{Attempts, Call, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
@@ -86,9 +81,9 @@ async fn read_once(
         if cursor.is_none() && let Some(total) = decoded.total_count {
             progress.expect(total);
         }
-        let dates = page::seconds(&decoded.batch, search.by.as_str());
+        let dates = batch::seconds(&decoded.batch, search.by.as_str());
         let step = sequence.take(&decoded.keys, &dates, next.as_deref()).map_err(Trouble::failed)?;
-        let batch = only(decoded.batch, &dates, search.window)?;
+        let batch = batch::filter(&decoded.batch, |row| search.window.contains(dates[row]));
         pages.send(Page::new(batch, step.complete_to, decoded.shape)).await?;
         *proven = step.complete_to.or(*proven);
         if step.ended {
@@ -110,18 +105,6 @@ pub(super) async fn decode(
         Ok(decoded) => decoded.map_err(Trouble::failed),
         Err(error) => Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error))),
     }
-}
-
-/// The rows that belong to the window by value.
-fn only(batch: arrow::array::RecordBatch, dates: &[Option<i64>], window: Window) -> Result<arrow::array::RecordBatch> {
-    if dates.iter().all(|date| window.contains(*date)) {
-        return Ok(batch);
-    }
-    let belongs: BooleanArray = dates.iter().map(|date| Some(window.contains(*date))).collect();
-    let schema = Arc::clone(batch.schema_ref());
-    filter_record_batch(&batch, &belongs)
-        .and_then(|batch| batch.with_schema(schema))
-        .map_err(|e| Error::new(ErrorKind::Data, "rows cannot be told apart by date").with_source(e))
 }
 
 /// How many rows to ask for. Large pages are cheap until the server cannot make them any more.

@@ -1,0 +1,99 @@
+//! `--dry-run`: what a run would ask for. Counts rows with one request per search table; writes nothing.
+
+use std::path::Path;
+
+use jiff::Timestamp;
+
+use super::read::names;
+use crate::destination::duckdb::{Options, read_states};
+use crate::error::Result;
+use crate::pipeline::plan::{self, Reading, Situation};
+use crate::pipeline::{Job, RunOptions, pass_start, targets};
+use crate::progress::TableProgress;
+use crate::report::{aligned, grouped};
+use crate::source::{Ask, Order, Pass};
+use crate::state::TableState;
+use crate::table::{Endpoint, TableSpec};
+use crate::window::{DateField, Window};
+
+/// Rows of one full page of a search.
+const PAGE: u64 = 150;
+
+/// The plan as text.
+pub(super) async fn plan(jobs: &[Job], path: &Path, options: &Options, run: &RunOptions) -> Result<String> {
+    let states = read_states(path, options, &targets(jobs))?;
+    let mut lines = vec![["table", "would read", "rows at most", "requests about"].map(str::to_owned).to_vec()];
+    let silent = TableProgress::silent();
+    let mut names = names(jobs).into_iter();
+    let mut states = states.into_iter();
+    for job in jobs {
+        job.source.identify(&silent).await?;
+        for table in &job.tables {
+            let stored = states.next().flatten();
+            let now = pass_start(&*job.source);
+            let (what, ask) = intent(job, table, stored.as_ref(), run, now);
+            let rows = job.source.count(Pass { table, ask, began: now }, &silent).await?;
+            // A page, one more that shows that nothing follows, and the count at the end.
+            let requests = rows.map(|rows| grouped(rows.div_ceil(PAGE) + 2));
+            let unknown = || "unknown".to_owned();
+            lines.push(vec![
+                names.next().unwrap_or_default(),
+                what,
+                rows.map_or_else(unknown, grouped),
+                requests.unwrap_or_else(unknown),
+            ]);
+        }
+    }
+    Ok(aligned(&lines))
+}
+
+fn intent(
+    job: &Job,
+    table: &'static TableSpec,
+    stored: Option<&TableState>,
+    run: &RunOptions,
+    now: Timestamp,
+) -> (String, Ask) {
+    let dated = |by, window| Ask::Dated { by, window, order: Order::OldestFirst };
+    if !matches!(table.endpoint, Endpoint::Search { .. }) {
+        return ("everything, as in every run".into(), Ask::Everything);
+    }
+    if run.is_bounded() {
+        let window = run.interval.unwrap_or_default();
+        return (format!("updated_at {}", shown(window)), dated(DateField::UpdatedAt, window));
+    }
+    let columns = table.fingerprint();
+    let reading = plan::decide(&Situation {
+        stored,
+        now,
+        api_version: &job.reading.api_version,
+        columns: &columns,
+        start_date: job.reading.start_date,
+        lookback: job.reading.lookback,
+        refresh_every: job.reading.refresh_every,
+        full_refresh: run.full_refresh,
+    });
+    match reading {
+        Reading::Refresh(refresh, reason) => {
+            let window = refresh.remaining.first().copied().unwrap_or_default();
+            let what = format!("{}: {} {}", reason.as_str(), refresh.by.as_str(), shown(window));
+            (what, dated(refresh.by, window))
+        }
+        Reading::Increment { from } => {
+            let window = Window { from: Some(from.as_second()), to: None };
+            (format!("changes: updated_at {}", shown(window)), dated(DateField::UpdatedAt, window))
+        }
+    }
+}
+
+fn shown(window: Window) -> String {
+    let moment = |second: i64| {
+        Timestamp::from_second(second).map_or_else(|_| second.to_string(), |at| at.strftime("%F %TZ").to_string())
+    };
+    match (window.from, window.to) {
+        (None, None) => "of any time".into(),
+        (Some(from), None) => format!("from {}", moment(from)),
+        (None, Some(to)) => format!("before {}", moment(to)),
+        (Some(from), Some(to)) => format!("from {} to before {}", moment(from), moment(to)),
+    }
+}

@@ -1,0 +1,42 @@
+//! `ingest init`: a commented connections.yml to start from.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use super::{print, setup};
+use crate::cli::InitArgs;
+use crate::config::TEMPLATE;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Writes the file; never over an existing one unless told to.
+pub(super) fn init(args: &InitArgs) -> Result<u8> {
+    setup::logging(&args.common);
+    let path = args.common.config.clone().unwrap_or_else(|| PathBuf::from("connections.yml"));
+    write(&path, args.force)?;
+    print(&format!(
+        "wrote {}\nnext: export INTERCOM_ACCESS_TOKEN=..., then: ingest check\n",
+        path.display()
+    ))?;
+    Ok(0)
+}
+
+fn write(path: &Path, force: bool) -> Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    // It will hold tokens, or the names of variables that do.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(|error| {
+        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
+        let refusal = Error::new(ErrorKind::Config, format!("{} cannot be written", path.display())).with_source(error);
+        if exists { refusal.with_hint("--force replaces it") } else { refusal }
+    })?;
+    file.write_all(TEMPLATE.as_bytes())
+        .map_err(|e| Error::new(ErrorKind::Config, format!("{} cannot be written", path.display())).with_source(e))
+}

@@ -1,0 +1,72 @@
+//! One file per command; [`execute`] is the whole program after `main`.
+
+mod check;
+mod demo;
+mod dry_run;
+mod init;
+mod read;
+mod sandbox;
+mod setup;
+mod signals;
+mod status;
+mod tables;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::ExitCode;
+
+use crate::cli::{self, Cli, Command};
+use crate::error::{Error, ErrorKind, Result};
+
+/// Carries out a command line and says how the process ends.
+pub fn execute(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match cli::parse(typed) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are data and go to stdout with code 0; clap knows which is which.
+            drop(error.print());
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match dispatch(cli) {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            report(&error);
+            ExitCode::from(error.kind().exit_code())
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<u8> {
+    match cli.command {
+        None => read::read(&cli.run),
+        Some(Command::Run(args)) => read::read(&args),
+        Some(Command::Init(args)) => init::init(&args),
+        Some(Command::Check(args)) => check::check(&args),
+        Some(Command::Tables(args)) => tables::tables(&args),
+        Some(Command::Status(args)) => status::status(&args),
+        Some(Command::Demo(args)) => demo::demo(&args),
+        Some(Command::Sandbox(args)) => sandbox::sandbox(&args),
+    }
+}
+
+/// Writes a result to stdout. A reader that has seen enough and closed the pipe is no error.
+fn print(text: &str) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Error::new(ErrorKind::Usage, "stdout cannot be written").with_source(error))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes an error to stderr.
+fn report(error: &Error) {
+    say(&error.render());
+}
+
+/// Writes a line to stderr; if nobody reads it, there is nobody to tell.
+fn say(text: &str) {
+    drop(writeln!(std::io::stderr(), "{text}"));
+}

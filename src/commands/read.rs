@@ -1,0 +1,90 @@
+//! `ingest TABLE...`: reads tables into a destination.
+
+use super::{dry_run, print, report, setup, signals};
+use crate::cli::{Output, RunArgs};
+use crate::destination::duckdb::DuckDb;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::{self, Job, RunOptions, Stop};
+use crate::report::RunReport;
+use crate::window::Window;
+
+/// Reads what was typed; the exit code.
+pub(super) fn read(args: &RunArgs) -> Result<u8> {
+    let interval = interval(args)?;
+    setup::logging(&args.common);
+    let setup = setup::Setup::read(&args.common)?;
+    let chosen = setup.tables(&args.tables)?;
+    if args.schema.is_some() && chosen.len() > 1 {
+        return Err(Error::new(ErrorKind::Usage, "--schema names one schema, but tables of several connections are read")
+            .with_hint("read each connection in a run of its own"));
+    }
+    let config = setup.duckdb(args.to.as_deref())?;
+    let mut jobs = Vec::new();
+    for (name, tables) in chosen {
+        let connection = setup.intercom(&name)?;
+        let schema = args.schema.as_deref().unwrap_or(&connection.name);
+        setup::check_schema(&config, schema)?;
+        let client = setup::client(&connection, args.rate_limit, args.concurrency)?;
+        jobs.push(setup::job(&connection, client, tables, args.schema.as_deref()));
+    }
+    let (options, wait) = setup::duckdb_options(&config, args.wait);
+    let run_options = RunOptions {
+        full_refresh: args.full_refresh,
+        interval,
+        limit: args.limit,
+        ..RunOptions::default()
+    };
+    if args.dry_run {
+        let plan = setup::runtime()?.block_on(dry_run::plan(&jobs, &config.path, &options, &run_options))?;
+        print(&plan)?;
+        return Ok(0);
+    }
+    let progress = setup::progress(args.progress, &args.common);
+    let destination = DuckDb::begin(&config.path, options, wait, progress.clone())?;
+    let done = setup::runtime()?.block_on(async {
+        let stop = Stop::new();
+        signals::watch(&stop);
+        pipeline::run(jobs, Box::new(destination), run_options, &progress, &stop).await
+    })?;
+    show(&done, args.output)?;
+    Ok(done.exit_code())
+}
+
+/// Prints the summary on stdout and each failure once on stderr.
+pub(super) fn show(done: &RunReport, output: Output) -> Result<()> {
+    match output {
+        Output::Text => print(&done.to_text())?,
+        Output::Json => print(&format!("{:#}\n", done.to_json()))?,
+    }
+    let mut shown: Vec<String> = Vec::new();
+    for table in &done.tables {
+        let Some(error) = &table.error else { continue };
+        let text = error.render();
+        if !shown.contains(&text) {
+            report(error);
+            shown.push(text);
+        }
+    }
+    Ok(())
+}
+
+/// The interval that was typed, in whole seconds.
+fn interval(args: &RunArgs) -> Result<Option<Window>> {
+    if args.interval_start.is_none() && args.interval_end.is_none() {
+        return Ok(None);
+    }
+    let window = Window {
+        from: args.interval_start.map(|at| at.as_second()),
+        to: args.interval_end.map(|at| at.as_second()),
+    };
+    if window.is_empty() {
+        return Err(Error::new(ErrorKind::Usage, "--interval-end is not after --interval-start")
+            .with_hint("the start belongs to the interval, the end does not"));
+    }
+    Ok(Some(window))
+}
+
+/// The tables of a run, for messages.
+pub(super) fn names(jobs: &[Job]) -> Vec<String> {
+    pipeline::targets(jobs).iter().map(|target| format!("{}.{}", target.schema, target.table.name)).collect()
+}

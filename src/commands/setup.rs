@@ -1,0 +1,244 @@
+//! From what was typed to connections, tables and destinations that are ready to use.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tracing_subscriber::EnvFilter;
+
+use super::say;
+use crate::cli::{CommonArgs, ProgressMode};
+use crate::client::{Backoff, Client, ClientSettings};
+use crate::config::environment::Environment;
+use crate::config::{Connections, DestinationConfig, DuckDbConfig, IntercomConnection, Rate, config_path, nearest};
+use crate::destination::duckdb::Options;
+use crate::error::{Error, ErrorKind, Result};
+use crate::pipeline::{Job, ReadingRules};
+use crate::progress::{Mode, Progress, TableProgress};
+use crate::source::intercom::{Intercom, tables};
+use crate::table::TableSpec;
+
+/// How long an answer may take before the attempt counts as lost.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// The configuration of one invocation.
+pub(super) struct Setup {
+    pub(super) connections: Connections,
+    pub(super) environment: Environment,
+    pub(super) working_dir: PathBuf,
+}
+
+impl Setup {
+    /// Finds and reads the configuration, and says what is unwise about it.
+    pub(super) fn read(common: &CommonArgs) -> Result<Self> {
+        let environment = Environment::of_process();
+        let working_dir = std::env::current_dir()
+            .map_err(|e| Error::new(ErrorKind::Usage, "the working directory is gone").with_source(e))?;
+        let user_dir = environment.user_config_dir().map(Path::to_owned);
+        let located = config_path(common.config.as_deref(), &working_dir, user_dir);
+        let connections = Connections::open(&located, &environment)?;
+        if !common.quiet {
+            for warning in connections.warnings() {
+                say(&format!("warning: {warning}"));
+            }
+        }
+        Ok(Self { connections, environment, working_dir })
+    }
+
+    /// The Intercom connection of that name.
+    pub(super) fn intercom(&self, name: &str) -> Result<IntercomConnection> {
+        self.connections.intercom(name, &self.environment)
+    }
+
+    /// The DuckDB file that `--to`, or its absence, means.
+    pub(super) fn duckdb(&self, to: Option<&str>) -> Result<DuckDbConfig> {
+        match self.connections.destination(to, &self.environment, &self.working_dir)? {
+            DestinationConfig::DuckDb(config) => Ok(config),
+            DestinationConfig::Parquet(config) => {
+                let message = format!("destination {}: Parquet is not available in this version", config.name);
+                Err(Error::new(ErrorKind::Usage, message).with_hint("use a DuckDB destination, such as --to duckdb:./ingest.duckdb"))
+            }
+        }
+    }
+
+    /// The tables that were typed, by connection, both in the order in which they were typed first.
+    pub(super) fn tables(&self, typed: &[String]) -> Result<Vec<(String, Vec<&'static TableSpec>)>> {
+        let mut found: Vec<(String, Vec<&'static TableSpec>)> = Vec::new();
+        for typed in typed {
+            let (connection, table) = typed.split_once('.').unwrap_or((typed, "*"));
+            let connection = self.connections.resolve_source(connection)?;
+            let position = found.iter().position(|(known, _)| *known == connection).unwrap_or_else(|| {
+                found.push((connection.clone(), Vec::new()));
+                found.len() - 1
+            });
+            for table in tables_named(&connection, table)? {
+                if !found[position].1.iter().any(|known| known.name == table.name) {
+                    found[position].1.push(table);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn tables_named(connection: &str, name: &str) -> Result<Vec<&'static TableSpec>> {
+    if name == "*" {
+        return Ok(tables::TABLES.to_vec());
+    }
+    if let Some(table) = tables::find(name) {
+        return Ok(vec![table]);
+    }
+    let known: Vec<&str> = tables::TABLES.iter().map(|table| table.name).collect();
+    let hint = match nearest(name, known.iter().copied()) {
+        Some(near) => format!("did you mean {connection}.{near}? tables: {}", known.join(", ")),
+        None => format!("tables: {}", known.join(", ")),
+    };
+    Err(Error::new(ErrorKind::Usage, format!("connection {connection} has no table {name:?}")).with_hint(hint))
+}
+
+/// A client for a connection, reporting nowhere yet.
+pub(super) fn client(connection: &IntercomConnection, rate_limit: Option<Rate>, concurrency: u16) -> Result<Client> {
+    let ceiling = tighter(connection.rate_limit, rate_limit);
+    let settings = ClientSettings {
+        base_url: connection.base_url.as_str().trim_end_matches('/').to_owned(),
+        token: connection.token.clone(),
+        api_version: connection.api_version.to_string(),
+        rate_limit: ceiling.map(|rate| (rate.requests, rate.per)),
+        concurrency: usize::from(concurrency),
+        patience: PATIENCE,
+        backoff: Backoff::default(),
+    };
+    Client::new(settings, TableProgress::silent())
+}
+
+/// Whichever allows fewer requests in the same time.
+fn tighter(configured: Option<Rate>, typed: Option<Rate>) -> Option<Rate> {
+    let per_second = |rate: &Rate| f64::from(rate.requests) / rate.per.as_secs_f64();
+    match (configured, typed) {
+        (Some(configured), Some(typed)) if per_second(&typed) > per_second(&configured) => Some(configured),
+        (configured, typed) => typed.or(configured),
+    }
+}
+
+/// The source behind a connection.
+pub(super) fn source(connection: &IntercomConnection, client: Client) -> Intercom {
+    let version = connection.api_version.as_str();
+    let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(14);
+    let is_official = connection.base_url == connection.region.base_url();
+    let checks_region = is_official || connection.region_is_explicit;
+    Intercom::new(client, minor, checks_region.then(|| connection.region.as_str().to_owned()))
+}
+
+/// What a connection contributes to a run.
+pub(super) fn job(
+    connection: &IntercomConnection,
+    client: Client,
+    tables: Vec<&'static TableSpec>,
+    schema: Option<&str>,
+) -> Job {
+    let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    Job {
+        schema: Arc::from(schema.unwrap_or(&connection.name)),
+        source: Arc::new(source(connection, client)),
+        tables,
+        reading: ReadingRules {
+            api_version: connection.api_version.to_string(),
+            start_date: connection.start_date,
+            lookback: signed(connection.lookback_window),
+            refresh_every: connection.full_refresh_every.map(signed),
+        },
+    }
+}
+
+/// DuckDB's options for a destination, and how long to wait for another run.
+pub(super) fn duckdb_options(config: &DuckDbConfig, wait: Option<Duration>) -> (Options, Duration) {
+    let defaults = Options::default();
+    let options = Options {
+        storage_version: config.storage_version.clone(),
+        threads: config.threads,
+        memory_limit: config.memory_limit.clone(),
+        patience: wait.unwrap_or(defaults.patience),
+    };
+    (options, wait.unwrap_or(Duration::ZERO))
+}
+
+/// DuckDB names a database after its file's stem up to the first dot; a schema of the same name makes
+/// `intercom.contacts` ambiguous for whoever queries the file.
+pub(super) fn check_schema(config: &DuckDbConfig, schema: &str) -> Result<()> {
+    let name = config.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = name.split('.').next().unwrap_or_default();
+    if !stem.eq_ignore_ascii_case(schema) {
+        return Ok(());
+    }
+    let message = format!(
+        "destination {}: a file called {stem:?} makes {schema}.contacts ambiguous in DuckDB, which calls the database {stem} too",
+        config.path.display()
+    );
+    Err(Error::new(ErrorKind::Config, message)
+        .with_hint(format!("name the file {stem}_data.duckdb, or the schema otherwise with --schema")))
+}
+
+/// Progress as asked for; live bars only where somebody watches and no log lines come between.
+pub(super) fn progress(mode: ProgressMode, common: &CommonArgs) -> Progress {
+    let is_watched = std::io::stderr().is_terminal() && common.verbose == 0;
+    Progress::new(match mode {
+        _ if common.quiet => Mode::Off,
+        ProgressMode::Off => Mode::Off,
+        ProgressMode::Auto if is_watched => Mode::Live,
+        ProgressMode::Auto | ProgressMode::Plain => Mode::Plain,
+    })
+}
+
+/// Log lines on stderr: warnings unless told otherwise.
+pub(super) fn logging(common: &CommonArgs) {
+    let level = match (common.quiet, common.verbose) {
+        (true, _) => "error",
+        (_, 0) => "warn",
+        (_, 1) => "ingest=info",
+        _ => "ingest=debug",
+    };
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(level))
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal());
+    // A second initialisation in the same process changes nothing, which is right.
+    drop(subscriber.try_init());
+}
+
+/// The runtime that reading happens on.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|e| Error::new(ErrorKind::Usage, "threads cannot be started").with_source(e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tighter_rate_holds() {
+        let rate = |requests, seconds| Rate { requests, per: Duration::from_secs(seconds) };
+        let (slow, fast) = (rate(10, 10), rate(1000, 60));
+        assert_eq!(tighter(Some(slow), Some(fast)), Some(slow));
+        assert_eq!(tighter(Some(fast), Some(slow)), Some(slow));
+        assert_eq!(tighter(None, Some(fast)), Some(fast));
+        assert_eq!(tighter(Some(fast), None), Some(fast));
+        assert_eq!(tighter(None, None), None);
+    }
+
+    #[test]
+    fn a_file_named_like_the_schema_is_refused() {
+        for (path, refused) in
+            [("/x/intercom.duckdb", true), ("/x/Intercom.db", true), ("/x/intercom.v2.duckdb", true), ("/x/crm.duckdb", false)]
+        {
+            let config = DuckDbConfig::new("local", path);
+            assert_eq!(check_schema(&config, "intercom").is_err(), refused, "{path}");
+        }
+    }
+}

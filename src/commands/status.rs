@@ -1,0 +1,141 @@
+//! `ingest status`: what a destination holds, how fresh it is, and how the last runs went.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+
+use super::{print, setup};
+use crate::cli::{Output, StatusArgs};
+use crate::clock;
+use crate::destination::duckdb::{self, PastRun, TableStatus};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::{aligned, grouped};
+
+/// Lines of the log of runs that are shown.
+const RUNS: usize = 20;
+
+/// Prints the status.
+pub(super) fn status(args: &StatusArgs) -> Result<u8> {
+    setup::logging(&args.common);
+    let setup = setup::Setup::read(&args.common)?;
+    let schema = match &args.connection {
+        Some(typed) => Some(setup.connections.resolve_source(typed)?),
+        None => None,
+    };
+    let config = setup.duckdb(args.to.as_deref())?;
+    let (options, _) = setup::duckdb_options(&config, None);
+    let (mut tables, mut runs) = duckdb::status(&config.path, &options, RUNS)?;
+    if let Some(schema) = &schema {
+        tables.retain(|table| table.schema.eq_ignore_ascii_case(schema));
+        let prefix = format!("{}.", schema.to_lowercase());
+        runs.retain(|run| run.table.to_lowercase().starts_with(&prefix));
+        if tables.is_empty() {
+            return Err(Error::new(ErrorKind::Usage, format!("{} holds no table of {schema}", config.path.display()))
+                .with_hint(format!("run: ingest {schema}")));
+        }
+    }
+    let text = match args.output {
+        Output::Text => to_text(&tables, &runs, clock::now()),
+        Output::Json => format!("{:#}\n", to_json(&tables, &runs)),
+    };
+    print(&text)?;
+    Ok(0)
+}
+
+fn to_text(tables: &[TableStatus], runs: &[PastRun], now: Timestamp) -> String {
+    if tables.is_empty() {
+        return "no table has been read yet\n".into();
+    }
+    let mut lines = vec![["table", "rows", "deleted", "complete as of", "age", "state"].map(str::to_owned).to_vec()];
+    for table in tables {
+        let state = &table.state;
+        lines.push(vec![
+            format!("{}.{}", table.schema, table.table),
+            table.live.map_or_else(|| "gone".into(), grouped),
+            grouped(table.deleted),
+            state.checkpoint.map_or_else(|| "-".into(), |at| at.strftime("%F %TZ").to_string()),
+            state.checkpoint.map_or_else(|| "-".into(), |at| age(now.duration_since(at))),
+            standing(table).into(),
+        ]);
+    }
+    let mut text = aligned(&lines);
+    if !runs.is_empty() {
+        text.push_str("\nlast runs\n");
+        let header = ["finished", "new", "changed", "removed", "table and outcome"].map(str::to_owned).to_vec();
+        let line = |run: &PastRun| {
+            let error = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+            vec![
+                Timestamp::from_microsecond(run.finished_at)
+                    .map_or_else(|_| "-".into(), |at| at.strftime("%F %TZ").to_string()),
+                grouped(run.rows.0),
+                grouped(run.rows.1),
+                grouped(run.rows.2),
+                format!("{} {}{error}", run.table, run.outcome),
+            ]
+        };
+        let lines: Vec<Vec<String>> = std::iter::once(header).chain(runs.iter().map(line)).collect();
+        text.push_str(&aligned(&lines));
+    }
+    text
+}
+
+fn standing(table: &TableStatus) -> &'static str {
+    match (&table.state.refresh, table.state.checkpoint) {
+        (Some(_), None) => "first load unfinished",
+        (Some(_), Some(_)) => "refresh unfinished",
+        (None, _) if table.state.shortfalls > 0 => "fewer rows than the source counts",
+        (None, _) => "complete",
+    }
+}
+
+fn to_json(tables: &[TableStatus], runs: &[PastRun]) -> Value {
+    let table = |table: &TableStatus| {
+        json!({
+            "schema": table.schema,
+            "table": table.table,
+            "rows": table.live,
+            "deleted": table.deleted,
+            "checkpoint": table.state.checkpoint.map(|at| at.to_string()),
+            "refreshed_at": table.state.refreshed_at.map(|at| at.to_string()),
+            "proven_from": table.state.proven_from.map(|at| at.to_string()),
+            "api_version": table.state.api_version,
+            "workspace": table.state.workspace,
+            "state": standing(table),
+        })
+    };
+    let run = |run: &PastRun| {
+        json!({
+            "finished_at": Timestamp::from_microsecond(run.finished_at).ok().map(|at| at.to_string()),
+            "table": run.table,
+            "outcome": run.outcome,
+            "rows": { "new": run.rows.0, "changed": run.rows.1, "removed": run.rows.2 },
+            "error": run.error,
+        })
+    };
+    json!({
+        "tables": tables.iter().map(table).collect::<Vec<_>>(),
+        "runs": runs.iter().map(run).collect::<Vec<_>>(),
+    })
+}
+
+/// The largest unit that is not zero.
+fn age(duration: SignedDuration) -> String {
+    let seconds = duration.as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min", seconds / 60),
+        3600..86_400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages() {
+        for (seconds, shown) in [(-5, "0 s"), (59, "59 s"), (60, "1 min"), (7199, "1 h"), (90_000, "1 d")] {
+            assert_eq!(age(SignedDuration::from_secs(seconds)), shown);
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! `ingest tables`: what can be read. Needs neither network nor, without a connection's name, a file.
+
+use serde_json::{Value, json};
+
+use super::{print, setup};
+use crate::cli::{Output, TablesArgs};
+use crate::error::Result;
+use crate::report::aligned;
+use crate::source::intercom::tables::TABLES;
+use crate::table::TableSpec;
+
+/// Prints the list.
+pub(super) fn tables(args: &TablesArgs) -> Result<u8> {
+    setup::logging(&args.common);
+    let connection = match &args.connection {
+        Some(typed) => setup::Setup::read(&args.common)?.connections.resolve_source(typed)?,
+        None => "intercom".to_owned(),
+    };
+    let text = match (args.output, args.columns) {
+        (Output::Json, _) => format!("{:#}\n", Value::from_iter(TABLES.iter().map(|t| to_json(&connection, t)))),
+        (Output::Text, false) => list(&connection),
+        (Output::Text, true) => columns(&connection),
+    };
+    print(&text)?;
+    Ok(0)
+}
+
+fn key(table: &TableSpec) -> String {
+    table.key.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")
+}
+
+fn list(connection: &str) -> String {
+    let header = ["table", "key", "cursor", "strategy", "endpoint", "permission"].map(str::to_owned).to_vec();
+    let line = |table: &&TableSpec| {
+        vec![
+            format!("{connection}.{}", table.name),
+            key(table),
+            table.cursor.unwrap_or("-").to_owned(),
+            table.disposition.as_str().to_owned(),
+            table.endpoint.describe(),
+            table.permission.to_owned(),
+        ]
+    };
+    let lines: Vec<Vec<String>> = std::iter::once(header).chain(TABLES.iter().map(line)).collect();
+    left_aligned(&lines)
+}
+
+fn columns(connection: &str) -> String {
+    let mut text = String::new();
+    for table in TABLES {
+        text.push_str(&format!("{connection}.{}\n", table.name));
+        let lines: Vec<Vec<String>> = table
+            .stored_columns()
+            .into_iter()
+            .map(|column| vec![format!("  {}", column.name), column.kind.sql().to_owned()])
+            .collect();
+        text.push_str(&aligned(&lines));
+        text.push('\n');
+    }
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+fn to_json(connection: &str, table: &TableSpec) -> Value {
+    let columns = table.stored_columns();
+    json!({
+        "name": format!("{connection}.{}", table.name),
+        "key": table.key.iter().map(|key| key.name).collect::<Vec<_>>(),
+        "cursor": table.cursor,
+        "strategy": table.disposition.as_str(),
+        "endpoint": table.endpoint.describe(),
+        "permission": table.permission,
+        "columns": columns.iter().map(|c| json!({ "name": c.name, "type": c.kind.sql() })).collect::<Vec<_>>(),
+    })
+}
+
+fn left_aligned(lines: &[Vec<String>]) -> String {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..lines.first().map_or(0, Vec::len)).map(width).collect();
+    let mut text = String::new();
+    for line in lines {
+        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        text.push_str(cells.join("  ").trim_end());
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,378 @@
+//! One table, from what is known of it to a state that says more.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use jiff::Timestamp;
+
+use super::plan::{self, LAG, Reading, Reason, Situation};
+use super::writer::{Flush, Rows, Writer};
+use super::{ReadingRules, RunOptions, Stop, pass_start};
+use crate::batch::{hash_of_key, key_hashes};
+use crate::destination::{Committed, Scope, Stamp};
+use crate::error::{ErrorKind, Result};
+use crate::progress::TableProgress;
+use crate::report::{Outcome, TableReport};
+use crate::source::{Ask, Order, Page, Pass, Presence, Source, page_channel};
+use crate::state::{Refresh, TableState};
+use crate::table::{Endpoint, TableSpec, WriteDisposition};
+use crate::window::{DateField, Window};
+
+/// Everything one table needs of the run.
+pub(super) struct TableRun {
+    pub(super) source: Arc<dyn Source>,
+    pub(super) schema: Arc<str>,
+    pub(super) table: &'static TableSpec,
+    /// Position among the writer's targets.
+    pub(super) position: usize,
+    pub(super) rules: ReadingRules,
+    pub(super) options: RunOptions,
+    /// State at the start of the run.
+    pub(super) stored: Option<TableState>,
+    pub(super) workspace: String,
+    pub(super) writer: Writer,
+    pub(super) progress: TableProgress,
+    pub(super) stop: Stop,
+}
+
+/// Rows of a pass on their way to the writer.
+struct Flow<'r> {
+    report: &'r mut TableReport,
+    /// See [`Rows::hold`].
+    hold: bool,
+    /// Most rows to take; the pass ends well once they are there.
+    limit: Option<u64>,
+}
+
+impl TableRun {
+    /// Reads the table and says how it went. A refused token stops the whole run.
+    pub(super) async fn carry_out(self) -> TableReport {
+        let mut report = TableReport::new(&self.schema, self.table.name, Instant::now());
+        let outcome = match (self.options.is_bounded(), self.table.endpoint) {
+            (true, _) => self.bounded(&mut report).await.map(|()| Outcome::Partial),
+            (false, Endpoint::Search { .. }) => self.dated(&mut report).await.map(|()| Outcome::Complete),
+            (false, _) => self.whole(&mut report).await.map(|()| Outcome::Complete),
+        };
+        let (outcome, error) = match outcome {
+            Ok(outcome) => (outcome, None),
+            Err(error) => {
+                if error.kind() == ErrorKind::Auth {
+                    self.stop.ask(ErrorKind::Auth);
+                }
+                (Outcome::of(&error), Some(error.within(format!("table {}", self.table.name))))
+            }
+        };
+        report.end(outcome, error, &self.progress);
+        self.progress.finish(outcome.as_str());
+        report
+    }
+
+    /// A run that merges some rows and does nothing else.
+    async fn bounded(&self, report: &mut TableReport) -> Result<()> {
+        let began = pass_start(&*self.source);
+        let window = self.options.interval.unwrap_or_default();
+        let ask = match self.table.endpoint {
+            Endpoint::Search { .. } => {
+                // A first look shows what is newest; a backfill goes through its interval.
+                let order = if self.options.interval.is_some() { Order::OldestFirst } else { Order::NewestFirst };
+                Ask::Dated { by: DateField::UpdatedAt, window, order }
+            }
+            _ => Ask::Everything,
+        };
+        self.begin(report, if self.options.interval.is_some() { "interval" } else { "first look" });
+        let flow = Flow { report: &mut *report, hold: false, limit: self.options.limit };
+        self.pump(Pass { table: self.table, ask, began }, flow, |page| {
+            if ask == Ask::Everything {
+                page.batch = in_window(self.table, &page.batch, window);
+            }
+            None
+        })
+        .await?;
+        let committed = self.flush(report, began, Scope::Some, Vec::new(), None).await?;
+        report.live = Some(committed.live);
+        Ok(())
+    }
+
+    /// A table that is read whole every time.
+    async fn whole(&self, report: &mut TableReport) -> Result<()> {
+        let began = pass_start(&*self.source);
+        self.begin(report, "reading everything");
+        let stamps_absences = matches!(self.table.endpoint, Endpoint::Scroll { .. });
+        let mut seen = HashSet::new();
+        let is_replace = self.table.disposition == WriteDisposition::Replace;
+        let flow = Flow { report: &mut *report, hold: is_replace, limit: None };
+        self.pump(Pass { table: self.table, ask: Ask::Everything, began }, flow, |page| {
+            if stamps_absences {
+                seen.extend(key_hashes(self.table, &page.batch));
+            }
+            None
+        })
+        .await?;
+        let stamps = if stamps_absences { self.stamps(report, &seen, began).await? } else { Vec::new() };
+        let mut state = self.next_state();
+        state.checkpoint = Some(began);
+        state.refreshed_at = Some(began);
+        let scope = if is_replace { Scope::All } else { Scope::Some };
+        let committed = self.flush(report, began, scope, stamps, Some(state)).await?;
+        report.checkpoint = Some(began);
+        report.live = Some(committed.live);
+        Ok(())
+    }
+
+    /// A table whose dates the server filters.
+    async fn dated(&self, report: &mut TableReport) -> Result<()> {
+        let mut state = self.stored.clone();
+        let mut is_asked = self.options.full_refresh;
+        loop {
+            let columns = self.table.fingerprint();
+            let reading = plan::decide(&Situation {
+                stored: state.as_ref(),
+                now: pass_start(&*self.source),
+                api_version: &self.rules.api_version,
+                columns: &columns,
+                start_date: self.rules.start_date,
+                lookback: self.rules.lookback,
+                refresh_every: self.rules.refresh_every,
+                full_refresh: is_asked,
+            });
+            is_asked = false;
+            let was_refresh = matches!(reading, Reading::Refresh(..));
+            let mut next = self.next_state_after(state.as_ref());
+            let from = match reading {
+                Reading::Refresh(refresh, reason) => self.refresh(report, &mut next, refresh, reason).await?,
+                Reading::Increment { from } => {
+                    self.begin(report, "changes since the last run");
+                    from
+                }
+            };
+            self.increments(report, &mut next, from).await?;
+            let live = self.compare_counts(report, &mut next).await?;
+            report.live = Some(live);
+            // Twice running the source counted more than the table holds: read everything, now.
+            if next.shortfalls < plan::SHORTFALLS_UNTIL_REFRESH || was_refresh {
+                return Ok(());
+            }
+            state = Some(next);
+        }
+    }
+
+    /// Reads the windows of a refresh; the moment from which changes are to be read again.
+    async fn refresh(
+        &self,
+        report: &mut TableReport,
+        state: &mut TableState,
+        mut refresh: Refresh,
+        reason: Reason,
+    ) -> Result<Timestamp> {
+        self.begin(report, reason.as_str());
+        state.refresh = Some(refresh.clone());
+        while let Some(window) = refresh.remaining.first().copied() {
+            let began = pass_start(&*self.source);
+            let ask = Ask::Dated { by: refresh.by, window, order: Order::OldestFirst };
+            let flow = Flow { report: &mut *report, hold: false, limit: None };
+            let read = self
+                .pump(Pass { table: self.table, ask, began }, flow, |page| {
+                    refresh.advance_to(page.complete_to?);
+                    state.refresh = Some(refresh.clone());
+                    Some(state.clone())
+                })
+                .await;
+            if let Err(error) = read {
+                // What is proven so far is kept, whatever ended the pass.
+                self.flush(report, began, Scope::Some, Vec::new(), None).await?;
+                return Err(error);
+            }
+            refresh.finish_window();
+            state.refresh = Some(refresh.clone());
+            self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
+        }
+        state.refresh = None;
+        state.proven_from = refresh.start;
+        if refresh.whole {
+            state.refreshed_at = Some(refresh.started_at);
+            state.shortfalls = 0;
+        }
+        Ok(plan::increment_start(refresh.closes_from, self.rules.lookback))
+    }
+
+    /// Reads what changed at or after `from`, again and again until a pass was shorter than the lag. The
+    /// start of the last one becomes the checkpoint.
+    async fn increments(&self, report: &mut TableReport, state: &mut TableState, mut from: Timestamp) -> Result<()> {
+        loop {
+            let began = pass_start(&*self.source);
+            let window = Window { from: Some(from.as_second()), to: None };
+            let ask = Ask::Dated { by: DateField::UpdatedAt, window, order: Order::NewestFirst };
+            let flow = Flow { report: &mut *report, hold: false, limit: None };
+            let read = self.pump(Pass { table: self.table, ask, began }, flow, |_| None).await;
+            if let Err(error) = read {
+                self.flush(report, began, Scope::Some, Vec::new(), None).await?;
+                return Err(error);
+            }
+            state.checkpoint = Some(began);
+            let committed = self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
+            report.checkpoint = Some(began);
+            report.live = Some(committed.live);
+            if pass_start(&*self.source).duration_since(began) < LAG {
+                return Ok(());
+            }
+            from = plan::increment_start(began, jiff::SignedDuration::ZERO);
+        }
+    }
+
+    /// Compares what the source counts with what the table holds; the latter.
+    async fn compare_counts(&self, report: &mut TableReport, state: &mut TableState) -> Result<u64> {
+        let live = report.live.unwrap_or(0);
+        if state.proven_from.is_some() {
+            return Ok(live);
+        }
+        let ask = Ask::Dated { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst };
+        let began = pass_start(&*self.source);
+        let counting = self.source.count(Pass { table: self.table, ask, began }, &self.progress);
+        let counted = tokio::select! {
+            counted = counting => counted?,
+            error = self.stop.asked() => return Err(error),
+        };
+        report.counted = counted;
+        let shortfalls = match counted {
+            Some(counted) if plan::is_shortfall(counted, live) => state.shortfalls + 1,
+            _ => 0,
+        };
+        if shortfalls != state.shortfalls {
+            state.shortfalls = shortfalls;
+            let committed = self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
+            return Ok(committed.live);
+        }
+        Ok(live)
+    }
+
+    /// Rows of the table that the pass did not see and that are gone when asked for by themselves.
+    async fn stamps(
+        &self,
+        report: &mut TableReport,
+        seen: &HashSet<u64>,
+        began: Timestamp,
+    ) -> Result<Vec<Stamp>> {
+        let keys = self.writer.live_keys(self.position).await?;
+        let live = keys.len() as u64;
+        let nominees: Vec<String> = keys.into_iter().filter(|key| !seen.contains(&hash_of_key(key))).collect();
+        if plan::is_mass_absence(nominees.len(), live) {
+            report.notes.push(format!(
+                "{} rows of {live} are no longer shown; too many to believe, so none was marked as deleted",
+                nominees.len()
+            ));
+            return Ok(Vec::new());
+        }
+        let mut stamps = Vec::new();
+        for key in nominees {
+            let presence = tokio::select! {
+                presence = self.source.look_up(self.table, &key, &self.progress) => presence?,
+                error = self.stop.asked() => return Err(error),
+            };
+            if presence == Presence::Gone {
+                stamps.push(Stamp { key, deleted_at: began });
+            }
+        }
+        Ok(stamps)
+    }
+
+    /// Reads a pass and hands its rows to the writer. `on_page` may change a page and says which state
+    /// everything up to it supports.
+    async fn pump(
+        &self,
+        pass: Pass,
+        flow: Flow<'_>,
+        mut on_page: impl FnMut(&mut Page) -> Option<TableState>,
+    ) -> Result<()> {
+        let (sender, mut pages) = page_channel();
+        let read = async {
+            tokio::select! {
+                read = self.source.read(pass, sender, &self.progress) => read,
+                error = self.stop.asked() => Err(error),
+            }
+        };
+        let write = async {
+            let mut left = flow.limit;
+            while let Some(mut page) = pages.recv().await {
+                let state = on_page(&mut page);
+                if let Some(left) = &mut left {
+                    let rows = page.batch.num_rows().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                    page.batch = page.batch.slice(0, rows);
+                    *left -= rows as u64;
+                }
+                flow.report.read += page.batch.num_rows() as u64;
+                flow.report.shape.add(&page.shape);
+                self.progress.add_rows(page.batch.num_rows() as u64);
+                let supersedes_before = plan::earlier_by(pass.began, LAG);
+                let rows = Rows {
+                    table: self.position,
+                    batch: page.batch,
+                    supersedes_before,
+                    state,
+                    hold: flow.hold,
+                };
+                self.writer.rows(rows).await?;
+                if left == Some(0) {
+                    pages.close();
+                    return Ok(true);
+                }
+            }
+            Ok(false)
+        };
+        // The writer goes on with what was handed out before the source ended, for better or worse; a
+        // writer that fails closes the channel, which ends the source.
+        let (read, written) = tokio::join!(read, write);
+        let has_enough = written?;
+        if has_enough { Ok(()) } else { read }
+    }
+
+    async fn flush(
+        &self,
+        report: &mut TableReport,
+        began: Timestamp,
+        scope: Scope,
+        stamps: Vec<Stamp>,
+        state: Option<TableState>,
+    ) -> Result<Committed> {
+        let supersedes_before = plan::earlier_by(began, LAG);
+        let flush = Flush { table: self.position, scope, stamps, supersedes_before, state };
+        let done = self.writer.flush(flush).await?;
+        report.add(done);
+        Ok(done)
+    }
+
+    fn begin(&self, report: &mut TableReport, what: &str) {
+        self.progress.reading(what);
+        what.clone_into(&mut report.mode);
+    }
+
+    fn next_state(&self) -> TableState {
+        self.next_state_after(self.stored.as_ref())
+    }
+
+    /// The state to build on, with what is true of this run.
+    fn next_state_after(&self, stored: Option<&TableState>) -> TableState {
+        let fresh = TableState::new(&self.workspace, &self.rules.api_version, self.table.fingerprint());
+        match stored {
+            None => fresh,
+            Some(stored) => TableState {
+                version: fresh.version,
+                workspace: if fresh.workspace.is_empty() { stored.workspace.clone() } else { fresh.workspace },
+                api_version: fresh.api_version,
+                columns: fresh.columns,
+                ..stored.clone()
+            },
+        }
+    }
+}
+
+/// The rows whose cursor lies in the window; all rows of a table without one.
+fn in_window(
+    table: &TableSpec,
+    batch: &arrow::array::RecordBatch,
+    window: Window,
+) -> arrow::array::RecordBatch {
+    let Some(cursor) = table.cursor else { return batch.clone() };
+    let dates = crate::batch::seconds(batch, cursor);
+    crate::batch::filter(batch, |row| window.contains(dates[row]))
+}

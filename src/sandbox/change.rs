@@ -1,0 +1,323 @@
+//! Changes to the workspace: asked for one by one, or as churn while it is being read.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use super::generate::{Kind, contacts};
+use super::json::Raw;
+use super::kind_named;
+use super::row::Draft;
+use super::world::World;
+
+/// One change. `table` is a table's name such as `contacts`. What changes a row also moves its `updated_at` to the
+/// simulated present, unless the variant says otherwise. A row that is not there is not changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// Creates a row.
+    Insert {
+        /// The table it appears in.
+        table: String,
+    },
+    /// Changes a few values of a row.
+    Update {
+        /// The row's table.
+        table: String,
+        /// The row.
+        id: String,
+    },
+    /// Changes many rows within one second, as a bulk action does.
+    BulkUpdate {
+        /// The rows' table.
+        table: String,
+        /// The rows.
+        ids: Vec<String>,
+    },
+    /// Changes `count` rows picked by the seed, within one second.
+    UpdateSome {
+        /// The rows' table.
+        table: String,
+        /// How many; the same row may be picked twice.
+        count: u32,
+    },
+    /// Removes a row: its own GET answers 404 from then on. Rows that refer to it are left alone.
+    Delete {
+        /// The row's table.
+        table: String,
+        /// The row.
+        id: String,
+    },
+    /// Brings a removed row back exactly as it was, `updated_at` included.
+    Restore {
+        /// The row's table.
+        table: String,
+        /// The row.
+        id: String,
+    },
+    /// Merges one contact into another: the first vanishes, the second takes over its tags and counts as changed.
+    Merge {
+        /// The contact that vanishes.
+        from: String,
+        /// The contact that stays.
+        into: String,
+    },
+    /// Tags a contact. Does **not** move `updated_at`.
+    AddTag {
+        /// The contact.
+        contact: String,
+        /// The tag's id.
+        tag: String,
+    },
+    /// Takes a tag from a contact. Does **not** move `updated_at`.
+    RemoveTag {
+        /// The contact.
+        contact: String,
+        /// The tag's id.
+        tag: String,
+    },
+    /// Puts a contact into a segment. Nothing in its JSON changes.
+    EnterSegment {
+        /// The contact.
+        contact: String,
+        /// The segment's id.
+        segment: String,
+    },
+    /// Takes a contact out of a segment. Nothing in its JSON changes.
+    LeaveSegment {
+        /// The contact.
+        contact: String,
+        /// The segment's id.
+        segment: String,
+    },
+    /// Sets `updated_at`, to the past as well, and nothing else.
+    SetUpdatedAt {
+        /// The row's table.
+        table: String,
+        /// The row.
+        id: String,
+        /// Cut to the second.
+        at: Timestamp,
+    },
+    /// Sets one top-level member to any JSON. Does **not** move `updated_at`, unless that is the member.
+    SetField {
+        /// The row's table.
+        table: String,
+        /// The row.
+        id: String,
+        /// The member's name.
+        field: String,
+        /// Its new value.
+        value: Value,
+    },
+}
+
+/// Changes made while the workspace is read: after every `every_requests`-th answered search or list request,
+/// this many of each in every one of `tables`, on rows picked by the seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Churn {
+    /// Search and list requests between two rounds; 0 counts as 1.
+    pub every_requests: u32,
+    /// Rows changed per round and table.
+    pub updates: u32,
+    /// Rows created per round and table.
+    pub inserts: u32,
+    /// Rows removed per round and table.
+    pub deletes: u32,
+    /// Names of the tables that change.
+    pub tables: Vec<String>,
+}
+
+impl World {
+    /// Carries out `change` at `now` and returns the ids of the rows it changed or created.
+    pub(crate) fn apply(&mut self, change: &Change, now: Timestamp) -> Vec<String> {
+        match change {
+            Change::Insert { table } => vec![self.insert(kind_named(table), now)],
+            Change::Update { table, id } => self.update(kind_named(table), id, now).into_iter().collect(),
+            Change::BulkUpdate { table, ids } => {
+                ids.iter().filter_map(|id| self.update(kind_named(table), id, now)).collect()
+            }
+            Change::UpdateSome { table, count } => self.update_some(kind_named(table), *count, now),
+            Change::Delete { table, id } => {
+                let removed = self.table_mut(kind_named(table)).remove(id, None, now);
+                removed.then(|| id.clone()).into_iter().collect()
+            }
+            Change::Restore { table, id } => {
+                let restored = self.table_mut(kind_named(table)).restore(id, now);
+                restored.then(|| id.clone()).into_iter().collect()
+            }
+            Change::Merge { from, into } => self.merge(from, into, now),
+            Change::AddTag { contact, tag } => {
+                self.edit(Kind::Contacts, contact, now, |draft| contacts::tag(draft, tag, true))
+            }
+            Change::RemoveTag { contact, tag } => {
+                self.edit(Kind::Contacts, contact, now, |draft| contacts::tag(draft, tag, false))
+            }
+            Change::EnterSegment { contact, segment } => {
+                self.edit(Kind::Contacts, contact, now, |draft| contacts::segment(draft, segment, true))
+            }
+            Change::LeaveSegment { contact, segment } => {
+                self.edit(Kind::Contacts, contact, now, |draft| contacts::segment(draft, segment, false))
+            }
+            Change::SetUpdatedAt { table, id, at } => {
+                self.edit(kind_named(table), id, now, |draft| draft.touch(at.as_second()))
+            }
+            Change::SetField { table, id, field, value } => {
+                let value = value.to_string();
+                self.edit(kind_named(table), id, now, |draft| draft.members.set(field, Raw(&value)))
+            }
+        }
+    }
+
+    /// One round of churn.
+    pub(crate) fn churn(&mut self, churn: &Churn, now: Timestamp) {
+        for table in &churn.tables {
+            let kind = kind_named(table);
+            self.update_some(kind, churn.updates, now);
+            for _ in 0..churn.inserts {
+                self.insert(kind, now);
+            }
+            for _ in 0..churn.deletes {
+                if let Some(id) = self.any(kind) {
+                    self.table_mut(kind).remove(&id, None, now);
+                }
+            }
+        }
+    }
+
+    fn insert(&mut self, kind: Kind, now: Timestamp) -> String {
+        let (context, table, _) = self.parts(kind);
+        let index = table.next_index();
+        let row = (table.recipe.make)(context, index, Some(now.as_second()));
+        table.put(row, now)
+    }
+
+    fn update(&mut self, kind: Kind, id: &str, now: Timestamp) -> Option<String> {
+        let (context, table, rng) = self.parts(kind);
+        let mut draft = table.live().get(id)?.draft();
+        (table.recipe.revise)(context, &mut draft, rng, now.as_second());
+        draft.touch(now.as_second());
+        Some(table.put(draft.row(), now))
+    }
+
+    fn update_some(&mut self, kind: Kind, count: u32, now: Timestamp) -> Vec<String> {
+        let picked: Vec<_> = (0..count).filter_map(|_| self.any(kind)).collect();
+        picked.iter().filter_map(|id| self.update(kind, id, now)).collect()
+    }
+
+    fn edit(&mut self, kind: Kind, id: &str, now: Timestamp, edit: impl FnOnce(&mut Draft)) -> Vec<String> {
+        let table = self.table_mut(kind);
+        let Some(row) = table.live().get(id) else { return Vec::new() };
+        let mut draft = row.draft();
+        edit(&mut draft);
+        vec![table.put(draft.row(), now)]
+    }
+
+    fn merge(&mut self, from: &str, into: &str, now: Timestamp) -> Vec<String> {
+        let live = self.table(Kind::Contacts).live();
+        let (Some(source), Some(target)) = (live.get(from), live.get(into)) else { return Vec::new() };
+        if from == into {
+            return Vec::new();
+        }
+        let (tags, target) = (source.hidden.tags.clone(), Arc::clone(&target.id));
+        self.table_mut(Kind::Contacts).remove(from, Some(target), now);
+        self.edit(Kind::Contacts, into, now, |draft| {
+            for tag in &tags {
+                contacts::tag(draft, tag, true);
+            }
+        });
+        self.update(Kind::Contacts, into, now).into_iter().chain([from.to_owned()]).collect()
+    }
+
+    fn any(&mut self, kind: Kind) -> Option<Arc<str>> {
+        let (_, table, rng) = self.parts(kind);
+        let rows = table.live().rows();
+        (!rows.is_empty()).then(|| Arc::clone(&rows[rng.usize(0..rows.len())].id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::Settings;
+    use super::*;
+
+    fn world() -> (World, Timestamp, Vec<String>) {
+        let settings = Settings::default();
+        let world = World::generate(&settings);
+        let ids = world.table(Kind::Contacts).live().rows().iter().map(|row| row.id.to_string()).collect();
+        (world, settings.started_at, ids)
+    }
+
+    fn updated_at(world: &World, id: &str) -> Option<i64> {
+        world.table(Kind::Contacts).live().get(id)?.updated_at
+    }
+
+    #[test]
+    fn updating_moves_the_date_and_tagging_does_not() {
+        let (mut world, now, ids) = world();
+        let before = updated_at(&world, &ids[0]);
+        let tagged = Change::AddTag { contact: ids[0].clone(), tag: "70001".to_owned() };
+        assert_eq!(world.apply(&tagged, now), [ids[0].clone()]);
+        assert_eq!(updated_at(&world, &ids[0]), before);
+        let bulk = Change::BulkUpdate { table: "contacts".to_owned(), ids: ids[..30].to_vec() };
+        assert_eq!(world.apply(&bulk, now).len(), 30);
+        assert!(ids[..30].iter().all(|id| updated_at(&world, id) == Some(now.as_second())));
+        let unknown = Change::Update { table: "contacts".to_owned(), id: "nobody".to_owned() };
+        assert!(world.apply(&unknown, now).is_empty());
+    }
+
+    #[test]
+    fn a_merged_contact_is_gone_and_remembers_where_it_went() {
+        let (mut world, now, ids) = world();
+        world.apply(&Change::Merge { from: ids[7].clone(), into: ids[1].clone() }, now);
+        let table = world.table(Kind::Contacts);
+        assert!(table.live().get(&ids[7]).is_none());
+        assert_eq!(table.gone(&ids[7]).unwrap().into.as_deref(), Some(ids[1].as_str()));
+        assert!(table.live().get(&ids[1]).unwrap().hidden.tags.len() >= 12);
+        assert_eq!(updated_at(&world, &ids[1]), Some(now.as_second()));
+    }
+
+    #[test]
+    fn a_restored_row_is_what_it_was() {
+        let (mut world, now, ids) = world();
+        let (table, id) = ("contacts".to_owned(), ids[0].clone());
+        let before = world.table(Kind::Contacts).live().get(&id).unwrap().text.clone();
+        assert_eq!(
+            world.apply(&Change::Delete { table: table.clone(), id: id.clone() }, now),
+            std::slice::from_ref(&id)
+        );
+        assert_eq!(world.apply(&Change::Restore { table, id: id.clone() }, now), std::slice::from_ref(&id));
+        assert_eq!(world.table(Kind::Contacts).live().get(&id).unwrap().text, before);
+    }
+
+    #[test]
+    fn a_date_can_be_taken_away() {
+        let (mut world, now, ids) = world();
+        let change = Change::SetField {
+            table: "contacts".to_owned(),
+            id: ids[0].clone(),
+            field: "updated_at".to_owned(),
+            value: Value::Null,
+        };
+        world.apply(&change, now);
+        assert_eq!(updated_at(&world, &ids[0]), None);
+    }
+
+    #[test]
+    fn churn_follows_from_the_seed() {
+        let churn = Churn {
+            every_requests: 1,
+            updates: 3,
+            inserts: 2,
+            deletes: 4,
+            tables: vec!["contacts".to_owned()],
+        };
+        let ids = || {
+            let (mut world, now, _) = world();
+            world.churn(&churn, now);
+            world.table(Kind::Contacts).live().rows().iter().map(|row| row.id.to_string()).collect::<Vec<_>>()
+        };
+        assert_eq!(ids(), ids());
+        assert_eq!(ids().len(), 248);
+    }
+}

@@ -1,0 +1,232 @@
+//! Lists, scroll and single rows: everything read without the search index.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::call::Call;
+use super::errors::ApiError;
+use super::generate::{Kind, conversations};
+use super::json::{Json, Members};
+use super::reply::{Listing, Reply, pages, whole};
+use super::row::{Row, id_order};
+use super::version::Version;
+use super::world::World;
+
+/// Companies the list endpoint gives out before it points to the scroll.
+const LISTED_COMPANIES: usize = 10_000;
+
+/// Page number and page size of a numbered list.
+#[derive(Debug, Clone, Copy)]
+struct Numbered {
+    page: usize,
+    per_page: usize,
+}
+
+impl Numbered {
+    fn read(call: &Call, default: usize, max: usize) -> Result<Self, ApiError> {
+        let number = |key: &str, default: usize| match call.query(key) {
+            None => Ok(default),
+            Some(text) => text.parse().ok().filter(|number| *number > 0).ok_or(key.to_owned()),
+        };
+        let invalid = |key: String| ApiError::invalid(format!("{key} must be a positive number"));
+        let (page, per_page) =
+            (number("page", 1).map_err(invalid)?, number("per_page", default).map_err(invalid)?);
+        if per_page > max {
+            return Err(ApiError::invalid("Per Page is too big"));
+        }
+        Ok(Self { page, per_page })
+    }
+
+    /// The page of `all`, with a `next` that is an absolute URL or null.
+    fn listing(self, kind: Kind, version: Version, all: &[Arc<Row>], url: &str) -> Reply {
+        let Self { page, per_page } = self;
+        let start = (page - 1).saturating_mul(per_page);
+        let rows = all.iter().skip(start).take(per_page).cloned().collect();
+        let more = start.saturating_add(per_page) < all.len();
+        let next = more.then(|| format!("{url}page={}&per_page={per_page}", page + 1)).json();
+        let pages = pages(page, per_page, all.len(), Some(&next));
+        let rest = vec![("pages", pages), ("total_count", all.len().json())];
+        Reply::Listing(Listing { kind, version, envelope: "list", key: "data", rows, rest })
+    }
+}
+
+/// `GET /articles`: newest change first.
+pub(crate) fn articles(
+    world: &mut World,
+    call: &Call,
+    version: Version,
+    base: &str,
+) -> Result<Reply, ApiError> {
+    let numbered = Numbered::read(call, 25, 150)?;
+    let all = world.table_mut(Kind::Articles).live_mut().view("newest".to_owned(), |rows| {
+        let mut rows = rows.to_vec();
+        rows.sort_by(|a, b| (b.updated_at, id_order(&b.id)).cmp(&(a.updated_at, id_order(&a.id))));
+        rows
+    });
+    Ok(numbered.listing(Kind::Articles, version, &all, &format!("{base}/articles?")))
+}
+
+/// `POST /companies/list`: by last request, without companies nobody belongs to, and not beyond the cap.
+pub(crate) fn companies(
+    world: &mut World,
+    call: &Call,
+    version: Version,
+    base: &str,
+) -> Result<Reply, ApiError> {
+    let numbered = Numbered::read(call, 15, 60)?;
+    let order = call.query("order").unwrap_or("desc");
+    if !matches!(order, "asc" | "desc") {
+        return Err(ApiError::invalid("order must be asc or desc"));
+    }
+    if numbered.page.saturating_mul(numbered.per_page) > LISTED_COMPANIES {
+        return Err(ApiError::new(400, "bad_request", "page limit reached, please use scroll API"));
+    }
+    let all = world.table_mut(Kind::Companies).live_mut().view(format!("last request {order}"), |rows| {
+        let with_members = rows.iter().map(|row| (Members::of(&row.text), row));
+        let used =
+            with_members.filter(|(members, _)| members.integer("user_count").is_some_and(|users| users > 0));
+        let mut dated: Vec<_> =
+            used.map(|(members, row)| (members.integer("last_request_at"), row)).collect();
+        dated.sort_by(|(a, left), (b, right)| (a, id_order(&left.id)).cmp(&(b, id_order(&right.id))));
+        if order == "desc" {
+            dated.reverse();
+        }
+        dated.into_iter().map(|(_, row)| Arc::clone(row)).collect()
+    });
+    Ok(numbered.listing(Kind::Companies, version, &all, &format!("{base}/companies/list?order={order}&")))
+}
+
+/// `GET /companies`: one company by its name or by the customer's own id for it.
+pub(crate) fn company(world: &World, call: &Call, version: Version) -> Result<Reply, ApiError> {
+    let wanted = ["company_id", "name"].into_iter().find_map(|key| Some((key, call.query(key)?.json())));
+    let (key, value) = wanted.ok_or_else(|| ApiError::invalid("one of name, company_id is required"))?;
+    let rows = world.table(Kind::Companies).live().rows();
+    let found = rows.iter().find(|row| Members::of(&row.text).get(key) == Some(value.as_str()));
+    let row = found.ok_or_else(|| missing(Kind::Companies))?;
+    Ok(Reply::Object(version.shape(Kind::Companies, &row.text).into_owned()))
+}
+
+/// The lists that come whole, ordered by id.
+pub(crate) fn unpaged(
+    world: &mut World,
+    kind: Kind,
+    call: &Call,
+    version: Version,
+) -> Result<Reply, ApiError> {
+    let (envelope, key) = match kind {
+        Kind::Segments => ("segment.list", "segments"),
+        Kind::Admins => ("admin.list", "admins"),
+        Kind::Teams => ("team.list", "teams"),
+        _ => ("list", "data"),
+    };
+    let rows = match kind {
+        Kind::DataAttributes => data_attributes(world, call, version)?,
+        Kind::Segments if call.query("include_count") == Some("true") => counted_segments(world),
+        _ => by_id(world, kind).to_vec(),
+    };
+    Ok(whole(kind, version, envelope, key, rows))
+}
+
+/// Every row of `kind` as its list or search shows it, ordered by id.
+pub(crate) fn all(world: &mut World, kind: Kind) -> Vec<Arc<Row>> {
+    if kind == Kind::Segments { counted_segments(world) } else { by_id(world, kind).to_vec() }
+}
+
+fn by_id(world: &mut World, kind: Kind) -> Arc<[Arc<Row>]> {
+    world.table_mut(kind).live_mut().view("by id".to_owned(), |rows| {
+        let mut rows = rows.to_vec();
+        rows.sort_by(|a, b| id_order(&a.id).cmp(&id_order(&b.id)));
+        rows
+    })
+}
+
+/// Segments with the number of contacts in each.
+fn counted_segments(world: &mut World) -> Vec<Arc<Row>> {
+    let mut counts: HashMap<Arc<str>, usize> = HashMap::new();
+    for contact in world.table(Kind::Contacts).live().rows() {
+        for segment in &contact.hidden.segments {
+            *counts.entry(Arc::clone(segment)).or_default() += 1;
+        }
+    }
+    let counted = by_id(world, Kind::Segments);
+    let counted = counted.iter().map(|row| {
+        let mut draft = row.draft();
+        draft.members.set("count", counts.get(&row.id).copied().unwrap_or(0));
+        Arc::new(draft.row())
+    });
+    counted.collect()
+}
+
+fn data_attributes(world: &mut World, call: &Call, version: Version) -> Result<Vec<Arc<Row>>, ApiError> {
+    let model = call.query("model");
+    match model {
+        Some("conversation") if version >= Version::V2_16 => {
+            let message =
+                "model=conversation is no longer supported. Use GET /conversations/attributes instead";
+            return Err(ApiError::new(422, "parameter_invalid", message));
+        }
+        None | Some("contact" | "company" | "conversation") => {}
+        Some(_) => return Err(ApiError::invalid("model must be contact or company")),
+    }
+    let archived = call.query("include_archived") == Some("true");
+    let shown = by_id(world, Kind::DataAttributes)
+        .iter()
+        .filter(|row| {
+            let members = Members::of(&row.text);
+            let of_model = match model {
+                Some(model) => members.get("model") == Some(model.json().as_str()),
+                None => members.get("model") != Some("\"conversation\""),
+            };
+            of_model && (archived || members.get("archived") == Some("false"))
+        })
+        .cloned()
+        .collect();
+    Ok(shown)
+}
+
+/// A row by its id, with what only its own endpoint shows.
+pub(crate) fn one(world: &World, kind: Kind, id: &str, version: Version) -> Result<Reply, ApiError> {
+    let table = world.table(kind);
+    let Some(row) = table.live().get(id) else {
+        let into = table.gone(id).and_then(|gone| gone.into.as_deref());
+        return Err(match into {
+            Some(into) if version >= Version::V2_16 => merged(into),
+            _ => missing(kind),
+        });
+    };
+    let mut text = version.shape(kind, &row.text).into_owned();
+    let detail = match kind {
+        Kind::Conversations => conversations::detail(&world.context, row),
+        _ => row.hidden.detail.to_string(),
+    };
+    if !detail.is_empty() {
+        text.pop();
+        text.push_str(&format!(",{detail}}}"));
+    }
+    Ok(Reply::Object(text))
+}
+
+fn merged(into: &str) -> ApiError {
+    let message = "This contact has been merged. See the 'Link' header for the canonical contact.";
+    ApiError { canonical: Some(format!("/contacts/{into}")), ..ApiError::new(410, "contact_merged", message) }
+}
+
+fn missing(kind: Kind) -> ApiError {
+    match kind {
+        Kind::Contacts => ApiError::new(404, "not_found", "User Not Found"),
+        Kind::Companies => ApiError::new(404, "company_not_found", "Company Not Found"),
+        _ => ApiError::not_found(),
+    }
+}
+
+/// A page of the company scroll.
+pub(crate) fn scrolled(world: &World, version: Version, param: &str, ids: &[Arc<str>]) -> Reply {
+    let live = world.table(Kind::Companies).live();
+    let rows = ids.iter().filter_map(|id| live.get(id)).cloned().collect();
+    let rest = vec![
+        ("pages", "null".to_owned()),
+        ("total_count", "null".to_owned()),
+        ("scroll_param", param.json()),
+    ];
+    Reply::Listing(Listing { kind: Kind::Companies, version, envelope: "list", key: "data", rows, rest })
+}

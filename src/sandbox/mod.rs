@@ -1,0 +1,207 @@
+//! A small Intercom that answers over real HTTP on loopback.
+//!
+//! It is the workspace of `ingest demo`, of the tests and of the benchmarks, and stricter than the real one: where
+//! the API forgives (a missing version, a mistyped parameter, a short sort word), the sandbox refuses, so that what
+//! works here works there. It is written from the published contract and from what practitioners reported, and
+//! knows nothing of this project's client.
+//!
+//! What it holds follows from a seed; what it does follows from its [`Settings`], from [`Change`]s made while it is
+//! read, and from [`Fault`]s that make it misbehave on script. Time is simulated: it runs with the real clock and
+//! jumps with [`Sandbox::advance`], so expiry, lag and rate windows are tested without waiting.
+//!
+//! A request passes the token, the rate limit, the version and the permissions (`routes`), may meet a fault
+//! (`faults`), and is then answered by a search (`search`, `filter`, `cursor`), the company scroll (`scroll`) or a
+//! list (`lists`) over the rows (`world`, invented by `generate`). `server` turns the answer into bytes, well or
+//! badly.
+
+mod call;
+mod change;
+mod clock;
+mod cursor;
+mod day;
+mod errors;
+mod faults;
+mod fields;
+mod filter;
+mod generate;
+mod json;
+mod limits;
+mod lists;
+mod probe;
+mod reply;
+mod routes;
+mod row;
+mod scroll;
+mod search;
+mod server;
+mod settings;
+mod state;
+mod version;
+mod world;
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+pub use self::call::RequestRecord;
+pub use self::change::{Change, Churn};
+pub use self::faults::{Fault, FaultKind};
+pub use self::settings::{Comparison, Denied, RateLimit, Settings};
+
+use self::clock::Clock;
+use self::generate::Kind;
+use self::state::{Shared, State};
+use crate::error::{Error, ErrorKind, Result};
+
+/// A running sandbox. Clones are handles to the same one; it stops with [`Sandbox::stop`], or when the last handle
+/// is dropped.
+#[derive(Clone)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Sandbox {
+    /// Invents the workspace and listens on 127.0.0.1. Needs a Tokio runtime, which also serves the requests.
+    pub async fn start(settings: Settings) -> Result<Self> {
+        let address = (Ipv4Addr::LOCALHOST, settings.port);
+        let failed = |error: std::io::Error| {
+            Error::new(ErrorKind::Network, format!("127.0.0.1:{}: cannot listen", address.1))
+                .with_source(error)
+        };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let base_url = format!("http://{}", listener.local_addr().map_err(failed)?);
+        let generated = tokio::task::spawn_blocking(move || (State::new(&settings), settings)).await;
+        let (state, settings) = generated.map_err(|error| failed(std::io::Error::other(error)))?;
+        let clock = Clock::new(settings.started_at);
+        let shared = Arc::new(Shared { settings, clock, base_url, state: Mutex::new(state) });
+        let (stop, stopped) = watch::channel(false);
+        tokio::spawn(server::accept(listener, Arc::clone(&shared), stopped));
+        Ok(Self { shared, stop: Arc::new(stop) })
+    }
+
+    /// `http://127.0.0.1:<port>`, without a slash at the end.
+    pub fn base_url(&self) -> String {
+        self.shared.base_url.clone()
+    }
+
+    /// The simulated present, which the `Date` header shows.
+    pub fn now(&self) -> Timestamp {
+        self.shared.clock.now()
+    }
+
+    /// Pushes the simulated clock ahead.
+    pub fn advance(&self, by: Duration) {
+        self.shared.clock.advance(by);
+    }
+
+    /// Every request received since the start, or since [`Sandbox::clear_requests`], in the order answered.
+    pub fn requests(&self) -> Vec<RequestRecord> {
+        self.state().log.clone()
+    }
+
+    /// Forgets the requests received so far.
+    pub fn clear_requests(&self) {
+        self.state().log.clear();
+    }
+
+    /// Every live row of a table, ordered by id, as its list or search would show it to API 2.14 with the index up
+    /// to date: articles without statistics, conversations without parts, segments with their count, data
+    /// attributes of all three models with the archived ones. [`Value`] rounds numbers a float cannot hold; see
+    /// [`Sandbox::truth_text`].
+    ///
+    /// # Panics
+    ///
+    /// If there is no such table.
+    pub fn truth(&self, table: &str) -> Vec<Value> {
+        self.truth_text(table).iter().map(|text| serde_json::from_str(text).unwrap_or_default()).collect()
+    }
+
+    /// [`Sandbox::truth`] as JSON text, digit for digit what is served.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such table.
+    pub fn truth_text(&self, table: &str) -> Vec<String> {
+        let rows = lists::all(&mut self.state().world, kind_named(table));
+        rows.iter().map(|row| row.text.to_string()).collect()
+    }
+
+    /// Changes the workspace, now. Returns the ids of the rows changed, created or removed; none where the row was
+    /// not there.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such table.
+    #[expect(clippy::needless_pass_by_value, reason = "a change is written where it is made")]
+    pub fn change(&self, change: Change) -> Vec<String> {
+        self.state().world.apply(&change, self.now())
+    }
+
+    /// Changes the workspace while it is read; `None` ends it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such table.
+    pub fn set_churn(&self, churn: Option<Churn>) {
+        churn.iter().flat_map(|churn| &churn.tables).for_each(|table| {
+            kind_named(table);
+        });
+        self.state().set_churn(churn);
+    }
+
+    /// Adds a fault to the end of the script.
+    pub fn fault(&self, fault: Fault) {
+        self.state().faults.add(fault);
+    }
+
+    /// From now on the token is answered `token_revoked`.
+    pub fn revoke_token(&self) {
+        self.state().revoked = true;
+    }
+
+    /// From now on requests whose path and query begin so are refused with `status`, 401 or 403.
+    pub fn deny(&self, path_prefix: &str, status: u16) {
+        self.state().denied.push(Denied { path_prefix: path_prefix.to_owned(), status });
+    }
+
+    /// Lets another tool open the company scroll and leave it: ours is refused until that one has been idle for
+    /// [`Settings::scroll_expiry`]. False, and no effect, while one of ours is open.
+    pub fn open_foreign_scroll(&self) -> bool {
+        self.state().scroll.open_foreign(self.now(), self.shared.settings.scroll_expiry)
+    }
+
+    /// Stops listening and drops every connection.
+    pub fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        locked(&self.shared.state)
+    }
+}
+
+impl fmt::Debug for Sandbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sandbox").field("base_url", &self.shared.base_url).finish_non_exhaustive()
+    }
+}
+
+/// The kind a table name stands for; a name that stands for none is a mistake in the calling program.
+fn kind_named(table: &str) -> Kind {
+    Kind::named(table).unwrap_or_else(|| panic!("the sandbox has no table {table}"))
+}
+
+/// Locks, also after a panic elsewhere: every change under these locks is whole or not begun.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod http_tests;

@@ -1,0 +1,122 @@
+//! What a sandbox workspace is like: its size, its clock, its moods.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+/// 2026-01-15T12:00:00Z, so that two sandboxes with one seed hold the same rows on any day.
+const STARTED_AT: i64 = 1_768_478_400;
+
+/// One sandbox workspace. [`Settings::default`] is a small US workspace without latency.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Port on 127.0.0.1; 0 takes any free one.
+    pub port: u16,
+    /// The only access token that is let in.
+    pub token: String,
+    /// Every invented value, and every change made by churn, follows from this number.
+    pub seed: u64,
+    /// The simulated clock at the start. It runs with real time and jumps with
+    /// [`Sandbox::advance`](super::Sandbox::advance). No generated row is younger.
+    pub started_at: Timestamp,
+    /// The workspace's time zone: decides what a day is for contact searches, shown as `me.app.timezone`.
+    pub time_zone: TimeZone,
+    /// `me.app.region`: US, EU or AU.
+    pub region: String,
+    /// `me.app.id_code`, and the workspace id inside rows.
+    pub workspace: String,
+    /// What `>` and `<` on dates mean where seconds count (conversations).
+    pub comparison: Comparison,
+    /// Simulated time until a change of a contact or conversation, its creation and its deletion included,
+    /// shows in searches. A row's own GET, and lists, show it at once.
+    pub index_lag: Duration,
+    /// Real time added to every answer.
+    pub latency: Duration,
+    /// Requests allowed per window; `None` means no limit and no rate headers.
+    pub rate_limit: Option<RateLimit>,
+    /// Idle simulated time after which the company scroll is gone.
+    pub scroll_expiry: Duration,
+    /// Whether answers are compressed for clients that accept gzip.
+    pub gzip: bool,
+    /// Contacts generated at the start.
+    pub contacts: usize,
+    /// Companies generated at the start; every ninth has no user.
+    pub companies: usize,
+    /// Conversations generated at the start.
+    pub conversations: usize,
+    /// Help center articles generated at the start.
+    pub articles: usize,
+    /// Tags. With more than ten, some contacts carry more than an embedded list shows.
+    pub tags: usize,
+    /// Segments of contacts.
+    pub segments: usize,
+    /// Teammates.
+    pub admins: usize,
+    /// Teams.
+    pub teams: usize,
+    /// About how many bytes of JSON a contact takes, within 10 %. Custom attributes fill up to it; without any
+    /// filling a contact already takes about 2,000, so smaller numbers change nothing.
+    pub contact_bytes: usize,
+    /// What the token may not read.
+    pub denied: Vec<Denied>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            token: "sandbox-token".to_owned(),
+            seed: 1,
+            started_at: Timestamp::from_second(STARTED_AT).unwrap_or(Timestamp::UNIX_EPOCH),
+            time_zone: TimeZone::UTC,
+            region: "US".to_owned(),
+            workspace: "sb0x2wrk".to_owned(),
+            comparison: Comparison::Exclusive,
+            index_lag: Duration::ZERO,
+            latency: Duration::ZERO,
+            rate_limit: Some(RateLimit { requests: 10_000, per: Duration::from_secs(10) }),
+            scroll_expiry: Duration::from_secs(60),
+            gzip: true,
+            contacts: 250,
+            companies: 60,
+            conversations: 120,
+            articles: 30,
+            tags: 12,
+            segments: 6,
+            admins: 5,
+            teams: 3,
+            contact_bytes: 1_200,
+            denied: Vec::new(),
+        }
+    }
+}
+
+/// Whether `>` and `<` on dates include equality where seconds count. Intercom's own table calls them
+/// "greater (or equal)", its signs say otherwise; a client has to be right under both.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Comparison {
+    /// `>` is greater, `<` is lower.
+    #[default]
+    Exclusive,
+    /// `>` is greater or equal, `<` is lower or equal.
+    Inclusive,
+}
+
+/// How many requests one window allows. Windows start at whole multiples of `per` since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Requests per window.
+    pub requests: u32,
+    /// Length of a window, simulated time.
+    pub per: Duration,
+}
+
+/// A permission the token lacks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denied {
+    /// Beginning of the path and query of every request that is refused, such as `/conversations`.
+    pub path_prefix: String,
+    /// 401 or 403.
+    pub status: u16,
+}
