@@ -1,0 +1,1 @@
+//! Runs killed at any point.

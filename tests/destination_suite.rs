@@ -1,0 +1,1 @@
+//! Every promise of a destination, for every destination.

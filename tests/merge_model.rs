@@ -1,0 +1,1 @@
+//! Merging against a plain map.

@@ -1,0 +1,1 @@
+//! Sandboxes and runs against them.
