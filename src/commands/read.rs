@@ -56,16 +56,30 @@ pub(super) fn show(done: &RunReport, output: Output) -> Result<()> {
         Output::Text => print(&done.to_text())?,
         Output::Json => print(&format!("{:#}\n", done.to_json()))?,
     }
-    let mut shown: Vec<String> = Vec::new();
+    for error in failures(done) {
+        report(&error);
+    }
+    Ok(())
+}
+
+/// Each failure once, with the tables it happened to; the same one often happens to all.
+fn failures(done: &RunReport) -> Vec<Error> {
+    let mut groups: Vec<(String, &Error, Vec<String>)> = Vec::new();
     for table in &done.tables {
         let Some(error) = &table.error else { continue };
         let text = error.render();
-        if !shown.contains(&text) {
-            report(error);
-            shown.push(text);
+        match groups.iter_mut().find(|(known, ..)| *known == text) {
+            Some((_, _, tables)) => tables.push(table.name()),
+            None => groups.push((text, error, vec![table.name()])),
         }
     }
-    Ok(())
+    let all = done.tables.len();
+    let named = |tables: &[String]| match tables {
+        [table] => format!("table {table}"),
+        tables if tables.len() == all => "all tables".to_owned(),
+        tables => format!("tables {}", tables.join(", ")),
+    };
+    groups.into_iter().map(|(_, error, tables)| error.clone().within(named(&tables))).collect()
 }
 
 /// The interval that was typed, in whole seconds.

@@ -60,7 +60,7 @@ impl TableRun {
                 if error.kind() == ErrorKind::Auth {
                     self.stop.ask(ErrorKind::Auth);
                 }
-                (Outcome::of(&error), Some(error.within(format!("table {}", self.table.name))))
+                (Outcome::of(&error), Some(error))
             }
         };
         report.end(outcome, error, &self.progress);

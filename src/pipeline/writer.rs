@@ -203,23 +203,55 @@ impl Pending {
         }
     }
 
+    /// Everything that waits, as a part of a commit.
+    fn hand_over(&mut self, scope: Scope, stamps: Vec<Stamp>) -> TableCommit {
+        let state = self.state.take().map(|state| StateChange { expected: self.revision, state });
+        (self.rows, self.bytes, self.since, self.hold) = (0, 0, None, false);
+        TableCommit {
+            target: self.target.clone(),
+            batches: std::mem::take(&mut self.batches),
+            scope,
+            supersedes_before: self.supersedes_before,
+            stamps,
+            state,
+        }
+    }
+
+    fn note(&mut self, done: &Committed) {
+        self.revision = done.revision.or(self.revision);
+        self.done.new += done.new;
+        self.done.changed += done.changed;
+        self.done.unchanged += done.unchanged;
+        self.done.removed += done.removed;
+        self.done.stamped += done.stamped;
+        self.done.live = done.live;
+        self.done.revision = self.revision;
+    }
+
     fn is_due(&self, every: CommitEvery) -> bool {
         let is_old = self.since.is_some_and(|since| since.elapsed() >= every.age);
         !self.hold && (self.rows >= every.rows || self.bytes >= every.bytes || (is_old && self.rows > 0))
     }
 }
 
+/// A flush whose sender waits for the outcome.
+struct Asked {
+    flush: Flush,
+    reply: oneshot::Sender<Committed>,
+}
+
 impl Desk {
     fn work(mut self, mut receiver: mpsc::Receiver<Message>, handle: &Handle) -> Box<dyn Destination> {
         loop {
             let wait = self.until_next_commit();
-            let message = match handle.block_on(async { tokio::time::timeout(wait, receiver.recv()).await }) {
+            let first = match handle.block_on(async { tokio::time::timeout(wait, receiver.recv()).await }) {
                 Ok(Some(message)) => Some(message),
                 Ok(None) => return self.destination,
                 Err(_elapsed) => None,
             };
-            let outcome = message.map_or(Ok(()), |message| self.take(message)).and_then(|()| self.commit_due());
-            if let Err(error) = outcome {
+            // Whatever else has arrived meanwhile shares the next commit.
+            let messages = first.into_iter().chain(std::iter::from_fn(|| receiver.try_recv().ok()));
+            if let Err(error) = self.take(messages) {
                 // Whoever sends next, or waits for an answer, finds the channel closed and looks here.
                 *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                 return self.destination;
@@ -233,68 +265,76 @@ impl Desk {
         oldest.map_or(self.every.age, |since| self.every.age.saturating_sub(since.elapsed()))
     }
 
-    fn take(&mut self, message: Message) -> Result<()> {
-        match message {
-            Message::Rows(rows) => self.tables[rows.table].add(*rows),
-            Message::Flush(flush, reply) => {
-                let table = flush.table;
-                self.flush(*flush)?;
-                // Nobody waits any more if the table was stopped; the commit stands all the same.
-                reply.send(std::mem::take(&mut self.tables[table].done)).ok();
+    fn take(&mut self, messages: impl Iterator<Item = Message>) -> Result<()> {
+        let mut asked = Vec::new();
+        for message in messages {
+            match message {
+                Message::Rows(rows) => {
+                    let table = rows.table;
+                    self.tables[table].add(*rows);
+                    // Looked at after every page, so that memory stays bounded however many have arrived.
+                    if self.tables[table].is_due(self.every) {
+                        self.commit(vec![Part::due(table)])?;
+                    }
+                }
+                Message::Flush(flush, reply) => asked.push(Asked { flush: *flush, reply }),
+                Message::LiveKeys(table, reply) => {
+                    let target = self.tables[table].target.clone();
+                    // Nobody waits any more if the table was stopped.
+                    reply.send(self.destination.live_keys(&target)?).ok();
+                }
+                Message::Record(runs) => self.destination.record(&runs)?,
             }
-            Message::LiveKeys(table, reply) => {
-                let target = self.tables[table].target.clone();
-                reply.send(self.destination.live_keys(&target)?).ok();
+        }
+        let mut parts: Vec<Part> = Vec::new();
+        let mut replies = Vec::new();
+        for Asked { flush, reply } in asked {
+            let pending = &mut self.tables[flush.table];
+            pending.supersedes_before = flush.supersedes_before;
+            pending.state = flush.state.or(pending.state.take());
+            replies.push((flush.table, reply));
+            parts.push(Part { table: flush.table, scope: flush.scope, stamps: flush.stamps });
+        }
+        for (table, pending) in self.tables.iter().enumerate() {
+            if pending.is_due(self.every) && !parts.iter().any(|part| part.table == table) {
+                parts.push(Part::due(table));
             }
-            Message::Record(runs) => self.destination.record(&runs)?,
+        }
+        self.commit(parts)?;
+        for (table, reply) in replies {
+            reply.send(std::mem::take(&mut self.tables[table].done)).ok();
         }
         Ok(())
     }
 
-    fn flush(&mut self, flush: Flush) -> Result<()> {
-        let pending = &mut self.tables[flush.table];
-        pending.supersedes_before = flush.supersedes_before;
-        if flush.state.is_some() {
-            pending.state = flush.state;
+    fn commit(&mut self, parts: Vec<Part>) -> Result<()> {
+        if parts.is_empty() {
+            return Ok(());
         }
-        self.commit(flush.table, flush.scope, flush.stamps)
-    }
-
-    fn commit_due(&mut self) -> Result<()> {
-        for table in 0..self.tables.len() {
-            if self.tables[table].is_due(self.every) {
-                self.commit(table, Scope::Some, Vec::new())?;
-            }
-        }
-        Ok(())
-    }
-
-    fn commit(&mut self, table: usize, scope: Scope, stamps: Vec<Stamp>) -> Result<()> {
-        let pending = &mut self.tables[table];
-        let state = pending.state.take().map(|state| StateChange { expected: pending.revision, state });
-        let commit = TableCommit {
-            target: pending.target.clone(),
-            batches: std::mem::take(&mut pending.batches),
-            scope,
-            supersedes_before: pending.supersedes_before,
-            stamps,
-            state,
-        };
-        (pending.rows, pending.bytes, pending.since, pending.hold) = (0, 0, None, false);
         let started = Instant::now();
-        let rows: usize = commit.batches.iter().map(RecordBatch::num_rows).sum();
-        let committed = self.destination.commit(std::slice::from_ref(&commit))?;
-        tracing::debug!(table = commit.target.table.name, rows, elapsed = ?started.elapsed(), "committed");
-        let Some(last) = committed.first() else { return Ok(()) };
-        let pending = &mut self.tables[table];
-        pending.revision = last.revision.or(pending.revision);
-        pending.done.new += last.new;
-        pending.done.changed += last.changed;
-        pending.done.unchanged += last.unchanged;
-        pending.done.removed += last.removed;
-        pending.done.stamped += last.stamped;
-        pending.done.live = last.live;
-        pending.done.revision = pending.revision;
+        let tables: Vec<usize> = parts.iter().map(|part| part.table).collect();
+        let commits: Vec<TableCommit> =
+            parts.into_iter().map(|part| self.tables[part.table].hand_over(part.scope, part.stamps)).collect();
+        let committed = self.destination.commit(&commits)?;
+        for (table, done) in tables.into_iter().zip(&committed) {
+            self.tables[table].note(done);
+        }
+        let rows: usize = commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum();
+        tracing::debug!(tables = commits.len(), rows, elapsed = ?started.elapsed(), "committed");
         Ok(())
+    }
+}
+
+/// One table's part of the next commit.
+struct Part {
+    table: usize,
+    scope: Scope,
+    stamps: Vec<Stamp>,
+}
+
+impl Part {
+    /// Rows that cannot wait any longer, in the middle of a pass.
+    fn due(table: usize) -> Self {
+        Self { table, scope: Scope::Some, stamps: Vec::new() }
     }
 }
