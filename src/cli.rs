@@ -19,12 +19,12 @@ Examples:
   ingest intercom.contacts --to duckdb:./crm.duckdb
   ingest demo                                see it work without an account
 
-A table is written <connection>.<table>; <connection> alone means all of its tables. The connection may be
-given by its name or, if there is only one of them, by its type.
+A table is written <connection>.<table>; <connection> alone means all of its tables. The connection \
+may be given by its name or, if there is only one of them, by its type.
 
-Exit codes: 0 every table is complete, 1 a table failed, 2 usage or configuration, 3 authentication or
-permission, 4 destination, 75 another run or a reader holds the destination (try again), 130 interrupted,
-143 terminated.";
+Exit codes: 0 every table is complete, 1 a table failed, 2 usage or configuration, 3 authentication \
+or permission, 4 destination, 75 another run or a reader holds the destination (try again), \
+130 interrupted, 143 terminated.";
 
 /// Bring an Intercom workspace into DuckDB, incrementally and completely.
 #[derive(Debug, Parser)]
@@ -36,7 +36,6 @@ permission, 4 destination, 75 another run or a reader holds the destination (try
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     override_usage = "ingest [OPTIONS] <TABLE>...\n       ingest <COMMAND>",
     max_term_width = 100,
     styles = Styles::plain()
@@ -109,7 +108,7 @@ pub struct RunArgs {
     /// Tables to read, each as <connection>.<table>, or <connection> for all of its tables
     #[arg(value_name = "TABLE", required = true)]
     pub tables: Vec<String>,
-    /// Destination: a name from connections.yml, or duckdb:PATH [default: default_destination]
+    /// Destination: a name from connections.yml, or duckdb:PATH [default: as configured]
     #[arg(long, value_name = "DESTINATION", env = "INGEST_TO")]
     pub to: Option<String>,
     /// Read everything again, not just what changed
@@ -214,14 +213,13 @@ pub struct StatusArgs {
 /// The demonstration.
 #[derive(Debug, Clone, Args)]
 pub struct DemoArgs {
-    /// Database to write; one that exists is replaced
+    /// Database to write; that of an earlier demonstration is replaced, any other file is left alone
     #[arg(long, value_name = "PATH", default_value = "demo.duckdb")]
     pub path: PathBuf,
 }
 
 /// Serving the built-in workspace.
 #[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "switches of a command line")]
 pub struct SandboxArgs {
     /// Port on loopback; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value = "8080")]
@@ -292,14 +290,14 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
 /// An environment twin that is set to nothing counts as unset; booleans also take 1 and 0.
 fn without_empty_twins(command: clap::Command) -> clap::Command {
     let tidy = |arg: clap::Arg| {
-        let is_empty = arg.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
+        let is_empty =
+            arg.get_env().is_some_and(|name| std::env::var_os(name).is_some_and(|value| value.is_empty()));
         let arg = if matches!(arg.get_action(), ArgAction::SetTrue) && arg.get_env().is_some() {
             arg.value_parser(BoolishValueParser::new())
         } else {
             arg
         };
-        // There is no way to take a twin away, but one that nobody can set does as well.
-        if is_empty { arg.env("(set, but empty)") } else { arg }
+        if is_empty { arg.env(None::<&'static str>) } else { arg }
     };
     command.mut_args(tidy).mut_subcommands(without_empty_twins)
 }

@@ -142,13 +142,12 @@ impl TableProgress {
 
     /// How many rows the source expects to hand out.
     pub fn expect(&self, total: u64) {
-        if self.inner.total.swap(total, Ordering::Relaxed) == 0 {
-            if let View::Bar(bar) = &self.inner.view {
-                bar.set_length(total);
-                bar.set_style(style(
-                    "{spinner} {prefix:<18} {human_pos:>10} of {human_len} rows {per_sec:>14}  eta {eta}  {wide_msg}",
-                ));
-            }
+        let is_first = self.inner.total.swap(total, Ordering::Relaxed) == 0;
+        if is_first && let View::Bar(bar) = &self.inner.view {
+            bar.set_length(total);
+            bar.set_style(style(
+                "{spinner} {prefix:<18} {human_pos:>10} of {human_len} rows {per_sec:>14}  eta {eta}  {wide_msg}",
+            ));
         }
     }
 

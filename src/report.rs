@@ -174,7 +174,8 @@ impl RunReport {
 
     /// The summary for people, with a final newline.
     pub fn to_text(&self) -> String {
-        let header = ["table", "new", "changed", "unchanged", "removed", "rows now", "requests", "time", "outcome"];
+        let header =
+            ["table", "new", "changed", "unchanged", "removed", "rows now", "requests", "time", "outcome"];
         let mut lines = vec![header.map(str::to_owned).to_vec()];
         for table in &self.tables {
             let done = table.committed;
@@ -275,7 +276,11 @@ pub fn aligned(lines: &[Vec<String>]) -> String {
             .zip(&widths)
             .enumerate()
             .map(|(at, (cell, &width))| {
-                if at == 0 || at + 1 == columns { format!("{cell:<width$}") } else { format!("{cell:>width$}") }
+                if at == 0 || at + 1 == columns {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
             })
             .collect();
         text.push_str(cells.join("  ").trim_end());
@@ -295,7 +300,12 @@ mod tests {
             table
         };
         let tables = errors.iter().map(table).collect();
-        RunReport { run_id: "r".into(), started_at: Timestamp::UNIX_EPOCH, finished_at: Timestamp::UNIX_EPOCH, tables }
+        RunReport {
+            run_id: "r".into(),
+            started_at: Timestamp::UNIX_EPOCH,
+            finished_at: Timestamp::UNIX_EPOCH,
+            tables,
+        }
     }
 
     #[test]

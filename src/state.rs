@@ -105,7 +105,9 @@ impl TableState {
         let Versioned { version } = serde_json::from_str(text).map_err(broken)?;
         if version > VERSION {
             let message = format!("state in the destination has version {version}, newer than {VERSION}");
-            return Err(Error::new(ErrorKind::Destination, message).with_hint("use the newer ingest that wrote it"));
+            return Err(
+                Error::new(ErrorKind::Destination, message).with_hint("use the newer ingest that wrote it")
+            );
         }
         serde_json::from_str(text).map_err(broken)
     }

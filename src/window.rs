@@ -109,7 +109,8 @@ mod tests {
         let day_of = |second: i64, offset: i64| (second + offset).div_euclid(DAY);
         for offset in [-12, -8, 0, 9, 14].map(|hours| hours * 3600) {
             for hour in 0..60 {
-                let window = Window { from: Some(1_000_000 + hour * 3600), to: Some(1_400_000 + hour * 1800) };
+                let window =
+                    Window { from: Some(1_000_000 + hour * 3600), to: Some(1_400_000 + hour * 1800) };
                 let (after, before) = window.bounds_to_ask(NOW);
                 let (after, before) = (after.unwrap(), before.unwrap());
                 for date in [window.from.unwrap(), window.to.unwrap() - 1] {

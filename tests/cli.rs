@@ -1,1 +1,21 @@
-//! The real binary from outside.
+//! The real binary from outside: exit code, stdout, stderr.
+//!
+//! A test belongs in the module of the command it runs. What ends runs badly has modules of its own:
+//! - `usage`: what was typed;
+//! - `configuration`: what stands in `connections.yml` or in the environment;
+//! - `refusals`: what Intercom does not let us do, and not reaching it at all;
+//! - `destinations`: files that cannot be written, or not now;
+//! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
+
+mod check;
+mod configuration;
+mod demo;
+mod destinations;
+mod init;
+mod refusals;
+mod run;
+mod sandbox;
+mod signals;
+mod status;
+mod tables;
+mod usage;

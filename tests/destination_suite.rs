@@ -1,1 +1,72 @@
 //! Every promise of a destination, for every destination.
+//!
+//! A behaviour is one function over a destination with nothing in it. It is listed once below, and so is
+//! each destination; what only holds for one of them has a module of its own.
+
+mod duckdb;
+mod merge;
+mod replace;
+mod runs;
+mod stamps;
+mod state;
+mod tables;
+
+use crate::support::tables::{InDuckDb, InMemory, Subject};
+
+/// Makes the macro that lists every behaviour as a test of one destination.
+macro_rules! behaviours {
+    ($($idea:ident: $($behaviour:ident),+;)+) => {
+        macro_rules! suite {
+            ($destination:ident, $subject:ty) => {
+                mod $destination {
+                    $($(
+                        #[test]
+                        fn $behaviour() {
+                            super::$idea::$behaviour(&mut <$subject as super::Subject>::fresh());
+                        }
+                    )+)+
+                }
+            };
+        }
+    };
+}
+
+behaviours! {
+    tables:
+        a_table_without_rows_has_every_column_with_its_type,
+        several_tables_land_in_one_commit,
+        schemas_are_told_apart_whatever_their_names_hold,
+        nothing_is_found_where_nothing_was_written,
+        thousands_of_rows_are_counted_exactly;
+    merge:
+        the_newer_the_equal_and_the_undated_row_wins,
+        a_date_that_moved_backwards_heals_once_the_stored_row_is_old_enough,
+        unchanged_rows_are_counted_and_not_rewritten,
+        any_difference_is_a_change,
+        one_row_per_key_is_left_of_a_commit,
+        what_is_not_among_the_rows_stays,
+        a_commit_without_rows_changes_nothing;
+    replace:
+        the_rows_of_a_pass_are_the_table,
+        an_emptied_list_empties_the_table,
+        keys_of_three_parts_may_hold_null,
+        rows_of_a_part_of_the_pass_only_merge;
+    stamps:
+        rows_found_to_be_gone_are_stamped,
+        a_stamped_row_keeps_its_first_stamp,
+        a_row_seen_again_loses_its_stamp,
+        live_keys_are_those_without_a_stamp,
+        stamps_are_set_after_the_rows_of_the_same_commit;
+    state:
+        what_was_saved_is_loaded,
+        states_belong_to_a_schema_and_a_table,
+        a_commit_without_a_state_keeps_the_stored_one,
+        a_state_that_somebody_else_changed_is_not_overwritten,
+        a_commit_whose_answer_was_lost_cannot_be_repeated,
+        an_error_in_the_middle_leaves_everything_as_it_was;
+    runs:
+        the_log_of_runs_keeps_everything_in_order;
+}
+
+suite!(in_memory, super::InMemory);
+suite!(in_duckdb, super::InDuckDb);

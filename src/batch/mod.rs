@@ -3,9 +3,10 @@
 //! One pass over the text writes straight into Arrow builders: no document tree and no map per row. A row
 //! is never dropped for its shape: what no column can take is kept in `_extra` and counted.
 
+mod builder;
 mod decode;
-mod keys;
 mod json_text;
+mod keys;
 mod layout;
 mod select;
 mod value;

@@ -45,12 +45,11 @@ pub(super) fn date(headers: &HeaderMap) -> Option<Timestamp> {
 /// `Retry-After` in seconds or as a date, at most a quarter of an hour.
 pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let seconds = match text.parse::<i64>() {
-        Ok(seconds) => seconds,
-        Err(_) => {
-            let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            moment.as_second() - date(headers)?.as_second()
-        }
+    let seconds = if let Ok(seconds) = text.parse::<i64>() {
+        seconds
+    } else {
+        let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+        moment.as_second() - date(headers)?.as_second()
     };
     Some(Duration::from_secs(u64::try_from(seconds.clamp(0, 900)).unwrap_or(0)))
 }

@@ -90,6 +90,8 @@ pub struct Answer {
     pub body: Bytes,
     /// The server's clock when it answered.
     pub date: Option<Timestamp>,
+    /// What came before it.
+    pub attempts: Attempts,
 }
 
 /// What happened so far to a call that is being tried again.
@@ -146,7 +148,10 @@ impl Client {
             .build()
             .map_err(|e| Error::new(ErrorKind::Network, "cannot prepare the HTTP client").with_source(e))?;
         let limiter = Limiter::new(Quota::new(settings.rate_limit, Instant::now()), settings.concurrency);
-        Ok(Self { shared: Arc::new(Shared { http, settings, limiter, server_time: Mutex::new(None) }), progress })
+        Ok(Self {
+            shared: Arc::new(Shared { http, settings, limiter, server_time: Mutex::new(None) }),
+            progress,
+        })
     }
 
     /// The same client, reporting waits and requests to another table.
@@ -158,6 +163,11 @@ impl Client {
     /// The host this client talks to.
     pub fn base_url(&self) -> &str {
         &self.shared.settings.base_url
+    }
+
+    /// How this client spaces what it tries again.
+    pub fn backoff(&self) -> Backoff {
+        self.shared.settings.backoff
     }
 
     /// Requests left in the current rate window, as far as known.
@@ -181,11 +191,13 @@ impl Client {
         loop {
             let call = make(attempts);
             let failure = match self.attempt(&call).await {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => return Ok(Answer { attempts, ..answer }),
                 Err(failure) => failure,
             };
             let verdict = judge(&failure, attempts.troubled, refused, started.elapsed(), backoff);
-            let Verdict::Again { after, wait } = verdict else { return Err(failure.tried(attempts.troubled)) };
+            let Verdict::Again { after, wait } = verdict else {
+                return Err(failure.tried(attempts.troubled));
+            };
             match after {
                 retry::After::Refusal => {
                     refused += 1;
@@ -232,10 +244,13 @@ impl Client {
     async fn attempt(&self, call: &Call) -> Result<Answer, CallError> {
         let permit = self.shared.limiter.acquire(call.priority, &self.progress).await;
         self.progress.requested();
+        let sent_at = Instant::now();
         let url = format!("{}{}", self.shared.settings.base_url, call.path);
         let request = match &call.body {
             None => self.shared.http.get(url),
-            Some(body) => self.shared.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone()),
+            Some(body) => {
+                self.shared.http.post(url).header(CONTENT_TYPE, "application/json").body(body.clone())
+            }
         };
         let response = match request.send().await {
             Ok(response) => response,
@@ -261,12 +276,13 @@ impl Client {
             Err(_) if status >= 400 => Bytes::new(),
             Err(error) => return Err(CallError::broken(call.describe(), &error)),
         };
+        tracing::debug!(call = call.describe(), status, bytes = body.len(), elapsed = ?sent_at.elapsed(), "answered");
         if !(200..300).contains(&status) {
             let token = self.shared.settings.token.expose();
             return Err(CallError::refused(call.describe(), Refusal::read(status, &body, wait, token)));
         }
         match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'{' | b'[') => Ok(Answer { body, date }),
+            Some(b'{' | b'[') => Ok(Answer { body, date, attempts: Attempts::default() }),
             Some(_) => Err(CallError::not_json(call.describe(), "an answer that is not JSON")),
             None => Err(CallError::not_json(call.describe(), "an empty answer")),
         }

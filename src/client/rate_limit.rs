@@ -157,7 +157,7 @@ struct State {
 pub struct Permit {
     limiter: Limiter,
     settled: bool,
-    _slot: OwnedSemaphorePermit,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Limiter {
@@ -173,9 +173,8 @@ impl Limiter {
     /// Waits until one more request may go out.
     pub async fn acquire(&self, priority: Priority, progress: &TableProgress) -> Permit {
         let first = (priority == Priority::First).then(|| FirstInLine::new(self));
-        let slot = Arc::clone(&self.slots).acquire_owned().await;
-        #[expect(clippy::expect_used, reason = "the semaphore is never closed")]
-        let slot = slot.expect("the semaphore is never closed");
+        // Never an error: the semaphore is never closed.
+        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         loop {
             let changed = self.changed.notified();
             let wait = {
@@ -262,6 +261,7 @@ impl Drop for FirstInLine<'_> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "an answer may come without them")]
     fn headers(limit: u32, remaining: u32, reset: i64, seconds: u64) -> Option<RateHeaders> {
         Some(RateHeaders { limit, remaining, reset, resets_in: Duration::from_secs(seconds) })
     }

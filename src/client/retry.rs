@@ -61,7 +61,13 @@ pub enum After {
 
 /// Decides about `failure`, given how often this call met trouble and refusals before, and for how long
 /// it has been tried. A wait asked for by the server is never shortened.
-pub fn judge(failure: &CallError, troubled: u32, refused: u32, elapsed: Duration, backoff: Backoff) -> Verdict {
+pub fn judge(
+    failure: &CallError,
+    troubled: u32,
+    refused: u32,
+    elapsed: Duration,
+    backoff: Backoff,
+) -> Verdict {
     let asked = failure.refusal().and_then(|refusal| refusal.wait);
     match failure.status() {
         Some(429) if elapsed < backoff.refusals => {
@@ -140,7 +146,10 @@ mod tests {
         let backoff = Backoff::default();
         for (earlier, full) in [(0, 500), (1, 1000), (3, 4000), (20, 30_000)] {
             let wait = backoff.wait(earlier);
-            assert!(wait <= Duration::from_millis(full) && wait >= Duration::from_millis(full / 2), "{wait:?}");
+            assert!(
+                wait <= Duration::from_millis(full) && wait >= Duration::from_millis(full / 2),
+                "{wait:?}"
+            );
         }
     }
 }

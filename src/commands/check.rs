@@ -24,7 +24,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
         None => setup.connections.source_names().into_iter().map(|(name, _)| name.to_owned()).collect(),
     };
     if names.is_empty() {
-        return Err(Error::new(ErrorKind::Config, "no connection is configured").with_hint("ingest init writes an example"));
+        return Err(Error::new(ErrorKind::Config, "no connection is configured")
+            .with_hint("ingest init writes an example"));
     }
     let config = setup.duckdb(args.to.as_deref())?;
     let runtime = setup::runtime()?;
@@ -42,7 +43,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     }
     let (options, wait) = setup::duckdb_options(&config, None);
     let exists = config.path.exists();
-    let tried = DuckDb::begin(&config.path, options, wait, Progress::new(Mode::Off)).and_then(|mut file| file.try_out());
+    let tried = DuckDb::begin(&config.path, options, wait, Progress::new(Mode::Off))
+        .and_then(|mut file| file.try_out());
     match tried {
         Ok(()) if exists => findings.good("destination", format!("{} can be written", config.path.display())),
         Ok(()) => findings.good("destination", format!("{} can be created", config.path.display())),

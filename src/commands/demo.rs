@@ -49,7 +49,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<u8> {
     make_room(&args.path, &settings.workspace)?;
     setup::runtime()?.block_on(async {
         let stop = Stop::new();
-        signals::watch(&stop);
+        signals::watch(&stop, "stopping");
         let sandbox = Sandbox::start(settings).await?;
         print("A workspace is served on loopback. First load of every table:\n\n")?;
         let first = ingest(&sandbox, &config, &stop).await?;
@@ -108,13 +108,16 @@ fn ask(path: &Path) -> Result<()> {
         let rows = duckdb::query(path, &Options::default(), sql)?;
         print(&format!("\n{question}\n\n{sql}\n\n{}", aligned(&rows)))?;
     }
-    print(
-        "\nWhere to go next:\n  \
-         ingest status --to duckdb:demo.duckdb   what the file holds and how fresh it is\n  \
-         ingest init                             a connections.yml for your own workspace\n  \
-         ingest check                            does the token work, and for which tables?\n  \
-         ingest intercom                         all of it, into ./ingest.duckdb\n",
-    )
+    let status = format!("ingest status --to duckdb:{}", path.display());
+    let next = [
+        (status.as_str(), "what the file holds and how fresh it is"),
+        ("ingest init", "a connections.yml for your own workspace"),
+        ("ingest check", "does the token work, and for which tables?"),
+        ("ingest intercom", "all of it, into ./ingest.duckdb"),
+    ];
+    let next: Vec<Vec<String>> =
+        next.map(|(command, why)| vec![format!("  {command}"), why.to_owned()]).to_vec();
+    print(&format!("\nWhere to go next:\n{}", aligned(&next)))
 }
 
 /// Removes the database of an earlier demonstration, and nothing else.
@@ -127,6 +130,7 @@ fn make_room(path: &Path, workspace: &str) -> Result<()> {
         let message = format!("{} holds something else than an earlier demonstration", path.display());
         return Err(Error::new(ErrorKind::Usage, message).with_hint("name another file with --path"));
     }
-    std::fs::remove_file(path)
-        .map_err(|e| Error::new(ErrorKind::Destination, format!("{} cannot be replaced", path.display())).with_source(e))
+    std::fs::remove_file(path).map_err(|e| {
+        Error::new(ErrorKind::Destination, format!("{} cannot be replaced", path.display())).with_source(e)
+    })
 }

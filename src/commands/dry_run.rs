@@ -22,7 +22,8 @@ const PAGE: u64 = 150;
 /// The plan as text.
 pub(super) async fn plan(jobs: &[Job], path: &Path, options: &Options, run: &RunOptions) -> Result<String> {
     let states = read_states(path, options, &targets(jobs))?;
-    let mut lines = vec![["table", "would read", "rows at most", "requests about"].map(str::to_owned).to_vec()];
+    let mut lines =
+        vec![["table", "rows at most", "requests about", "would read"].map(str::to_owned).to_vec()];
     let silent = TableProgress::silent();
     let mut names = names(jobs).into_iter();
     let mut states = states.into_iter();
@@ -38,9 +39,9 @@ pub(super) async fn plan(jobs: &[Job], path: &Path, options: &Options, run: &Run
             let unknown = || "unknown".to_owned();
             lines.push(vec![
                 names.next().unwrap_or_default(),
-                what,
                 rows.map_or_else(unknown, grouped),
                 requests.unwrap_or_else(unknown),
+                what,
             ]);
         }
     }
@@ -88,7 +89,8 @@ fn intent(
 
 fn shown(window: Window) -> String {
     let moment = |second: i64| {
-        Timestamp::from_second(second).map_or_else(|_| second.to_string(), |at| at.strftime("%F %TZ").to_string())
+        Timestamp::from_second(second)
+            .map_or_else(|_| second.to_string(), |at| at.strftime("%F %TZ").to_string())
     };
     match (window.from, window.to) {
         (None, None) => "of any time".into(),

@@ -32,11 +32,18 @@ fn write(path: &Path, force: bool) -> Result<()> {
     // It will hold tokens, or the names of variables that do.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(|error| {
-        let exists = error.kind() == std::io::ErrorKind::AlreadyExists;
-        let refusal = Error::new(ErrorKind::Config, format!("{} cannot be written", path.display())).with_source(error);
-        if exists { refusal.with_hint("--force replaces it") } else { refusal }
+    let unwritable = |error: std::io::Error| {
+        Error::new(ErrorKind::Config, format!("{} cannot be written", path.display())).with_source(error)
+    };
+    let mut file = options.open(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::new(ErrorKind::Config, format!("{} exists already", path.display()))
+                .with_hint("edit it, or replace it with --force")
+        }
+        _ => unwritable(error),
     })?;
-    file.write_all(TEMPLATE.as_bytes())
-        .map_err(|e| Error::new(ErrorKind::Config, format!("{} cannot be written", path.display())).with_source(e))
+    // A file that is replaced keeps the permissions it had.
+    #[cfg(unix)]
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o600)).map_err(unwritable)?;
+    file.write_all(TEMPLATE.as_bytes()).map_err(unwritable)
 }

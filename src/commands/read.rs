@@ -1,5 +1,7 @@
 //! `ingest TABLE...`: reads tables into a destination.
 
+use jiff::Timestamp;
+
 use super::{dry_run, print, report, setup, signals};
 use crate::cli::{Output, RunArgs};
 use crate::destination::duckdb::DuckDb;
@@ -15,8 +17,11 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
     let setup = setup::Setup::read(&args.common)?;
     let chosen = setup.tables(&args.tables)?;
     if args.schema.is_some() && chosen.len() > 1 {
-        return Err(Error::new(ErrorKind::Usage, "--schema names one schema, but tables of several connections are read")
-            .with_hint("read each connection in a run of its own"));
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "--schema names one schema, but tables of several connections are read",
+        )
+        .with_hint("read each connection in a run of its own"));
     }
     let config = setup.duckdb(args.to.as_deref())?;
     let mut jobs = Vec::new();
@@ -28,12 +33,8 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
         jobs.push(setup::job(&connection, client, tables, args.schema.as_deref()));
     }
     let (options, wait) = setup::duckdb_options(&config, args.wait);
-    let run_options = RunOptions {
-        full_refresh: args.full_refresh,
-        interval,
-        limit: args.limit,
-        ..RunOptions::default()
-    };
+    let run_options =
+        RunOptions { full_refresh: args.full_refresh, interval, limit: args.limit, ..RunOptions::default() };
     if args.dry_run {
         let plan = setup::runtime()?.block_on(dry_run::plan(&jobs, &config.path, &options, &run_options))?;
         print(&plan)?;
@@ -43,7 +44,7 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
     let destination = DuckDb::begin(&config.path, options, wait, progress.clone())?;
     let done = setup::runtime()?.block_on(async {
         let stop = Stop::new();
-        signals::watch(&stop);
+        signals::watch(&stop, "stopping: saving what is complete");
         pipeline::run(jobs, Box::new(destination), run_options, &progress, &stop).await
     })?;
     show(&done, args.output)?;
@@ -88,8 +89,8 @@ fn interval(args: &RunArgs) -> Result<Option<Window>> {
         return Ok(None);
     }
     let window = Window {
-        from: args.interval_start.map(|at| at.as_second()),
-        to: args.interval_end.map(|at| at.as_second()),
+        from: args.interval_start.map(Timestamp::as_second),
+        to: args.interval_end.map(Timestamp::as_second),
     };
     if window.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "--interval-end is not after --interval-start")

@@ -15,10 +15,13 @@ pub(super) fn sandbox(args: &SandboxArgs) -> Result<u8> {
     let token = settings.token.clone();
     setup::runtime()?.block_on(async {
         let stop = Stop::new();
-        super::signals::watch(&stop);
+        super::signals::watch(&stop, "stopping");
         let sandbox = Sandbox::start(settings).await?;
         print(&format!("{}\n", sandbox.base_url()))?;
-        say(&format!("serving a workspace; use base_url: {} and access_token: {token}; Ctrl-C stops", sandbox.base_url()));
+        say(&format!(
+            "serving a workspace; use base_url: {} and access_token: {token}; Ctrl-C stops",
+            sandbox.base_url()
+        ));
         let reason = stop.asked().await;
         sandbox.stop();
         Ok(reason.kind().exit_code())
@@ -34,8 +37,9 @@ fn settings(args: &SandboxArgs) -> Result<Settings> {
             Some(RateLimit { requests: rate.requests, per: rate.per })
         }
     };
-    let time_zone = TimeZone::get(&args.time_zone)
-        .map_err(|_| usage(format!("--time-zone {}: not a known zone", args.time_zone)).with_hint("such as Asia/Tokyo"))?;
+    let time_zone = TimeZone::get(&args.time_zone).map_err(|_| {
+        usage(format!("--time-zone {}: not a known zone", args.time_zone)).with_hint("such as Asia/Tokyo")
+    })?;
     let defaults = Settings::default();
     Ok(Settings {
         port: args.port,

@@ -12,7 +12,9 @@ use super::say;
 use crate::cli::{CommonArgs, ProgressMode};
 use crate::client::{Backoff, Client, ClientSettings};
 use crate::config::environment::Environment;
-use crate::config::{Connections, DestinationConfig, DuckDbConfig, IntercomConnection, Rate, config_path, nearest};
+use crate::config::{
+    Connections, DestinationConfig, DuckDbConfig, IntercomConnection, Located, Rate, config_path, nearest,
+};
 use crate::destination::duckdb::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Job, ReadingRules};
@@ -33,12 +35,24 @@ pub(super) struct Setup {
 impl Setup {
     /// Finds and reads the configuration, and says what is unwise about it.
     pub(super) fn read(common: &CommonArgs) -> Result<Self> {
+        Self::opened_by(Connections::open, common)
+    }
+
+    /// The same for commands that read no source: they work without any configuration.
+    pub(super) fn read_to_look(common: &CommonArgs) -> Result<Self> {
+        Self::opened_by(Connections::open_to_look, common)
+    }
+
+    fn opened_by(
+        open: fn(&Located, &Environment) -> Result<Connections>,
+        common: &CommonArgs,
+    ) -> Result<Self> {
         let environment = Environment::of_process();
         let working_dir = std::env::current_dir()
             .map_err(|e| Error::new(ErrorKind::Usage, "the working directory is gone").with_source(e))?;
         let user_dir = environment.user_config_dir().map(Path::to_owned);
         let located = config_path(common.config.as_deref(), &working_dir, user_dir);
-        let connections = Connections::open(&located, &environment)?;
+        let connections = open(&located, &environment)?;
         if !common.quiet {
             for warning in connections.warnings() {
                 say(&format!("warning: {warning}"));
@@ -57,8 +71,10 @@ impl Setup {
         match self.connections.destination(to, &self.environment, &self.working_dir)? {
             DestinationConfig::DuckDb(config) => Ok(config),
             DestinationConfig::Parquet(config) => {
-                let message = format!("destination {}: Parquet is not available in this version", config.name);
-                Err(Error::new(ErrorKind::Usage, message).with_hint("use a DuckDB destination, such as --to duckdb:./ingest.duckdb"))
+                let message =
+                    format!("destination {}: Parquet is not available in this version", config.name);
+                Err(Error::new(ErrorKind::Usage, message)
+                    .with_hint("use a DuckDB destination, such as --to duckdb:./ingest.duckdb"))
             }
         }
     }
@@ -95,11 +111,16 @@ fn tables_named(connection: &str, name: &str) -> Result<Vec<&'static TableSpec>>
         Some(near) => format!("did you mean {connection}.{near}? tables: {}", known.join(", ")),
         None => format!("tables: {}", known.join(", ")),
     };
-    Err(Error::new(ErrorKind::Usage, format!("connection {connection} has no table {name:?}")).with_hint(hint))
+    Err(Error::new(ErrorKind::Usage, format!("connection {connection} has no table {name:?}"))
+        .with_hint(hint))
 }
 
 /// A client for a connection, reporting nowhere yet.
-pub(super) fn client(connection: &IntercomConnection, rate_limit: Option<Rate>, concurrency: u16) -> Result<Client> {
+pub(super) fn client(
+    connection: &IntercomConnection,
+    rate_limit: Option<Rate>,
+    concurrency: u16,
+) -> Result<Client> {
     let ceiling = tighter(connection.rate_limit, rate_limit);
     let settings = ClientSettings {
         base_url: connection.base_url.as_str().trim_end_matches('/').to_owned(),
@@ -234,9 +255,12 @@ mod tests {
 
     #[test]
     fn a_file_named_like_the_schema_is_refused() {
-        for (path, refused) in
-            [("/x/intercom.duckdb", true), ("/x/Intercom.db", true), ("/x/intercom.v2.duckdb", true), ("/x/crm.duckdb", false)]
-        {
+        for (path, refused) in [
+            ("/x/intercom.duckdb", true),
+            ("/x/Intercom.db", true),
+            ("/x/intercom.v2.duckdb", true),
+            ("/x/crm.duckdb", false),
+        ] {
             let config = DuckDbConfig::new("local", path);
             assert_eq!(check_schema(&config, "intercom").is_err(), refused, "{path}");
         }

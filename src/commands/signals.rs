@@ -1,17 +1,15 @@
 //! Ctrl-C and SIGTERM: the first asks to stop well, the second stops at once.
 
-use std::future::Future;
-
 use crate::error::ErrorKind;
 use crate::pipeline::Stop;
 
-/// Passes signals on to `stop` from now on. Needs a Tokio runtime.
-pub(super) fn watch(stop: &Stop) {
+/// Passes signals on to `stop` from now on; `meanwhile` is what happens after the first. Needs a Tokio runtime.
+pub(super) fn watch(stop: &Stop, meanwhile: &'static str) {
     let stop = stop.clone();
     tokio::spawn(async move {
         let mut signals = Signals::new();
         let first = signals.next().await;
-        super::say("stopping: saving what is complete; once more stops at once");
+        super::say(&format!("{meanwhile}; once more stops at once"));
         stop.ask(first);
         let second = signals.next().await;
         #[expect(clippy::exit, reason = "the person asked twice; nothing half-done outlives the process")]
@@ -29,7 +27,10 @@ struct Signals {
 impl Signals {
     fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
-        Self { interrupt: signal(SignalKind::interrupt()).ok(), terminate: signal(SignalKind::terminate()).ok() }
+        Self {
+            interrupt: signal(SignalKind::interrupt()).ok(),
+            terminate: signal(SignalKind::terminate()).ok(),
+        }
     }
 
     async fn next(&mut self) -> ErrorKind {
@@ -42,12 +43,10 @@ impl Signals {
 
 /// Ends with the next signal; never, if there is no way to be told of it.
 #[cfg(unix)]
-fn received(signal: Option<&mut tokio::signal::unix::Signal>) -> impl Future<Output = ()> {
-    async move {
-        match signal {
-            Some(signal) => drop(signal.recv().await),
-            None => std::future::pending().await,
-        }
+async fn received(signal: Option<&mut tokio::signal::unix::Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
     }
 }
 
@@ -60,10 +59,8 @@ impl Signals {
         Self
     }
 
-    fn next(&mut self) -> impl Future<Output = ErrorKind> {
-        async {
-            drop(tokio::signal::ctrl_c().await);
-            ErrorKind::Interrupted
-        }
+    async fn next(&mut self) -> ErrorKind {
+        drop(tokio::signal::ctrl_c().await);
+        ErrorKind::Interrupted
     }
 }

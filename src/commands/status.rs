@@ -16,7 +16,7 @@ const RUNS: usize = 20;
 /// Prints the status.
 pub(super) fn status(args: &StatusArgs) -> Result<u8> {
     setup::logging(&args.common);
-    let setup = setup::Setup::read(&args.common)?;
+    let setup = setup::Setup::read_to_look(&args.common)?;
     let schema = match &args.connection {
         Some(typed) => Some(setup.connections.resolve_source(typed)?),
         None => None,
@@ -29,8 +29,11 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8> {
         let prefix = format!("{}.", schema.to_lowercase());
         runs.retain(|run| run.table.to_lowercase().starts_with(&prefix));
         if tables.is_empty() {
-            return Err(Error::new(ErrorKind::Usage, format!("{} holds no table of {schema}", config.path.display()))
-                .with_hint(format!("run: ingest {schema}")));
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("{} holds no table of {schema}", config.path.display()),
+            )
+            .with_hint(format!("run: ingest {schema}")));
         }
     }
     let text = match args.output {
@@ -45,7 +48,8 @@ fn to_text(tables: &[TableStatus], runs: &[PastRun], now: Timestamp) -> String {
     if tables.is_empty() {
         return "no table has been read yet\n".into();
     }
-    let mut lines = vec![["table", "rows", "deleted", "complete as of", "age", "state"].map(str::to_owned).to_vec()];
+    let mut lines =
+        vec![["table", "rows", "deleted", "complete as of", "age", "state"].map(str::to_owned).to_vec()];
     for table in tables {
         let state = &table.state;
         lines.push(vec![
@@ -60,7 +64,8 @@ fn to_text(tables: &[TableStatus], runs: &[PastRun], now: Timestamp) -> String {
     let mut text = aligned(&lines);
     if !runs.is_empty() {
         text.push_str("\nlast runs\n");
-        let header = ["finished", "new", "changed", "removed", "table and outcome"].map(str::to_owned).to_vec();
+        let header =
+            ["finished", "new", "changed", "removed", "table and outcome"].map(str::to_owned).to_vec();
         let line = |run: &PastRun| {
             let error = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
             vec![

@@ -1,4 +1,4 @@
-//! `ingest tables`: what can be read. Needs neither network nor, without a connection's name, a file.
+//! `ingest tables`: what can be read. Needs neither network nor configuration.
 
 use serde_json::{Value, json};
 
@@ -13,11 +13,13 @@ use crate::table::TableSpec;
 pub(super) fn tables(args: &TablesArgs) -> Result<u8> {
     setup::logging(&args.common);
     let connection = match &args.connection {
-        Some(typed) => setup::Setup::read(&args.common)?.connections.resolve_source(typed)?,
+        Some(typed) => setup::Setup::read_to_look(&args.common)?.connections.resolve_source(typed)?,
         None => "intercom".to_owned(),
     };
     let text = match (args.output, args.columns) {
-        (Output::Json, _) => format!("{:#}\n", Value::from_iter(TABLES.iter().map(|t| to_json(&connection, t)))),
+        (Output::Json, _) => {
+            format!("{:#}\n", TABLES.iter().map(|t| to_json(&connection, t)).collect::<Value>())
+        }
         (Output::Text, false) => list(&connection),
         (Output::Text, true) => columns(&connection),
     };
@@ -80,7 +82,8 @@ fn left_aligned(lines: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..lines.first().map_or(0, Vec::len)).map(width).collect();
     let mut text = String::new();
     for line in lines {
-        let cells: Vec<String> = line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
+        let cells: Vec<String> =
+            line.iter().zip(&widths).map(|(cell, &width)| format!("{cell:<width$}")).collect();
         text.push_str(cells.join("  ").trim_end());
         text.push('\n');
     }

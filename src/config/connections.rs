@@ -43,6 +43,14 @@ impl Connections {
         })
     }
 
+    /// The same for commands that only look at destinations and declarations: no token is needed for that.
+    pub fn open_to_look(located: &Located, environment: &Environment) -> Result<Self> {
+        match located {
+            Located::Typed(path) | Located::Found(path) => Self::load(path),
+            Located::Nowhere(_) => Self::of_environment(environment),
+        }
+    }
+
     /// Reads a file. Missing, unreadable, not UTF-8 and structurally wrong files are `Config` errors.
     pub fn load(path: &Path) -> Result<Self> {
         let refused =
@@ -72,14 +80,19 @@ impl Connections {
     /// What `INTERCOM_ACCESS_TOKEN`, and `INTERCOM_REGION` if set, make on their own: one connection
     /// `intercom`, and `./ingest.duckdb`. `None` without a token; an empty variable counts as unset.
     pub fn from_environment(environment: &Environment) -> Result<Option<Self>> {
-        let is_set = |variable| Ok(environment.get(variable)?.is_some_and(|value| !value.is_empty()));
-        if !is_set(TOKEN_VARIABLE)? {
-            return Ok(None);
+        if is_set(environment, TOKEN_VARIABLE)? {
+            Self::of_environment(environment).map(Some)
+        } else {
+            Ok(None)
         }
+    }
+
+    /// The connections of [`Connections::from_environment`], whose token is only missed once it is needed.
+    fn of_environment(environment: &Environment) -> Result<Self> {
         let nowhere = Position { line: 0, column: 0 };
         let setting = |key, text: String| Setting { key, at: nowhere, text: Some(text) };
         let mut settings = vec![setting(ACCESS_TOKEN, format!("${{{TOKEN_VARIABLE}}}"))];
-        if is_set(REGION_VARIABLE)? {
+        if is_set(environment, REGION_VARIABLE)? {
             settings.push(setting("region", format!("${{{REGION_VARIABLE}}}")));
         }
         let source =
@@ -91,7 +104,7 @@ impl Connections {
             settings: vec![setting("path", DEFAULT_DUCKDB_FILE.to_owned())],
         };
         let contents = Contents { entries: vec![source, destination], default_destination: None };
-        Ok(Some(Self { origin: Origin::Environment, contents, exposed_as: None }))
+        Ok(Self { origin: Origin::Environment, contents, exposed_as: None })
     }
 
     /// Name and type of everything that can be read, in the order of the file.
@@ -283,6 +296,11 @@ impl Connections {
             (false, true) => "write duckdb:PATH or parquet:PATH".to_owned(),
         }
     }
+}
+
+/// Whether a variable is set to something.
+fn is_set(environment: &Environment, variable: &str) -> Result<bool> {
+    Ok(environment.get(variable)?.is_some_and(|value| !value.is_empty()))
 }
 
 /// A name as typed, for a message; of anything that is no name, such as a URL with a password, only the part

@@ -76,7 +76,9 @@ impl Memory {
                 continue;
             };
             let wins = match (old.cursor, new.cursor) {
-                (Some(stored), Some(arrived)) if arrived < stored => old.ingested_at < commit.supersedes_before,
+                (Some(stored), Some(arrived)) if arrived < stored => {
+                    old.ingested_at < commit.supersedes_before
+                }
                 _ => true,
             };
             if wins && old.values != new.values {
@@ -160,7 +162,10 @@ fn read_rows(table: &TableSpec, batch: &RecordBatch) -> Result<Vec<(Key, Row)>, 
         for (position, field) in columns.fields().iter().enumerate() {
             if field.name() != INGESTED_AT {
                 let is_valid = batch.column(position).is_valid(row);
-                values.insert(field.name().clone(), is_valid.then(|| formatters[position].value(row).to_string()));
+                values.insert(
+                    field.name().clone(),
+                    is_valid.then(|| formatters[position].value(row).to_string()),
+                );
             }
         }
         let ingested = micros(INGESTED_AT, row).and_then(|micros| Timestamp::from_microsecond(micros).ok());

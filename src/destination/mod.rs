@@ -44,6 +44,9 @@ pub trait Destination: Debug + Send {
 
     /// Adds to the log of runs.
     fn record(&mut self, runs: &[RunRecord]) -> Result<()>;
+
+    /// Nothing is to be done for a while: lets go of whatever keeps readers out.
+    fn rest(&mut self) {}
 }
 
 /// One table's share of a commit.

@@ -55,7 +55,13 @@ mod tests {
     }
 
     fn names(batch: &RecordBatch) -> Vec<String> {
-        batch.column_by_name("name").unwrap().as_string::<i32>().iter().map(|n| n.unwrap().to_owned()).collect()
+        batch
+            .column_by_name("name")
+            .unwrap()
+            .as_string::<i32>()
+            .iter()
+            .map(|n| n.unwrap().to_owned())
+            .collect()
     }
 
     #[test]
@@ -66,7 +72,10 @@ mod tests {
             (r#"[{"id":"a","updated_at":1,"name":"x"},{"id":"a","updated_at":1,"name":"y"}]"#, vec!["y"]),
             (r#"[{"id":"a","updated_at":9,"name":"x"},{"id":"a","name":"y"}]"#, vec!["y"]),
             (r#"[{"id":"a","name":"x"},{"id":"a","updated_at":1,"name":"y"}]"#, vec!["y"]),
-            (r#"[{"id":"a","updated_at":1,"name":"x"},{"id":"b","updated_at":1,"name":"y"}]"#, vec!["x", "y"]),
+            (
+                r#"[{"id":"a","updated_at":1,"name":"x"},{"id":"b","updated_at":1,"name":"y"}]"#,
+                vec!["x", "y"],
+            ),
         ] {
             let reduced = reduce(contacts, &[batch(contacts, rows)]).unwrap();
             assert_eq!(names(&reduced), expected, "{rows}");

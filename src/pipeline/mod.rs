@@ -86,8 +86,8 @@ pub async fn run(
 ) -> Result<RunReport> {
     let started_at = clock::now();
     let targets = targets(&jobs);
-    let states = destination.load(&targets)?;
     let workspaces = join_all(jobs.iter().map(|job| identify(job, stop))).await;
+    let states = destination.load(&targets)?;
     let mut states = states.into_iter();
     let mut runs = Vec::new();
     let mut refused = Vec::new();
@@ -108,22 +108,23 @@ pub async fn run(
         runs.iter().map(|(job, table, ..)| Target { schema: Arc::clone(&job.schema), table }).collect();
     let revisions = runs.iter().map(|(_, _, stored, ..)| stored.as_ref().map(|s| s.revision)).collect();
     let (writer, thread) = Writer::start(destination, targets, revisions, options.commit_every);
-    let tables = runs.into_iter().enumerate().map(|(position, (job, table, stored, workspace, table_progress))| {
-        let run = TableRun {
-            source: Arc::clone(&job.source),
-            schema: Arc::clone(&job.schema),
-            table,
-            position,
-            rules: job.reading.clone(),
-            options: options.clone(),
-            stored: stored.map(|stored| stored.state),
-            workspace: workspace.unwrap_or_default(),
-            writer: writer.clone(),
-            progress: table_progress,
-            stop: stop.clone(),
-        };
-        run.carry_out()
-    });
+    let tables =
+        runs.into_iter().enumerate().map(|(position, (job, table, stored, workspace, table_progress))| {
+            let run = TableRun {
+                source: Arc::clone(&job.source),
+                schema: Arc::clone(&job.schema),
+                table,
+                position,
+                rules: job.reading.clone(),
+                options: options.clone(),
+                stored: stored.map(|stored| stored.state),
+                workspace: workspace.unwrap_or_default(),
+                writer: writer.clone(),
+                progress: table_progress,
+                stop: stop.clone(),
+            };
+            run.carry_out()
+        });
     let mut tables: Vec<TableReport> = join_all(tables).await;
     tables.extend(refused);
     let report = RunReport { run_id: run_id(started_at), started_at, finished_at: clock::now(), tables };
@@ -181,11 +182,17 @@ fn check_workspace(
         "table {}.{} holds workspace {known}, but the token opens workspace {workspace}",
         job.schema, table.name
     );
-    Err(Error::new(ErrorKind::Config, message)
-        .with_hint("use the other workspace's token, or give this one a connection name or destination of its own"))
+    Err(Error::new(ErrorKind::Config, message).with_hint(
+        "use the other workspace's token, or give this one a connection name or destination of its own",
+    ))
 }
 
-fn failed_report(job: &Job, table: &'static TableSpec, error: Error, progress: &TableProgress) -> TableReport {
+fn failed_report(
+    job: &Job,
+    table: &'static TableSpec,
+    error: Error,
+    progress: &TableProgress,
+) -> TableReport {
     progress.finish("failed");
     let now = Instant::now();
     let mut report = TableReport::new(&job.schema, table.name, now);

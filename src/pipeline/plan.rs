@@ -221,7 +221,10 @@ mod tests {
     #[test]
     fn a_fresh_checkpoint_means_an_increment_from_one_lag_before_it() {
         let stored = state();
-        assert_eq!(decide(&situation(Some(&stored))), Reading::Increment { from: at("2026-01-15T10:00:00Z") });
+        assert_eq!(
+            decide(&situation(Some(&stored))),
+            Reading::Increment { from: at("2026-01-15T10:00:00Z") }
+        );
         let longer = Situation { lookback: SignedDuration::from_hours(48), ..situation(Some(&stored)) };
         assert_eq!(decide(&longer), Reading::Increment { from: at("2026-01-13T10:00:00Z") });
     }
@@ -297,12 +300,18 @@ mod tests {
 
     #[test]
     fn tolerances() {
-        for (counted, live, expected) in
-            [(100, 100, false), (110, 100, false), (111, 100, true), (100_100, 100_000, false), (100_101, 100_000, true)]
-        {
+        for (counted, live, expected) in [
+            (100, 100, false),
+            (110, 100, false),
+            (111, 100, true),
+            (100_100, 100_000, false),
+            (100_101, 100_000, true),
+        ] {
             assert_eq!(is_shortfall(counted, live), expected, "{counted} {live}");
         }
-        for (nominees, live, expected) in [(100, 10, false), (101, 10, true), (200, 20_000, false), (201, 20_000, true)] {
+        for (nominees, live, expected) in
+            [(100, 10, false), (101, 10, true), (200, 20_000, false), (201, 20_000, true)]
+        {
             assert_eq!(is_mass_absence(nominees, live), expected, "{nominees} {live}");
         }
     }

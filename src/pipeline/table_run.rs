@@ -75,7 +75,8 @@ impl TableRun {
         let ask = match self.table.endpoint {
             Endpoint::Search { .. } => {
                 // A first look shows what is newest; a backfill goes through its interval.
-                let order = if self.options.interval.is_some() { Order::OldestFirst } else { Order::NewestFirst };
+                let order =
+                    if self.options.interval.is_some() { Order::OldestFirst } else { Order::NewestFirst };
                 Ask::Dated { by: DateField::UpdatedAt, window, order }
             }
             _ => Ask::Everything,
@@ -198,7 +199,12 @@ impl TableRun {
 
     /// Reads what changed at or after `from`, again and again until a pass was shorter than the lag. The
     /// start of the last one becomes the checkpoint.
-    async fn increments(&self, report: &mut TableReport, state: &mut TableState, mut from: Timestamp) -> Result<()> {
+    async fn increments(
+        &self,
+        report: &mut TableReport,
+        state: &mut TableState,
+        mut from: Timestamp,
+    ) -> Result<()> {
         loop {
             let began = pass_start(&*self.source);
             let window = Window { from: Some(from.as_second()), to: None };
@@ -226,7 +232,8 @@ impl TableRun {
         if state.proven_from.is_some() {
             return Ok(live);
         }
-        let ask = Ask::Dated { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst };
+        let ask =
+            Ask::Dated { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst };
         let began = pass_start(&*self.source);
         let counting = self.source.count(Pass { table: self.table, ask, began }, &self.progress);
         let counted = tokio::select! {
@@ -255,7 +262,8 @@ impl TableRun {
     ) -> Result<Vec<Stamp>> {
         let keys = self.writer.live_keys(self.position).await?;
         let live = keys.len() as u64;
-        let nominees: Vec<String> = keys.into_iter().filter(|key| !seen.contains(&hash_of_key(key))).collect();
+        let nominees: Vec<String> =
+            keys.into_iter().filter(|key| !seen.contains(&hash_of_key(key))).collect();
         if plan::is_mass_absence(nominees.len(), live) {
             report.notes.push(format!(
                 "{} rows of {live} are no longer shown; too many to believe, so none was marked as deleted",
@@ -357,7 +365,11 @@ impl TableRun {
             None => fresh,
             Some(stored) => TableState {
                 version: fresh.version,
-                workspace: if fresh.workspace.is_empty() { stored.workspace.clone() } else { fresh.workspace },
+                workspace: if fresh.workspace.is_empty() {
+                    stored.workspace.clone()
+                } else {
+                    fresh.workspace
+                },
                 api_version: fresh.api_version,
                 columns: fresh.columns,
                 ..stored.clone()

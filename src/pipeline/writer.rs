@@ -34,6 +34,8 @@ impl Default for CommitEvery {
 
 /// Messages that may wait for the thread.
 const UNDERWAY: usize = 16;
+/// Without a message for this long, the destination is let go of. Opening it again costs about as much.
+const GRACE: Duration = Duration::from_millis(60);
 
 /// The way to the thread; clones lead to the same one.
 #[derive(Debug, Clone)]
@@ -243,11 +245,11 @@ struct Asked {
 impl Desk {
     fn work(mut self, mut receiver: mpsc::Receiver<Message>, handle: &Handle) -> Box<dyn Destination> {
         loop {
-            let wait = self.until_next_commit();
-            let first = match handle.block_on(async { tokio::time::timeout(wait, receiver.recv()).await }) {
-                Ok(Some(message)) => Some(message),
-                Ok(None) => return self.destination,
-                Err(_elapsed) => None,
+            let due = self.until_next_commit();
+            let first = match handle.block_on(next_message(&mut receiver, due, || self.destination.rest())) {
+                Next::Message(message) => Some(message),
+                Next::Nothing => None,
+                Next::End => return self.destination,
             };
             // Whatever else has arrived meanwhile shares the next commit.
             let messages = first.into_iter().chain(std::iter::from_fn(|| receiver.try_recv().ok()));
@@ -313,8 +315,10 @@ impl Desk {
         }
         let started = Instant::now();
         let tables: Vec<usize> = parts.iter().map(|part| part.table).collect();
-        let commits: Vec<TableCommit> =
-            parts.into_iter().map(|part| self.tables[part.table].hand_over(part.scope, part.stamps)).collect();
+        let commits: Vec<TableCommit> = parts
+            .into_iter()
+            .map(|part| self.tables[part.table].hand_over(part.scope, part.stamps))
+            .collect();
         let committed = self.destination.commit(&commits)?;
         for (table, done) in tables.into_iter().zip(&committed) {
             self.tables[table].note(done);
@@ -322,6 +326,30 @@ impl Desk {
         let rows: usize = commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum();
         tracing::debug!(tables = commits.len(), rows, elapsed = ?started.elapsed(), "committed");
         Ok(())
+    }
+}
+
+enum Next {
+    Message(Message),
+    /// None came until a commit was due.
+    Nothing,
+    /// Every sender is gone.
+    End,
+}
+
+/// Waits for a message until a commit is `due`; calls `rest` once if none comes for a moment.
+async fn next_message(receiver: &mut mpsc::Receiver<Message>, due: Duration, mut rest: impl FnMut()) -> Next {
+    let or_end = |message: Option<Message>| message.map_or(Next::End, Next::Message);
+    if let Ok(message) = tokio::time::timeout(due.min(GRACE), receiver.recv()).await {
+        return or_end(message);
+    }
+    if due <= GRACE {
+        return Next::Nothing;
+    }
+    rest();
+    match tokio::time::timeout(due.saturating_sub(GRACE), receiver.recv()).await {
+        Ok(message) => or_end(message),
+        Err(_elapsed) => Next::Nothing,
     }
 }
 

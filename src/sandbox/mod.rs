@@ -161,6 +161,11 @@ impl Sandbox {
         self.state().faults.add(fault);
     }
 
+    /// Takes everything that is left of the script away.
+    pub fn clear_faults(&self) {
+        self.state().faults = faults::Faults::default();
+    }
+
     /// From now on the token is answered `token_revoked`.
     pub fn revoke_token(&self) {
         self.state().revoked = true;

@@ -31,15 +31,16 @@ pub trait Source: Debug + Send + Sync {
     ///
     /// Rows may come more than once: what was read before trouble is not taken back. Dropping the future
     /// cancels the request in flight.
-    fn read<'a>(&'a self, pass: Pass, pages: PageSender, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>>;
+    fn read<'a>(
+        &'a self,
+        pass: Pass,
+        pages: PageSender,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<()>>;
 
     /// How many rows the source says `pass` asks for, at least; `None` if it cannot say cheaply. One request.
     /// Bounds may be widened, so a count with an open window is exact and any other an upper estimate.
-    fn count<'a>(
-        &'a self,
-        pass: Pass,
-        progress: &'a TableProgress,
-    ) -> BoxFuture<'a, Result<Option<u64>>>;
+    fn count<'a>(&'a self, pass: Pass, progress: &'a TableProgress) -> BoxFuture<'a, Result<Option<u64>>>;
 
     /// Asks for one row by its key. One request.
     fn look_up<'a>(
@@ -50,7 +51,11 @@ pub trait Source: Debug + Send + Sync {
     ) -> BoxFuture<'a, Result<Presence>>;
 
     /// The cheapest request that needs the table's permission.
-    fn probe<'a>(&'a self, table: &'static TableSpec, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>>;
+    fn probe<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<()>>;
 }
 
 /// Whose data a connection opens.

@@ -1,1 +1,366 @@
-//! Running the real binary.
+//! Running the real binary: in a folder of its own, in an environment that holds nothing but what the test
+//! says, against a sandbox in this process.
+//!
+//! No output may ever show a token; every finished run is checked for that, whatever it is about.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ingest::destination::duckdb::{Options, query};
+use ingest::sandbox::{Sandbox, Settings};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// The token that is right, unless a test says otherwise.
+pub(crate) const TOKEN: &str = "dG9rOjVlY3JldC1vZi1hLXdvcmtzcGFjZQ==";
+/// One that is not.
+pub(crate) const OTHER_TOKEN: &str = "dG9rOm5vYm9keS1rbm93cy1tZQ==";
+
+/// Far beyond what any of these runs needs; only a hang gets there.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A folder with a `connections.yml`, and mostly a workspace behind it.
+pub(crate) struct Project {
+    dir: TempDir,
+    path: PathBuf,
+    served: Option<(Sandbox, Runtime)>,
+}
+
+impl Project {
+    /// An empty folder.
+    pub(crate) fn empty() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().canonicalize().unwrap();
+        Self { dir, path, served: None }
+    }
+
+    /// A folder whose connection `intercom` leads to a sandbox with these settings, whatever their token.
+    pub(crate) fn new(settings: Settings) -> Self {
+        let mut project = Self::empty();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let settings = Settings { token: TOKEN.to_owned(), ..settings };
+        let sandbox = runtime.block_on(Sandbox::start(settings)).unwrap();
+        project.configure(&sandbox.base_url(), "");
+        project.served = Some((sandbox, runtime));
+        project
+    }
+
+    /// A small workspace, in which every table has rows.
+    pub(crate) fn small() -> Self {
+        Self::new(Settings {
+            contacts: 40,
+            companies: 20,
+            conversations: 30,
+            articles: 10,
+            ..Settings::default()
+        })
+    }
+
+    /// Writes a `connections.yml` with one connection to `base_url` that carries these further lines.
+    pub(crate) fn configure(&self, base_url: &str, lines: &str) {
+        let text = format!(
+            "connections:\n  intercom:\n    - name: intercom\n      access_token: ${{INTERCOM_ACCESS_TOKEN}}\n      \
+             base_url: {base_url}\n{lines}"
+        );
+        self.write("connections.yml", &text);
+    }
+
+    /// Writes a file.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.path.join(name), text).unwrap();
+    }
+
+    /// A path in the folder.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether there is something at a path in the folder.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    /// Names of everything in the folder, sorted.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.path).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The workspace.
+    pub(crate) fn sandbox(&self) -> &Sandbox {
+        &self.served.as_ref().unwrap().0
+    }
+
+    /// The rows a query finds in `ingest.duckdb`, without the header, cells joined with a bar.
+    pub(crate) fn rows(&self, sql: &str) -> Vec<String> {
+        let found = query(&self.path("ingest.duckdb"), &Options::default(), sql).unwrap();
+        found.iter().skip(1).map(|row| row.join("|")).collect()
+    }
+
+    /// The binary with these arguments.
+    pub(crate) fn ingest(&self, arguments: &[&str]) -> Invocation<'_> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ingest"));
+        command.args(arguments);
+        self.prepared(command)
+    }
+
+    /// The binary with these arguments, started by a shell that first does what `before` says.
+    pub(crate) fn ingest_after(&self, before: &str, arguments: &[&str]) -> Invocation<'_> {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", &format!("{before}; exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_ingest")]);
+        command.args(arguments);
+        self.prepared(command)
+    }
+
+    fn prepared(&self, mut command: Command) -> Invocation<'_> {
+        command
+            .current_dir(&self.path)
+            .env_clear()
+            .env("HOME", self.path.join("home"))
+            .env("INTERCOM_ACCESS_TOKEN", TOKEN)
+            .stdin(Stdio::null());
+        Invocation { project: self, command }
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        if let Some((sandbox, runtime)) = self.served.take() {
+            sandbox.stop();
+            // Answers that are held back on script are nobody's concern any more.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// A command line that has not been started.
+pub(crate) struct Invocation<'p> {
+    project: &'p Project,
+    command: Command,
+}
+
+impl<'p> Invocation<'p> {
+    /// Sets a variable.
+    pub(crate) fn with(mut self, variable: &str, value: &str) -> Self {
+        self.command.env(variable, value);
+        self
+    }
+
+    /// Takes a variable away.
+    pub(crate) fn without(mut self, variable: &str) -> Self {
+        self.command.env_remove(variable);
+        self
+    }
+
+    /// Says where stdout goes instead of into a pipe.
+    pub(crate) fn stdout(mut self, stdout: impl Into<Stdio>) -> Finished {
+        let output = self.command.stdout(stdout).stderr(Stdio::piped()).output().unwrap();
+        Finished::of(self.project, output.status, String::new(), String::from_utf8(output.stderr).unwrap())
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn run(self) -> Finished {
+        let output = assert_cmd::Command::from_std(self.command).timeout(PATIENCE).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        Finished::of(self.project, output.status, text(output.stdout), text(output.stderr))
+    }
+
+    /// Starts it and lets it run.
+    pub(crate) fn start(mut self) -> Started<'p> {
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let stdout = Pipe::read(child.stdout.take().unwrap());
+        let stderr = Pipe::read(child.stderr.take().unwrap());
+        Started { project: self.project, child, stdout, stderr }
+    }
+
+    /// Starts it with both pipes closed at the other end.
+    pub(crate) fn start_unheard(mut self) -> ExitStatus {
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop((child.stdout.take(), child.stderr.take()));
+        child.wait().unwrap()
+    }
+}
+
+/// A process that runs. It is killed if the test forgets it.
+pub(crate) struct Started<'p> {
+    project: &'p Project,
+    child: Child,
+    stdout: Pipe,
+    stderr: Pipe,
+}
+
+impl Started<'_> {
+    /// Its id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The first line on stdout, as soon as it is there.
+    pub(crate) fn first_line(&self) -> String {
+        until("a line on stdout", || self.stdout.so_far().contains('\n'));
+        self.stdout.so_far().lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// Waits until stderr holds these words.
+    pub(crate) fn says(&self, words: &str) {
+        until(words, || self.stderr.so_far().contains(words));
+    }
+
+    /// Sends a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let command = format!("kill -{name} {}", self.pid());
+        assert!(Command::new("/bin/sh").args(["-c", &command]).status().unwrap().success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(mut self) -> Finished {
+        until("the end of the process", || self.child.try_wait().unwrap().is_some());
+        let status = self.child.wait().unwrap();
+        Finished::of(self.project, status, self.stdout.all(), self.stderr.all())
+    }
+}
+
+impl Drop for Started<'_> {
+    fn drop(&mut self) {
+        // Has no effect on one that has ended.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+/// What a process has written, read as it comes so that it never has to wait.
+struct Pipe {
+    text: std::sync::Arc<std::sync::Mutex<String>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Pipe {
+    fn read(pipe: impl Read + Send + 'static) -> Self {
+        let text = std::sync::Arc::<std::sync::Mutex<String>>::default();
+        let shared = std::sync::Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let mut pipe = BufReader::new(pipe);
+            let mut line = String::new();
+            while pipe.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
+                shared.lock().unwrap().push_str(&std::mem::take(&mut line));
+            }
+        });
+        Self { text, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> String {
+        self.text.lock().unwrap().clone()
+    }
+
+    fn all(&mut self) -> String {
+        self.reader.take().unwrap().join().unwrap();
+        self.so_far()
+    }
+}
+
+/// Polls until something holds; panics where it never does.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !holds() {
+        assert!(started.elapsed() < PATIENCE, "waited in vain for: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// How a process ended and what it wrote. Displayed for snapshots, with what differs from run to run replaced.
+pub(crate) struct Finished {
+    /// The exit code; `None` if a signal ended it.
+    pub(crate) code: Option<i32>,
+    /// As written.
+    pub(crate) stdout: String,
+    /// As written.
+    pub(crate) stderr: String,
+    places: Vec<(String, &'static str)>,
+}
+
+impl Finished {
+    fn of(project: &Project, status: ExitStatus, stdout: String, stderr: String) -> Self {
+        for token in [TOKEN, OTHER_TOKEN] {
+            assert!(!stdout.contains(token), "a token on stdout: {stdout}");
+            assert!(!stderr.contains(token), "a token on stderr: {stderr}");
+        }
+        let shown = |path: &Path| path.to_str().unwrap().to_owned();
+        let places = vec![
+            (shown(&project.path), "[DIR]"),
+            (shown(project.dir.path()), "[DIR]"),
+            ("Library/Application Support".to_owned(), ".config"),
+        ];
+        Self { code: status.code(), stdout, stderr, places }
+    }
+
+    /// The lines of stderr in alphabetical order, where tables that are read together report in any order.
+    pub(crate) fn sorted(mut self) -> Self {
+        let mut lines: Vec<&str> = self.stderr.lines().collect();
+        lines.sort_unstable();
+        self.stderr = lines.iter().map(|line| format!("{line}\n")).collect();
+        self
+    }
+
+    /// stdout as JSON.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e} in {}{}", self.stdout, self.stderr))
+    }
+
+    /// Panics, with everything it wrote, unless it ended with this code.
+    #[track_caller]
+    pub(crate) fn exits(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        self
+    }
+}
+
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let code = self.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
+        let mut text = format!("exit code: {code}\n");
+        for (name, written) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
+            if !written.is_empty() {
+                text.push_str(&format!("----- {name} -----\n{written}"));
+            }
+        }
+        for (place, name) in &self.places {
+            text = text.replace(place, name);
+        }
+        f.write_str(&text)
+    }
+}
+
+/// What differs from run to run, and what stands for it in snapshots.
+pub(crate) const FILTERS: &[(&str, &str)] = &[
+    (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
+    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "[INSTANT]"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[INSTANT]"),
+    // Times in a table, with the spaces that keep its columns straight.
+    (r"requests +time  ", "requests  time  "),
+    (r" +\d+\.\d s  ", "  [TIME]  "),
+    (r"\[INSTANT\] +\d+ (s|min|h|d)  ", "[INSTANT]  [AGE]  "),
+    (r"complete as of +age  ", "complete as of  age  "),
+    (r"is \d+ s (ahead of|behind)", "is [SECONDS] s ahead of"),
+    (r"elapsed=[\d.]+.s", "elapsed=[TIME]"),
+    (r"PID \d+", "PID [PID]"),
+    (r"process \d+", "process [PID]"),
+    (r"ingest \d+\.\d+\.\d+", "ingest [VERSION]"),
+];
+
+/// Compares a [`Finished`] process with an inline snapshot.
+macro_rules! assert_shows {
+    ($finished:expr, @$snapshot:literal) => {
+        insta::with_settings!({ filters => $crate::support::binary::FILTERS.to_vec() }, {
+            insta::assert_snapshot!($finished.to_string(), @$snapshot);
+        })
+    };
+}
+pub(crate) use assert_shows;

@@ -1,1 +1,296 @@
-//! Tables and rows of destinations, for tests.
+//! Destinations to try, the rows that go in and what is found in them afterwards.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use duckdb::{AccessMode, Config, Connection};
+use ingest::batch::{Decoder, Layout};
+use ingest::destination::duckdb::{DuckDb, Options};
+use ingest::destination::{Committed, Destination, Memory, RunRecord, Scope, TableCommit, TextRow};
+use ingest::progress::{Mode, Progress};
+use ingest::source::intercom::tables;
+use ingest::table::{Kind, TableSpec};
+use jiff::Timestamp;
+use serde::de::DeserializeSeed;
+use tempfile::TempDir;
+
+pub(crate) use ingest::destination::Target;
+
+/// A destination with the means to look into it from outside.
+pub(crate) trait Subject {
+    /// One with nothing in it.
+    fn fresh() -> Self
+    where
+        Self: Sized;
+    /// The destination itself.
+    fn destination(&mut self) -> &mut dyn Destination;
+    /// Everything in a table, ordered; moments are epoch seconds. `None` if there is no such table.
+    fn rows(&self, target: &Target) -> Option<Vec<TextRow>>;
+    /// Names and SQL types of a table's columns in their order; `None` where a destination has no types.
+    fn columns(&self, target: &Target) -> Option<Vec<(String, String)>>;
+    /// The log of runs.
+    fn runs(&self) -> Vec<RunRecord>;
+}
+
+impl dyn Subject + '_ {
+    /// Carries out a commit of one table that must succeed.
+    pub(crate) fn commit(&mut self, commit: TableCommit) -> Committed {
+        self.destination().commit(&[commit]).expect("a commit")[0]
+    }
+
+    /// What stands in some columns (names divided by spaces), a line per row; NULL is `-`.
+    pub(crate) fn see(&self, target: &Target, columns: &str) -> Vec<String> {
+        let rows = self.rows(target).unwrap_or_else(|| panic!("no table {}", target.table.name));
+        let cell = |row: &TextRow, column: &str| row[column].clone().unwrap_or_else(|| "-".into());
+        let line = |row: &TextRow| columns.split(' ').map(|column| cell(row, column)).collect::<Vec<_>>().join(" ");
+        rows.iter().map(line).collect()
+    }
+}
+
+/// What a commit did, without the zeros.
+pub(crate) fn tally(done: &Committed) -> String {
+    let counts = [
+        ("new", done.new),
+        ("changed", done.changed),
+        ("unchanged", done.unchanged),
+        ("removed", done.removed),
+        ("stamped", done.stamped),
+        ("live", done.live),
+    ];
+    let words = counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
+    words.collect::<Vec<_>>().join(", ")
+}
+
+/// A declared table in the schema `crm`.
+pub(crate) fn target(table: &str) -> Target {
+    target_in("crm", table)
+}
+
+/// A declared table in some schema.
+pub(crate) fn target_in(schema: &str, table: &str) -> Target {
+    Target { schema: schema.into(), table: tables::find(table).expect(table) }
+}
+
+/// The start of the pass with this number, a thousand seconds after the one before.
+pub(crate) fn pass(number: i64) -> Timestamp {
+    Timestamp::from_second(1000 * number).expect("a moment")
+}
+
+/// A JSON list of rows as one batch of a pass.
+pub(crate) fn batch(table: &'static TableSpec, ingested_at: Timestamp, rows: &str) -> RecordBatch {
+    let mut page = Decoder::new(Layout::new(table)).rows(16);
+    (&mut page).deserialize(&mut serde_json::Deserializer::from_str(rows)).expect(rows);
+    page.finish(ingested_at).expect(rows).0
+}
+
+/// Rows of one page of a pass, which give way to stored ones by their dates alone.
+pub(crate) fn upsert(target: &Target, ingested_at: Timestamp, rows: &str) -> TableCommit {
+    TableCommit {
+        target: target.clone(),
+        batches: vec![batch(target.table, ingested_at, rows)],
+        scope: Scope::Some,
+        supersedes_before: Timestamp::MIN,
+        stamps: Vec::new(),
+        state: None,
+    }
+}
+
+/// Rows that are the whole table.
+pub(crate) fn replace(target: &Target, ingested_at: Timestamp, rows: &str) -> TableCommit {
+    TableCommit { scope: Scope::All, ..upsert(target, ingested_at, rows) }
+}
+
+/// Nothing for a table, which is there afterwards all the same.
+pub(crate) fn nothing(target: &Target) -> TableCommit {
+    TableCommit { batches: Vec::new(), ..upsert(target, pass(0), "[]") }
+}
+
+/// The reference.
+#[derive(Debug)]
+pub(crate) struct InMemory(Memory);
+
+impl Subject for InMemory {
+    fn fresh() -> Self {
+        Self(Memory::new())
+    }
+
+    fn destination(&mut self) -> &mut dyn Destination {
+        &mut self.0
+    }
+
+    fn rows(&self, target: &Target) -> Option<Vec<TextRow>> {
+        let mut rows = self.0.rows(target)?;
+        for column in target.table.stored_columns().iter().filter(|c| c.kind == Kind::Timestamp) {
+            for value in rows.iter_mut().filter_map(|row| row.get_mut(&column.name)?.as_mut()) {
+                *value = seconds(value.parse::<Timestamp>().expect("a moment").as_microsecond());
+            }
+        }
+        rows.sort();
+        Some(rows)
+    }
+
+    fn columns(&self, _target: &Target) -> Option<Vec<(String, String)>> {
+        None
+    }
+
+    fn runs(&self) -> Vec<RunRecord> {
+        self.0.runs().to_vec()
+    }
+}
+
+/// A DuckDB file in a folder of its own.
+#[derive(Debug)]
+pub(crate) struct InDuckDb {
+    destination: DuckDb,
+    path: PathBuf,
+    _folder: TempDir,
+}
+
+impl InDuckDb {
+    /// One whose file was made by hand with this SQL.
+    pub(crate) fn with(sql: &str) -> Self {
+        Self::prepared(|path| by_hand(path, sql))
+    }
+
+    /// One whose file, or what lies beside it, is prepared before the run begins.
+    pub(crate) fn prepared(prepare: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("data.duckdb");
+        prepare(&path);
+        let destination = begin(&path).expect("the run lock");
+        Self { destination, path, _folder: folder }
+    }
+
+    /// The file.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The rows of a query, each value as text.
+    pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+        let connection = open(&self.path, AccessMode::ReadOnly);
+        let mut statement = connection.prepare(sql).expect(sql);
+        let mut rows = statement.query([]).expect(sql);
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().expect(sql) {
+            let width = row.as_ref().column_count();
+            found.push((0..width).map(|at| row.get(at).expect(sql)).collect());
+        }
+        found
+    }
+}
+
+impl Subject for InDuckDb {
+    fn fresh() -> Self {
+        Self::prepared(|_| ())
+    }
+
+    fn destination(&mut self) -> &mut dyn Destination {
+        &mut self.destination
+    }
+
+    fn rows(&self, target: &Target) -> Option<Vec<TextRow>> {
+        let columns = target.table.stored_columns();
+        // No cast for text, so that nothing can be lost in one; moments as numbers, free of time zones.
+        let list = columns.iter().map(|column| match column.kind {
+            Kind::Timestamp => format!(r#"epoch_us("{}")::VARCHAR"#, column.name),
+            Kind::Text | Kind::Body | Kind::Reference | Kind::Json => format!(r#""{}""#, column.name),
+            _ => format!(r#""{}"::VARCHAR"#, column.name),
+        });
+        let list = list.collect::<Vec<_>>().join(", ");
+        self.columns(target)?;
+        let schema = target.schema.replace('"', "\"\"");
+        let found = self.query(&format!(r#"SELECT {list} FROM "{schema}"."{}""#, target.table.name));
+        let named = |values: Vec<Option<String>>| {
+            let pairs = columns.iter().zip(values).map(|(column, value)| match (column.kind, value) {
+                (Kind::Timestamp, Some(micros)) => {
+                    (column.name.clone(), Some(seconds(micros.parse().expect("a number"))))
+                }
+                (_, value) => (column.name.clone(), value),
+            });
+            pairs.collect::<BTreeMap<_, _>>()
+        };
+        let mut rows: Vec<TextRow> = found.into_iter().map(named).collect();
+        rows.sort();
+        Some(rows)
+    }
+
+    fn columns(&self, target: &Target) -> Option<Vec<(String, String)>> {
+        if !self.path.exists() {
+            return None;
+        }
+        let found = self.query(&format!(
+            "SELECT column_name, data_type FROM duckdb_columns()
+             WHERE lower(schema_name) = lower('{}') AND table_name = '{}' ORDER BY column_index",
+            target.schema.replace('\'', "''"),
+            target.table.name
+        ));
+        let pair = |row: Vec<Option<String>>| {
+            let [name, kind] = row.try_into().expect("two columns");
+            (name.expect("a name"), kind.expect("a type"))
+        };
+        (!found.is_empty()).then(|| found.into_iter().map(pair).collect())
+    }
+
+    fn runs(&self) -> Vec<RunRecord> {
+        let found = self.query(
+            "SELECT run_id, schema_name, table_name, outcome, error,
+                    epoch_us(started_at)::VARCHAR, epoch_us(finished_at)::VARCHAR, rows_new::VARCHAR,
+                    rows_changed::VARCHAR, rows_unchanged::VARCHAR, rows_removed::VARCHAR,
+                    rows_stamped::VARCHAR, rows_live::VARCHAR, requests::VARCHAR
+             FROM _ingest.runs ORDER BY rowid",
+        );
+        let record = |row: Vec<Option<String>>| {
+            let text = |at: usize| row[at].clone().expect("text");
+            let number = |at: usize| text(at).parse::<u64>().expect("a count");
+            let moment = |at: usize| Timestamp::from_microsecond(text(at).parse().expect("a number")).expect("a moment");
+            RunRecord {
+                run_id: text(0),
+                schema: text(1),
+                table: text(2),
+                outcome: text(3),
+                error: row[4].clone(),
+                started_at: moment(5),
+                finished_at: moment(6),
+                committed: Committed {
+                    new: number(7),
+                    changed: number(8),
+                    unchanged: number(9),
+                    removed: number(10),
+                    stamped: number(11),
+                    live: number(12),
+                    revision: None,
+                },
+                requests: number(13),
+            }
+        };
+        found.into_iter().map(record).collect()
+    }
+}
+
+/// Takes a file for a run that waits for nobody.
+pub(crate) fn begin(path: &Path) -> ingest::error::Result<DuckDb> {
+    let options = Options { threads: 1, patience: Duration::ZERO, ..Options::default() };
+    DuckDb::begin(path, options, Duration::ZERO, Progress::new(Mode::Off))
+}
+
+/// Runs SQL in a file, as a person with a DuckDB of their own would between two runs.
+pub(crate) fn by_hand(path: &Path, sql: &str) {
+    let connection = open(path, AccessMode::ReadWrite);
+    connection.execute_batch(sql).expect(sql);
+    connection.close().expect("close");
+}
+
+fn open(path: &Path, mode: AccessMode) -> Connection {
+    let config = Config::default().access_mode(mode).and_then(|config| config.threads(1)).expect("a configuration");
+    Connection::open_with_flags(path, config).expect("a database")
+}
+
+/// Microseconds as decimal seconds.
+pub(crate) fn seconds(micros: i64) -> String {
+    let (sign, micros) = (if micros < 0 { "-" } else { "" }, micros.unsigned_abs());
+    let text = format!("{sign}{}.{:06}", micros / 1_000_000, micros % 1_000_000);
+    text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}

@@ -14,7 +14,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// How DuckDB is set up.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Storage version of new files, so that older DuckDBs open them; `None` for this DuckDB's own.
+    /// Storage version of new files, so that older releases open them; `None` for this DuckDB's own.
     pub storage_version: Option<String>,
     /// Threads DuckDB may use.
     pub threads: u16,
@@ -49,14 +49,15 @@ pub(super) fn canonical(path: &Path) -> Result<PathBuf> {
     let name = path.file_name().ok_or_else(|| {
         Error::new(ErrorKind::Destination, format!("destination {shown} is not the path of a file"))
     })?;
-    let parent = parent.canonicalize().map_err(|e| {
-        unusable(path, e).with_hint(format!("create the folder {} first", parent.display()))
-    })?;
+    let parent = parent
+        .canonicalize()
+        .map_err(|e| unusable(path, e).with_hint(format!("create the folder {} first", parent.display())))?;
     Ok(parent.join(name))
 }
 
 fn unusable(path: &Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Destination, format!("destination {} cannot be used", path.display())).with_source(error)
+    Error::new(ErrorKind::Destination, format!("destination {} cannot be used", path.display()))
+        .with_source(error)
 }
 
 /// Deletes what a killed run left in DuckDB's folder for temporary files: it holds people's rows. Only
@@ -78,10 +79,11 @@ pub(super) fn remove_leftovers(path: &Path) -> Result<()> {
 /// Opens the file to write, waiting while a reader holds it.
 pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Result<Connection> {
     let mut is_told = false;
-    open_patiently(path, options, AccessMode::ReadWrite, |holder| {
+    open_patiently(path, options, &AccessMode::ReadWrite, |holder| {
         if !is_told {
             let seconds = options.patience.as_secs();
-            progress.note(&format!("waiting up to {seconds} s for {}, which {holder} has open", path.display()));
+            progress
+                .note(&format!("waiting up to {seconds} s for {}, which {holder} has open", path.display()));
             is_told = true;
         }
     })
@@ -90,28 +92,31 @@ pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Resul
 /// Opens an existing file to read.
 pub(super) fn open_to_read(path: &Path, options: &Options) -> Result<Connection> {
     if !path.exists() {
-        return Err(Error::new(ErrorKind::Destination, format!("there is no database at {}", path.display()))
-            .with_hint("run ingest for a table first, or name another destination with --to"));
+        return Err(Error::new(
+            ErrorKind::Destination,
+            format!("there is no database at {}", path.display()),
+        )
+        .with_hint("run ingest for a table first, or name another destination with --to"));
     }
-    open_patiently(path, options, AccessMode::ReadOnly, |_| ())
+    open_patiently(path, options, &AccessMode::ReadOnly, |_| ())
 }
 
 fn open_patiently(
     path: &Path,
     options: &Options,
-    mode: AccessMode,
+    mode: &AccessMode,
     mut waiting: impl FnMut(&str),
 ) -> Result<Connection> {
     let started = Instant::now();
     let mut wait = Duration::from_millis(20);
     loop {
-        let config = config(path, options, mode.clone()).map_err(|e| failed("configure DuckDB", e))?;
+        let config = config(path, options, mode.clone()).map_err(|e| failed("configure DuckDB", &e))?;
         let error = match Connection::open_with_flags(path, config) {
             Ok(connection) => return Ok(connection),
             Err(error) => error,
         };
         let Some(holder) = lock_holder(&error.to_string()) else {
-            return Err(failed("open the database", error)
+            return Err(failed("open the database", &error)
                 .within(format!("destination {}", path.display()))
                 .with_hint("check that the file is a DuckDB database and may be written, and that the disk is not full"));
         };
@@ -155,7 +160,7 @@ fn lock_holder(message: &str) -> Option<String> {
 }
 
 /// What DuckDB could not do, without any value of any row.
-pub(super) fn failed(what: &str, error: ::duckdb::Error) -> Error {
+pub(super) fn failed(what: &str, error: &::duckdb::Error) -> Error {
     let words = error.to_string();
     let first = words.lines().next().unwrap_or_default();
     // Errors of the file system quote paths; all others may quote values.
@@ -166,7 +171,11 @@ pub(super) fn failed(what: &str, error: ::duckdb::Error) -> Error {
     };
     let full = words.contains("No space left on device");
     let error = Error::new(ErrorKind::Destination, format!("DuckDB could not {what}: {safe}"));
-    if full { error.with_hint("the disk is full; nothing was lost, free some space and run again") } else { error }
+    if full {
+        error.with_hint("the disk is full; nothing was lost, free some space and run again")
+    } else {
+        error
+    }
 }
 
 #[cfg(test)]
@@ -179,7 +188,7 @@ mod tests {
             ::duckdb::ffi::Error::new(1),
             Some("Conversion Error: Could not convert string 'joe@example.com' to INT64\nLINE 1: x".into()),
         );
-        let shown = failed("merge rows", error).to_string();
+        let shown = failed("merge rows", &error).to_string();
         assert_eq!(shown, "DuckDB could not merge rows: Conversion Error: Could not convert string");
     }
 

@@ -29,6 +29,8 @@ pub struct DuckDb {
     path: PathBuf,
     options: Options,
     progress: Progress,
+    /// Open while there is work; see [`Destination::rest`].
+    connection: Option<Connection>,
     _lock: RunLock,
 }
 
@@ -39,11 +41,18 @@ impl DuckDb {
         let path = connect::canonical(path)?;
         let lock = RunLock::take(&path, wait, &progress)?;
         connect::remove_leftovers(&path)?;
-        Ok(Self { path, options, progress, _lock: lock })
+        Ok(Self { path, options, progress, connection: None, _lock: lock })
     }
 
-    fn connect(&self) -> Result<Connection> {
-        connect::open(&self.path, &self.options, &self.progress)
+    /// Runs `work` on the open file. After an error the file is closed, so that nothing half-done stays.
+    fn with_connection<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => connect::open(&self.path, &self.options, &self.progress)?,
+        };
+        let done = work(&connection)?;
+        self.connection = Some(connection);
+        Ok(done)
     }
 
     /// Proves that the file can be written; one that does not exist is not created, since the lock file
@@ -52,8 +61,9 @@ impl DuckDb {
         if !self.exists() {
             return Ok(());
         }
-        let connection = self.connect()?;
-        connection.execute_batch("BEGIN TRANSACTION; ROLLBACK").map_err(|e| failed("begin", e))
+        self.with_connection(|connection| {
+            connection.execute_batch("BEGIN TRANSACTION; ROLLBACK").map_err(|e| failed("begin", &e))
+        })
     }
 
     /// Whether there is a database at all. The file itself is never touched for that.
@@ -97,20 +107,21 @@ pub struct PastRun {
 pub fn status(path: &Path, options: &Options, runs: usize) -> Result<(Vec<TableStatus>, Vec<PastRun>)> {
     let path = connect::canonical(path)?;
     let connection = connect::open_to_read(&path, options)?;
-    if !sql::has_table(&connection, "_ingest", "state").map_err(|e| failed("read", e))? {
+    if !sql::has_table(&connection, "_ingest", "state").map_err(|e| failed("read", &e))? {
         return Ok((Vec::new(), Vec::new()));
     }
     let mut tables = Vec::new();
-    for (schema, table, text) in sql::all_states(&connection).map_err(|e| failed("read the state", e))? {
+    for (schema, table, text) in sql::all_states(&connection).map_err(|e| failed("read the state", &e))? {
         let mut live = None;
         let mut deleted = 0;
-        if sql::has_table(&connection, &schema, &table).map_err(|e| failed("read", e))? {
-            let (alive, gone) = sql::count_rows(&connection, &schema, &table).map_err(|e| failed("count rows", e))?;
+        if sql::has_table(&connection, &schema, &table).map_err(|e| failed("read", &e))? {
+            let (alive, gone) =
+                sql::count_rows(&connection, &schema, &table).map_err(|e| failed("count rows", &e))?;
             (live, deleted) = (Some(alive), gone);
         }
         tables.push(TableStatus { schema, table, state: TableState::from_json(&text)?, live, deleted });
     }
-    let past = sql::latest_runs(&connection, runs).map_err(|e| failed("read the log of runs", e))?;
+    let past = sql::latest_runs(&connection, runs).map_err(|e| failed("read the log of runs", &e))?;
     Ok((tables, past))
 }
 
@@ -128,11 +139,11 @@ pub fn read_states(path: &Path, options: &Options, targets: &[Target]) -> Result
 /// Names of the columns and values, as text, of a query's rows. Opens the file to read only.
 pub fn query(path: &Path, options: &Options, sql: &str) -> Result<Vec<Vec<String>>> {
     let connection = connect::open_to_read(&connect::canonical(path)?, options)?;
-    sql::text_rows(&connection, sql).map_err(|e| failed("answer the query", e))
+    sql::text_rows(&connection, sql).map_err(|e| failed("answer the query", &e))
 }
 
 fn load_states(connection: &Connection, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
-    if !sql::has_table(connection, "_ingest", "state").map_err(|e| failed("read", e))? {
+    if !sql::has_table(connection, "_ingest", "state").map_err(|e| failed("read", &e))? {
         return Ok(vec![None; targets.len()]);
     }
     targets.iter().map(|target| read_state(connection, target)).collect()
@@ -143,50 +154,55 @@ impl Destination for DuckDb {
         if !self.exists() {
             return Ok(vec![None; targets.len()]);
         }
-        load_states(&self.connect()?, targets)
+        self.with_connection(|connection| load_states(connection, targets))
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
-        let connection = self.connect()?;
-        let done = in_transaction(&connection, || {
-            sql::prepare_own_tables(&connection).map_err(|e| failed("prepare", e))?;
-            commits.iter().map(|commit| apply(&connection, commit)).collect::<Result<Vec<_>>>()
-        })?;
-        // COMMIT after an aborted transaction answers Ok with nothing saved; only what is read back counts.
-        for (commit, done) in commits.iter().zip(&done) {
-            if let Some(revision) = done.revision {
-                let stored = read_state(&connection, &commit.target)?.map(|stored| stored.revision);
-                if stored != Some(revision) {
+        self.with_connection(|connection| {
+            let done = in_transaction(connection, || {
+                sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
+                commits.iter().map(|commit| apply(connection, commit)).collect::<Result<Vec<_>>>()
+            })?;
+            // COMMIT after an aborted transaction answers Ok with nothing saved; only what is read back counts.
+            for (commit, done) in commits.iter().zip(&done) {
+                let stored = read_state(connection, &commit.target)?.map(|stored| stored.revision);
+                if done.revision.is_some() && stored != done.revision {
                     let message = format!("table {}: the commit was not saved", commit.target.table.name);
                     return Err(Error::new(ErrorKind::Destination, message));
                 }
             }
-        }
-        connection.close().map_err(|(_, e)| failed("close the database", e))?;
-        Ok(done)
+            Ok(done)
+        })
     }
 
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
-        let connection = self.connect()?;
-        sql::live_keys(&connection, target).map_err(|e| failed("read the keys", e))
+        self.with_connection(|connection| {
+            sql::live_keys(connection, target).map_err(|e| failed("read the keys", &e))
+        })
     }
 
     fn record(&mut self, runs: &[RunRecord]) -> Result<()> {
-        let connection = self.connect()?;
-        in_transaction(&connection, || {
-            sql::prepare_own_tables(&connection).map_err(|e| failed("prepare", e))?;
-            runs.iter().try_for_each(|run| sql::insert_run(&connection, run)).map_err(|e| failed("log the run", e))
-        })?;
-        connection.close().map_err(|(_, e)| failed("close the database", e))
+        self.with_connection(|connection| {
+            in_transaction(connection, || {
+                sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
+                runs.iter()
+                    .try_for_each(|run| sql::insert_run(connection, run))
+                    .map_err(|e| failed("log the run", &e))
+            })
+        })
+    }
+
+    fn rest(&mut self) {
+        self.connection = None;
     }
 }
 
 /// Runs `work` in a transaction. Any error means ROLLBACK and failure.
 fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
-    connection.execute_batch("BEGIN TRANSACTION").map_err(|e| failed("begin", e))?;
+    connection.execute_batch("BEGIN TRANSACTION").map_err(|e| failed("begin", &e))?;
     match work() {
         Ok(done) => {
-            connection.execute_batch("COMMIT").map_err(|e| failed("commit", e))?;
+            connection.execute_batch("COMMIT").map_err(|e| failed("commit", &e))?;
             Ok(done)
         }
         Err(error) => {
@@ -199,7 +215,8 @@ fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) 
 
 fn apply(connection: &Connection, commit: &TableCommit) -> Result<Committed> {
     let target = &commit.target;
-    let context = |what: &'static str| move |e| failed(what, e).within(format!("table {}", target.table.name));
+    let context =
+        |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
     let mut done = Committed::default();
     sql::prepare_table(connection, target).map_err(context("create the table or its columns"))?;
     let rows = reduce(target.table, &commit.batches)
@@ -238,7 +255,7 @@ fn read_state(connection: &Connection, target: &Target) -> Result<Option<Stored>
             |row| Ok((row.get::<_, u64>(0)?, row.get::<_, String>(1)?)),
         )
         .optional()
-        .map_err(|e| failed("read the state", e))?;
+        .map_err(|e| failed("read the state", &e))?;
     row.map(|(revision, text)| Ok(Stored { revision, state: TableState::from_json(&text)? })).transpose()
 }
 
@@ -250,6 +267,6 @@ fn save_state(connection: &Connection, target: &Target, change: &StateChange) ->
     }
     let revision = stored.unwrap_or(0) + 1;
     sql::write_state(connection, target, revision, &change.state.to_json()?, change.state.checkpoint)
-        .map_err(|e| failed("save the state", e))?;
+        .map_err(|e| failed("save the state", &e))?;
     Ok(revision)
 }

@@ -24,7 +24,9 @@ impl RunLock {
         let path = lock_path(database);
         let unusable = |e: std::io::Error| {
             let message = format!("lock file {} cannot be written", path.display());
-            Error::new(ErrorKind::Destination, message).with_source(e)
+            Error::new(ErrorKind::Destination, message)
+                .with_source(e)
+                .with_hint("a run locks a file beside the database; the folder has to be writable")
         };
         let mut file = OpenOptions::new()
             .read(true)
@@ -41,7 +43,11 @@ impl RunLock {
                 Err(TryLockError::Error(error)) => return Err(unusable(error)),
                 Err(TryLockError::WouldBlock) if started.elapsed() < wait => {
                     if !is_told {
-                        progress.note(&format!("waiting for another run on {}{}", database.display(), holder(&path)));
+                        progress.note(&format!(
+                            "waiting for another run on {}{}",
+                            database.display(),
+                            holder(&path)
+                        ));
                         is_told = true;
                     }
                     std::thread::sleep(Duration::from_millis(100).min(wait));
@@ -53,8 +59,12 @@ impl RunLock {
                 }
             }
         }
-        let text = format!("PID {}, started {}\n", std::process::id(), crate::clock::now().strftime("%F %TZ"));
-        file.set_len(0).and_then(|()| file.rewind()).and_then(|()| file.write_all(text.as_bytes())).map_err(unusable)?;
+        let text =
+            format!("PID {}, started {}\n", std::process::id(), crate::clock::now().strftime("%F %TZ"));
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| file.write_all(text.as_bytes()))
+            .map_err(unusable)?;
         Ok(Self { _file: file })
     }
 }

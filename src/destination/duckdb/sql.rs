@@ -64,7 +64,8 @@ pub(super) fn prepare_table(connection: &Connection, target: &Target) -> Result<
         .collect::<Result<_>>()?;
     let columns = target.table.stored_columns();
     if existing.is_empty() {
-        let list: Vec<String> = columns.iter().map(|c| format!("{} {}", quoted(&c.name), c.kind.sql())).collect();
+        let list: Vec<String> =
+            columns.iter().map(|c| format!("{} {}", quoted(&c.name), c.kind.sql())).collect();
         let schema = quoted(&target.schema);
         return connection.execute_batch(&format!(
             "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE {table} ({});",
@@ -284,11 +285,9 @@ pub(super) fn latest_runs(connection: &Connection, limit: usize) -> Result<Vec<P
 
 /// The column names and the values as text of a query's rows.
 pub(super) fn text_rows(connection: &Connection, sql: &str) -> Result<Vec<Vec<String>>> {
-    let broken = |e: arrow::error::ArrowError| ::duckdb::Error::FromSqlConversionFailure(
-        0,
-        ::duckdb::types::Type::Any,
-        Box::new(e),
-    );
+    let broken = |e: arrow::error::ArrowError| {
+        ::duckdb::Error::FromSqlConversionFailure(0, ::duckdb::types::Type::Any, Box::new(e))
+    };
     let mut statement = connection.prepare(sql)?;
     let mut lines = Vec::new();
     for batch in statement.query_arrow([])? {

@@ -49,9 +49,9 @@ async fn read_one(
     let path = pass.table.endpoint.path();
     let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
     let answer = client.send(|_| Call::get(target.clone())).await?;
-    let decoded = decode(pass, decoder, answer.body).await?;
-    if decoded.next.is_some() {
+    let contents = decode(pass, decoder, answer.body).await?;
+    if contents.next.is_some() {
         return Err(Trouble::failed("a list that claims to have a second page"));
     }
-    Ok(Page::new(decoded.batch, None, decoded.shape))
+    Ok(Page::new(contents.batch, None, contents.shape))
 }

@@ -61,7 +61,9 @@ impl Intercom {
         };
         match (&self.region, &identity.region) {
             (Some(ours), Some(theirs)) if !ours.eq_ignore_ascii_case(theirs) => {
-                let message = format!("the token belongs to a workspace in region {theirs}, the connection is for {ours}");
+                let message = format!(
+                    "the token belongs to a workspace in region {theirs}, the connection is for {ours}"
+                );
                 let hint = format!("set region: {}", theirs.to_lowercase());
                 Err(Error::new(ErrorKind::Auth, message).with_hint(hint))
             }
@@ -121,7 +123,9 @@ impl Intercom {
     }
 
     async fn count_rows(&self, pass: Pass, progress: &TableProgress) -> Result<Option<u64>> {
-        let (Endpoint::Search { path, .. }, Ask::Dated { by, window, order }) = (pass.table.endpoint, pass.ask) else {
+        let (Endpoint::Search { path, .. }, Ask::Dated { by, window, order }) =
+            (pass.table.endpoint, pass.ask)
+        else {
             return Ok(None);
         };
         let search = Search { by, window, order, now: pass.began.as_second() };
@@ -131,7 +135,12 @@ impl Intercom {
         Ok(page["total_count"].as_u64())
     }
 
-    async fn look_up_row(&self, table: &'static TableSpec, key: &str, progress: &TableProgress) -> Result<Presence> {
+    async fn look_up_row(
+        &self,
+        table: &'static TableSpec,
+        key: &str,
+        progress: &TableProgress,
+    ) -> Result<Presence> {
         let Endpoint::Scroll { object, .. } = table.endpoint else {
             return Err(Error::new(ErrorKind::Api, format!("table {} has no path for one row", table.name)));
         };
@@ -157,7 +166,11 @@ impl Intercom {
         };
         match self.client(progress).send(|_| call.clone()).await {
             Ok(_) => Ok(()),
-            Err(error) if error.status() == Some(404) && matches!(table.endpoint, Endpoint::Scroll { .. }) => Ok(()),
+            Err(error)
+                if error.status() == Some(404) && matches!(table.endpoint, Endpoint::Scroll { .. }) =>
+            {
+                Ok(())
+            }
             Err(error) => Err(error.into_error()),
         }
     }
@@ -176,7 +189,12 @@ impl Source for Intercom {
         self.client.server_time()
     }
 
-    fn read<'a>(&'a self, pass: Pass, pages: PageSender, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>> {
+    fn read<'a>(
+        &'a self,
+        pass: Pass,
+        pages: PageSender,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<()>> {
         async move {
             match self.read_rows(pass, &pages, progress).await {
                 Ok(()) => Ok(()),
@@ -186,11 +204,7 @@ impl Source for Intercom {
         .boxed()
     }
 
-    fn count<'a>(
-        &'a self,
-        pass: Pass,
-        progress: &'a TableProgress,
-    ) -> BoxFuture<'a, Result<Option<u64>>> {
+    fn count<'a>(&'a self, pass: Pass, progress: &'a TableProgress) -> BoxFuture<'a, Result<Option<u64>>> {
         async move {
             match self.count_rows(pass, progress).await {
                 Ok(count) => Ok(count),
@@ -215,7 +229,11 @@ impl Source for Intercom {
         .boxed()
     }
 
-    fn probe<'a>(&'a self, table: &'static TableSpec, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>> {
+    fn probe<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<()>> {
         async move {
             match self.probe_table(table, progress).await {
                 Ok(()) => Ok(()),

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::page::{Decoded, Next};
+use super::page::{Contents, Next};
 use super::search::decode;
 use super::trouble::{PASSES, Trouble, give_up};
 use crate::batch::{self, Decoder, Layout};
@@ -19,7 +19,12 @@ use crate::source::{Page, PageSender, Pass};
 const PER_PAGE: u32 = 50;
 
 /// Reads every row.
-pub(super) async fn read(client: &Client, pass: Pass, pages: &PageSender, progress: &TableProgress) -> Result<()> {
+pub(super) async fn read(
+    client: &Client,
+    pass: Pass,
+    pages: &PageSender,
+    progress: &TableProgress,
+) -> Result<()> {
     let decoder = Decoder::new(Layout::new(pass.table));
     let mut failed = 0;
     loop {
@@ -51,19 +56,19 @@ async fn read_once(
     let mut total = None;
     let mut number = 1;
     loop {
-        let decoded = fetch(client, pass, decoder, number).await?;
+        let contents = fetch(client, pass, decoder, number).await?;
         if number == 1 {
-            total = decoded.total_count;
+            total = contents.total_count;
             progress.expect(total.unwrap_or(0));
-        } else if decoded.total_count != total {
+        } else if contents.total_count != total {
             return Err(Trouble::failed("rows that came or went while the pages were read"));
         }
-        let next = next_number(decoded.next.as_ref(), number)?;
-        let brought_news = note(pass, &mut seen, &decoded);
+        let next = next_number(contents.next.as_ref(), number)?;
+        let brought_news = note(pass, &mut seen, &contents);
         if next.is_some() && !brought_news {
             return Err(Trouble::failed("a page that brought nothing new"));
         }
-        pages.send(Page::new(decoded.batch, None, decoded.shape)).await?;
+        pages.send(Page::new(contents.batch, None, contents.shape)).await?;
         match next {
             Some(next) => number = next,
             None => break,
@@ -85,10 +90,10 @@ async fn close(
 ) -> std::result::Result<(), Trouble> {
     let mut number = 1;
     loop {
-        let decoded = fetch(client, pass, decoder, number).await?;
-        let next = next_number(decoded.next.as_ref(), number)?;
-        let brought_news = note(pass, seen, &decoded);
-        pages.send(Page::new(decoded.batch, None, decoded.shape)).await?;
+        let contents = fetch(client, pass, decoder, number).await?;
+        let next = next_number(contents.next.as_ref(), number)?;
+        let brought_news = note(pass, seen, &contents);
+        pages.send(Page::new(contents.batch, None, contents.shape)).await?;
         match next {
             Some(next) if brought_news => number = next,
             _ => return Ok(()),
@@ -101,17 +106,17 @@ async fn fetch(
     pass: Pass,
     decoder: &Decoder,
     number: u32,
-) -> std::result::Result<Decoded, Trouble> {
+) -> std::result::Result<Contents, Trouble> {
     let path = pass.table.endpoint.path();
     let answer = client.send(|_| Call::get(format!("{path}?page={number}&per_page={PER_PAGE}"))).await?;
     decode(pass, decoder, answer.body).await
 }
 
 /// Remembers the rows of a page; true if one of them is new or has changed.
-fn note(pass: Pass, seen: &mut Seen, decoded: &Decoded) -> bool {
-    let dates = batch::seconds(&decoded.batch, pass.table.cursor.unwrap_or_default());
+fn note(pass: Pass, seen: &mut Seen, contents: &Contents) -> bool {
+    let dates = batch::seconds(&contents.batch, pass.table.cursor.unwrap_or_default());
     let mut news = false;
-    for (key, date) in decoded.keys.iter().zip(dates) {
+    for (key, date) in contents.keys.iter().zip(dates) {
         news |= seen.insert(*key, date) != Some(date);
     }
     news

@@ -13,7 +13,7 @@ use crate::table::TableSpec;
 
 /// Rows of one answer and what its envelope says.
 #[derive(Debug)]
-pub(super) struct Decoded {
+pub(super) struct Contents {
     pub(super) batch: RecordBatch,
     pub(super) shape: Shape,
     pub(super) next: Option<Next>,
@@ -66,7 +66,7 @@ pub(super) fn decode(
     decoder: &Decoder,
     body: &[u8],
     began: Timestamp,
-) -> Result<Decoded, PageError> {
+) -> Result<Contents, PageError> {
     let text = std::str::from_utf8(body)?;
     let records = table.endpoint.records();
     let mut rows = decoder.rows(150);
@@ -80,7 +80,7 @@ pub(super) fn decode(
     let (batch, shape) = rows.finish(began)?;
     let keys = key_hashes(table, &batch);
     let Read { total_count, scroll_param, .. } = envelope;
-    Ok(Decoded { batch, shape, next, total_count, scroll_param, keys })
+    Ok(Contents { batch, shape, next, total_count, scroll_param, keys })
 }
 
 /// `pages` may be null or missing, `pages.next` an object, a URL, null or missing.
@@ -134,7 +134,9 @@ impl<'de> Visitor<'de> for Envelope<'_> {
                 }
                 // Neither is needed so badly that an odd shape should fail the page.
                 "total_count" => read.total_count = members.next_value::<Value>()?.as_u64(),
-                "scroll_param" => read.scroll_param = members.next_value::<Value>()?.as_str().map(str::to_owned),
+                "scroll_param" => {
+                    read.scroll_param = members.next_value::<Value>()?.as_str().map(str::to_owned);
+                }
                 _ => drop(members.next_value::<IgnoredAny>()?),
             }
         }
@@ -158,7 +160,7 @@ mod tests {
     use crate::batch::{Layout, hash_of_key};
     use crate::source::intercom::tables;
 
-    fn read(body: &str) -> Result<Decoded, PageError> {
+    fn read(body: &str) -> Result<Contents, PageError> {
         let table = tables::find("contacts").unwrap();
         decode(table, &Decoder::new(Layout::new(table)), body.as_bytes(), Timestamp::UNIX_EPOCH)
     }

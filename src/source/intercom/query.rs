@@ -36,8 +36,7 @@ impl Search {
 
     fn filter(&self) -> Value {
         let (after, before) = self.window.bounds_to_ask(self.now);
-        let condition =
-            |operator: &str, value: i64| json!({ "field": self.by.as_str(), "operator": operator, "value": value });
+        let condition = |operator: &str, value: i64| json!({ "field": self.by.as_str(), "operator": operator, "value": value });
         match (after, before) {
             (Some(after), Some(before)) => {
                 json!({ "operator": "AND", "value": [condition(">", after), condition("<", before)] })
@@ -51,12 +50,8 @@ impl Search {
 
 /// The cheapest body there is: any one row.
 pub(super) fn anything() -> String {
-    let everything = Search {
-        by: DateField::CreatedAt,
-        window: Window::default(),
-        order: Order::OldestFirst,
-        now: 0,
-    };
+    let everything =
+        Search { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst, now: 0 };
     everything.body(1, None)
 }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::search::decode;
 use super::trouble::{PASSES, Trouble, give_up};
 use crate::batch::{Decoder, Layout};
-use crate::client::{Backoff, Call, CallError, Client};
+use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::source::{Page, PageSender, Pass};
@@ -20,13 +20,16 @@ use crate::source::{Page, PageSender, Pass};
 const RESTARTS: u32 = 10;
 /// How long another scroll is waited for in all.
 const PATIENCE: Duration = Duration::from_secs(15 * 60);
-/// Another scroll is gone a minute after its last page; asking more often than this is no use.
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 /// Reads every row, starting over when the position may be lost.
-pub(super) async fn read(client: &Client, pass: Pass, pages: &PageSender, progress: &TableProgress) -> Result<()> {
+pub(super) async fn read(
+    client: &Client,
+    pass: Pass,
+    pages: &PageSender,
+    progress: &TableProgress,
+) -> Result<()> {
     let decoder = Decoder::new(Layout::new(pass.table));
-    let waits = Backoff { first: Duration::from_secs(1), longest: LONGEST_WAIT, ..Backoff::default() };
+    let waits = client.backoff();
     let (mut restarts, mut failed, mut busy) = (0, 0, 0);
     let mut waited = Duration::ZERO;
     loop {
@@ -36,8 +39,13 @@ pub(super) async fn read(client: &Client, pass: Pass, pages: &PageSender, progre
                 let wait = waits.wait(busy);
                 busy += 1;
                 if waited + wait > PATIENCE {
-                    return Err(Error::new(ErrorKind::Api, "another scroll over companies stayed open for 15 minutes")
-                        .with_hint("another tool reads companies from this workspace; stop it or run at another time"));
+                    return Err(Error::new(
+                        ErrorKind::Api,
+                        "another scroll over companies stayed open for 15 minutes",
+                    )
+                    .with_hint(
+                        "another tool reads companies from this workspace; stop it or run at another time",
+                    ));
                 }
                 waited += wait;
                 client.pause(wait, "another scroll is open").await;
@@ -49,7 +57,7 @@ pub(super) async fn read(client: &Client, pass: Pass, pages: &PageSender, progre
                     return Err(error.into_error().within("scroll restarted 10 times"));
                 }
                 tracing::warn!(reason = %error, "scroll lost, starting over");
-                client.pause(Backoff::default().wait(restarts - 1), "scroll lost, starting over").await;
+                client.pause(waits.wait(restarts - 1), "scroll lost, starting over").await;
             }
             Err(Interruption::Pass(Trouble::FailedPass(reason))) => {
                 failed += 1;
@@ -92,20 +100,20 @@ async fn read_once(
     loop {
         let answer = client.send_once(call).await.map_err(|error| classify(error, is_open))?;
         is_open = true;
-        let decoded = decode(pass, decoder, answer.body).await?;
-        if decoded.keys.is_empty() {
+        let contents = decode(pass, decoder, answer.body).await?;
+        if contents.keys.is_empty() {
             return Ok(());
         }
         let known = seen.len();
-        seen.extend(&decoded.keys);
+        seen.extend(&contents.keys);
         if seen.len() == known {
             return Err(Trouble::failed("a scroll that hands out the same rows again").into());
         }
-        let Some(param) = decoded.scroll_param.filter(|param| !param.is_empty()) else {
+        let Some(param) = contents.scroll_param.filter(|param| !param.is_empty()) else {
             return Err(Trouble::failed("a page without scroll_param").into());
         };
         // Never held up by a slow writer: the scroll would expire.
-        pages.send_now(Page::new(decoded.batch, None, decoded.shape)).map_err(Trouble::Fatal)?;
+        pages.send_now(Page::new(contents.batch, None, contents.shape)).map_err(Trouble::Fatal)?;
         let param: String = url::form_urlencoded::byte_serialize(param.as_bytes()).collect();
         call = Call::get(format!("{path}?scroll_param={param}")).first();
     }

@@ -1,6 +1,6 @@
 //! Reading through a search endpoint: keyset cursors, sorted by a date, decided by value.
 
-use super::page::{self, Decoded, Next};
+use super::page::{self, Contents, Next};
 use super::query::Search;
 use super::sequence::Sequence;
 use super::trouble::{PASSES, Trouble, give_up};
@@ -66,25 +66,25 @@ async fn read_once(
     let mut size = PageSize::default();
     let mut cursor: Option<String> = None;
     loop {
-        let make = |attempts: Attempts| {
-            Call::post(path, search.body(size.for_attempt(attempts), cursor.as_deref()))
-        };
-        let attempts_before = progress.retries();
+        let make =
+            |attempts: Attempts| Call::post(path, search.body(size.for_attempt(attempts), cursor.as_deref()));
         let answer = client.send(make).await?;
-        size.settle(u32::try_from(progress.retries() - attempts_before).unwrap_or(u32::MAX));
-        let decoded = decode(pass, decoder, answer.body).await?;
-        let next = match &decoded.next {
+        size.settle(answer.attempts.troubled);
+        let contents = decode(pass, decoder, answer.body).await?;
+        let next = match &contents.next {
             None => None,
             Some(Next::Cursor(next)) => Some(next.clone()),
             Some(Next::Url(_)) => return Err(Trouble::failed("a URL where a search has a cursor")),
         };
-        if cursor.is_none() && let Some(total) = decoded.total_count {
+        if cursor.is_none()
+            && let Some(total) = contents.total_count
+        {
             progress.expect(total);
         }
-        let dates = batch::seconds(&decoded.batch, search.by.as_str());
-        let step = sequence.take(&decoded.keys, &dates, next.as_deref()).map_err(Trouble::failed)?;
-        let batch = batch::filter(&decoded.batch, |row| search.window.contains(dates[row]));
-        pages.send(Page::new(batch, step.complete_to, decoded.shape)).await?;
+        let dates = batch::seconds(&contents.batch, search.by.as_str());
+        let step = sequence.take(&contents.keys, &dates, next.as_deref()).map_err(Trouble::failed)?;
+        let batch = batch::filter(&contents.batch, |row| search.window.contains(dates[row]));
+        pages.send(Page::new(batch, step.complete_to, contents.shape)).await?;
         *proven = step.complete_to.or(*proven);
         if step.ended {
             return Ok(());
@@ -98,12 +98,15 @@ pub(super) async fn decode(
     pass: Pass,
     decoder: &Decoder,
     body: bytes::Bytes,
-) -> std::result::Result<Decoded, Trouble> {
+) -> std::result::Result<Contents, Trouble> {
     let decoder = decoder.clone();
-    let decoded = tokio::task::spawn_blocking(move || page::decode(pass.table, &decoder, &body, pass.began)).await;
-    match decoded {
-        Ok(decoded) => decoded.map_err(Trouble::failed),
-        Err(error) => Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error))),
+    let contents =
+        tokio::task::spawn_blocking(move || page::decode(pass.table, &decoder, &body, pass.began)).await;
+    match contents {
+        Ok(contents) => contents.map_err(Trouble::failed),
+        Err(error) => {
+            Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error)))
+        }
     }
 }
 
@@ -122,7 +125,7 @@ impl Default for PageSize {
 
 impl PageSize {
     /// Half as many from the second trouble with the same page on.
-    fn for_attempt(&self, attempts: Attempts) -> u32 {
+    fn for_attempt(self, attempts: Attempts) -> u32 {
         let halvings = attempts.troubled.saturating_sub(1).min(8);
         (self.rows >> halvings).max(SMALLEST_PAGE.min(self.rows))
     }

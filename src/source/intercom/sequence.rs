@@ -55,7 +55,12 @@ impl Sequence {
     }
 
     /// Takes the next page: key and date of each row, and the cursor to the page after it.
-    pub(super) fn take(&mut self, keys: &[u64], dates: &[Option<i64>], next: Option<&str>) -> Result<Step, Stuck> {
+    pub(super) fn take(
+        &mut self,
+        keys: &[u64],
+        dates: &[Option<i64>],
+        next: Option<&str>,
+    ) -> Result<Step, Stuck> {
         if let Some(cursor) = next {
             let mut hasher = DefaultHasher::new();
             cursor.hash(&mut hasher);
@@ -163,7 +168,11 @@ mod tests {
             (None, [1001, 1002], true),
             (None, [1000, 1001], false),
         ] {
-            assert_eq!(backfill(to).take(&[1, 2], &some(&dates), Some("a")).unwrap().ended, ended, "{dates:?}");
+            assert_eq!(
+                backfill(to).take(&[1, 2], &some(&dates), Some("a")).unwrap().ended,
+                ended,
+                "{dates:?}"
+            );
         }
     }
 

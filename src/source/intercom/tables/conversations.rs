@@ -1,7 +1,8 @@
 //! Conversations, without their parts.
 
 use crate::table::{
-    Column, Endpoint, ID, TableSpec, WriteDisposition, body, boolean, integer, json, reference, text, timestamp,
+    Column, Endpoint, ID, TableSpec, WriteDisposition, body, boolean, integer, json, reference, text,
+    timestamp,
 };
 
 /// Conversations, read through the conversation search.

@@ -53,7 +53,12 @@ mod tests {
                 let column = columns.iter().find(|c| c.name == cursor);
                 assert_eq!(column.map(|c| c.kind), Some(Kind::Timestamp), "{}: cursor {cursor}", table.name);
             }
-            assert_eq!(table.cursor.is_some(), table.disposition == WriteDisposition::Merge, "{}", table.name);
+            assert_eq!(
+                table.cursor.is_some(),
+                table.disposition == WriteDisposition::Merge,
+                "{}",
+                table.name
+            );
         }
     }
 
@@ -62,7 +67,8 @@ mod tests {
         for table in TABLES {
             for outer in table.columns {
                 for inner in table.columns {
-                    let inside = inner.path.strip_prefix(outer.path).is_some_and(|rest| rest.starts_with('.'));
+                    let inside =
+                        inner.path.strip_prefix(outer.path).is_some_and(|rest| rest.starts_with('.'));
                     assert!(!inside, "{}: {} lies inside {}", table.name, inner.path, outer.path);
                 }
             }

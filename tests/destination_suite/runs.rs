@@ -1,0 +1,28 @@
+//! The log of runs.
+
+use ingest::destination::{Committed, RunRecord};
+
+use crate::support::tables::{Subject, nothing, pass, target};
+
+pub(super) fn the_log_of_runs_keeps_everything_in_order(subject: &mut dyn Subject) {
+    let record = |number: i64, table: &str, error: Option<&str>| RunRecord {
+        run_id: format!("run {number}"),
+        schema: "it's".into(),
+        table: table.into(),
+        started_at: pass(number),
+        finished_at: pass(number + 1),
+        outcome: if error.is_some() { "failed" } else { "complete" }.into(),
+        committed: Committed { new: 1, changed: 2, unchanged: 3, removed: 4, stamped: 5, live: 6, revision: None },
+        requests: 7,
+        error: error.map(str::to_owned),
+    };
+    let first = [record(1, "tags", None), record(1, "contacts", Some("no \"answer\""))];
+    let second = [record(0, "tags", None)];
+    subject.destination().record(&first).unwrap();
+    subject.destination().record(&[]).unwrap();
+    subject.destination().record(&second).unwrap();
+    subject.commit(nothing(&target("tags")));
+    let expected: Vec<_> = first.iter().chain(&second).map(|record| format!("{record:?}")).collect();
+    let found: Vec<_> = subject.runs().iter().map(|record| format!("{record:?}")).collect();
+    assert_eq!(found, expected);
+}

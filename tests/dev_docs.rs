@@ -1,0 +1,2 @@
+//! The tests of the documentation alone.
+mod docs;

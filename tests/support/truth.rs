@@ -1,0 +1,196 @@
+//! What a table should hold, worked out from the JSON the sandbox serves, and what it does hold.
+//!
+//! Nothing here goes through the crate's decoder: a mistake there must not hide itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use duckdb::{AccessMode, Config, Connection};
+use ingest::table::{DELETED_AT, EXTRA, INGESTED_AT, Kind, TableSpec, WriteDisposition};
+use serde_json::value::RawValue;
+
+/// Cells by column name, as text; timestamps in epoch microseconds.
+pub(crate) type Cells = BTreeMap<String, Option<String>>;
+/// Members of an object, each as the text that was served.
+type Members = BTreeMap<String, Box<RawValue>>;
+
+/// Moments are stored from year 1 to year 9999.
+const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
+/// The row that a served object should become, `_ingested_at` aside.
+pub(crate) fn expected(table: &TableSpec, text: &str) -> Cells {
+    let mut cells: Cells = table.columns.iter().map(|column| (column.name(), None)).collect();
+    let mut extra = BTreeMap::new();
+    walk(table, "", text, &mut cells, &mut extra);
+    cells.insert(EXTRA.to_owned(), (!extra.is_empty()).then(|| written(&extra)));
+    if table.disposition == WriteDisposition::Merge {
+        cells.insert(DELETED_AT.to_owned(), None);
+    }
+    cells
+}
+
+fn walk(table: &TableSpec, prefix: &str, text: &str, cells: &mut Cells, extra: &mut BTreeMap<String, String>) {
+    for (name, value) in serde_json::from_str::<Members>(text).expect("the sandbox serves objects") {
+        let (path, raw) = (format!("{prefix}{name}"), value.get());
+        let inside = format!("{path}.");
+        if let Some(column) = table.columns.iter().find(|column| column.path == path) {
+            match cell(column.kind, raw) {
+                Ok(cell) => drop(cells.insert(column.name(), cell)),
+                Err(()) => drop(extra.insert(path, raw.to_owned())),
+            }
+        } else if !table.columns.iter().any(|column| column.path.starts_with(&inside)) {
+            extra.insert(path, raw.to_owned());
+        } else if raw.starts_with('{') {
+            walk(table, &inside, raw, cells, extra);
+        } else if raw != "null" {
+            extra.insert(path, raw.to_owned());
+        }
+    }
+}
+
+/// What a column of `kind` holds for a value; an error where the value cannot be held.
+fn cell(kind: Kind, raw: &str) -> Result<Option<String>, ()> {
+    if raw == "null" {
+        return Ok(None);
+    }
+    let plain = || match raw.as_bytes() {
+        [b'"', ..] => serde_json::from_str::<String>(raw).map_err(drop),
+        [b'{' | b'[', ..] => Err(()),
+        _ => Ok(raw.to_owned()),
+    };
+    let number = || plain()?.parse::<i64>().map_err(drop);
+    Ok(match kind {
+        Kind::Json => Some(raw.to_owned()),
+        Kind::Text => Some(plain()?),
+        Kind::Body => Some(plain()?).filter(|text| !text.is_empty()),
+        Kind::Reference => Some(plain()?).filter(|text| !text.is_empty() && text != "0"),
+        Kind::Integer => Some(number()?.to_string()),
+        Kind::Boolean => Some(plain()?).filter(|word| word == "true" || word == "false"),
+        Kind::Timestamp => match number()? {
+            second if SECONDS.contains(&second) => Some((second * 1_000_000).to_string()),
+            _ => return Err(()),
+        },
+        Kind::Float => panic!("no table has such a column yet"),
+    })
+}
+
+/// Members in the order of their names, so that two objects can be compared as text.
+fn written(members: &BTreeMap<String, String>) -> String {
+    let members: Vec<String> = members.iter().map(|(name, raw)| format!("{name:?}:{raw}")).collect();
+    format!("{{{}}}", members.join(","))
+}
+
+/// The rows of a stored table, in no order; none if there is no such table.
+pub(crate) fn stored(file: &Path, schema: &str, table: &TableSpec) -> Vec<Cells> {
+    let columns = table.stored_columns();
+    let shown: Vec<String> = columns
+        .iter()
+        .map(|column| match column.kind {
+            Kind::Timestamp => format!("CAST(epoch_us(\"{}\") AS VARCHAR)", column.name),
+            _ => format!("CAST(\"{}\" AS VARCHAR)", column.name),
+        })
+        .collect();
+    let sql = format!("SELECT {} FROM \"{schema}\".\"{}\"", shown.join(", "), table.name);
+    query(file, &sql)
+        .into_iter()
+        .map(|row| {
+            let names = columns.iter().map(|column| column.name.clone());
+            let mut cells: Cells = names.zip(row).collect();
+            if let Some(Some(extra)) = cells.get_mut(EXTRA) {
+                let members: Members = serde_json::from_str(extra).expect("_extra is an object");
+                let members = members.into_iter().map(|(name, value)| (name, value.get().to_owned()));
+                *extra = written(&members.collect());
+            }
+            cells
+        })
+        .collect()
+}
+
+/// The cells of a query's rows; every column has to be text.
+pub(crate) fn query(file: &Path, sql: &str) -> Vec<Vec<Option<String>>> {
+    if !file.exists() {
+        return Vec::new();
+    }
+    let config = Config::default().access_mode(AccessMode::ReadOnly).expect("a known mode");
+    let connection = Connection::open_with_flags(file, config).expect("nobody else has the file open");
+    let mut statement = match connection.prepare(sql) {
+        Ok(statement) => statement,
+        Err(error) if error.to_string().contains("Catalog Error") => return Vec::new(),
+        Err(error) => panic!("{sql}: {error}"),
+    };
+    let mut rows = statement.query([]).expect("the query runs");
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().expect("rows can be read") {
+        let width = row.as_ref().column_count();
+        found.push((0..width).map(|column| row.get(column).expect("a text")).collect());
+    }
+    found
+}
+
+/// Where a table and the truth part ways. Rows are named by their key.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Differences {
+    /// True rows that the table lacks.
+    pub(crate) missing: Vec<String>,
+    /// True rows with another value, and what differs.
+    pub(crate) wrong: Vec<String>,
+    /// Keys that stand in more than one row.
+    pub(crate) repeated: Vec<String>,
+    /// Rows without a stamp that are not, or no longer, true.
+    pub(crate) extra: Vec<String>,
+    /// Rows with a stamp that are not, or no longer, true.
+    pub(crate) stamped: Vec<String>,
+}
+
+impl Differences {
+    /// Compares every cell but those of `ignored` columns.
+    pub(crate) fn between(table: &TableSpec, truth: &[String], stored: Vec<Cells>, ignored: &[&str]) -> Self {
+        let key = |cells: &Cells| -> String {
+            let parts = table.key.iter().map(|key| cells[key.name].as_deref().unwrap_or("-"));
+            parts.collect::<Vec<_>>().join("/")
+        };
+        let mut differences = Self::default();
+        let mut rows = BTreeMap::new();
+        for mut row in stored {
+            row.remove(INGESTED_AT);
+            if let Some(twin) = rows.insert(key(&row), row) {
+                differences.repeated.push(key(&twin));
+            }
+        }
+        for text in truth {
+            let expected = expected(table, text);
+            let key = key(&expected);
+            let Some(row) = rows.remove(&key) else {
+                differences.missing.push(key);
+                continue;
+            };
+            for (name, cell) in &expected {
+                if row[name] != *cell && !ignored.contains(&name.as_str()) {
+                    differences.wrong.push(format!("{key}: {name} is {:?}, not {cell:?}", row[name]));
+                }
+            }
+        }
+        for (key, row) in rows {
+            let is_stamped = row.get(DELETED_AT).is_some_and(Option::is_some);
+            if is_stamped { differences.stamped.push(key) } else { differences.extra.push(key) }
+        }
+        differences
+    }
+
+    /// Fails unless every true row is there once and equal; other rows are the caller's business.
+    #[track_caller]
+    pub(crate) fn assert_nothing_lost(&self, context: &str) {
+        let Self { missing, wrong, repeated, .. } = self;
+        let first = |texts: &[String]| texts.iter().take(5).cloned().collect::<Vec<_>>();
+        assert!(
+            missing.is_empty() && wrong.is_empty() && repeated.is_empty(),
+            "{context}: {} rows missing {:?}, {} cells wrong {:#?}, {} keys repeated {:?}",
+            missing.len(),
+            first(missing),
+            wrong.len(),
+            first(wrong),
+            repeated.len(),
+            first(repeated),
+        );
+    }
+}

@@ -1,0 +1,147 @@
+//! Destinations and sources that do what they should, except at one chosen moment.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use ingest::destination::{Committed, Destination, RunRecord, TableCommit, Target};
+use ingest::error::{Error, ErrorKind, Result};
+use ingest::pipeline::Stop;
+use ingest::progress::TableProgress;
+use ingest::source::{Identity, PageSender, Pass, Presence, Source};
+use ingest::state::Stored;
+use ingest::table::TableSpec;
+use jiff::Timestamp;
+
+/// What happens at a commit.
+#[derive(Debug, Clone)]
+pub(crate) enum Mishap {
+    /// It fails and nothing was written.
+    Refused,
+    /// It is carried out, and then looks as if it had failed.
+    AnswerLost,
+    /// It is carried out, and then the run is asked to stop.
+    Stopped(Stop),
+}
+
+/// A destination whose `at`-th commit, from 0, meets with a mishap.
+#[derive(Debug)]
+pub(crate) struct Faulty {
+    inner: Box<dyn Destination>,
+    at: usize,
+    mishap: Mishap,
+    commits: usize,
+}
+
+impl Faulty {
+    pub(crate) fn new(inner: Box<dyn Destination>, at: usize, mishap: Mishap) -> Self {
+        Self { inner, at, mishap, commits: 0 }
+    }
+}
+
+impl Destination for Faulty {
+    fn load(&mut self, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
+        self.inner.load(targets)
+    }
+
+    fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
+        let is_now = self.commits == self.at;
+        self.commits += 1;
+        if !is_now {
+            return self.inner.commit(commits);
+        }
+        let failed = |what: &str| Err(Error::new(ErrorKind::Destination, what));
+        match &self.mishap {
+            Mishap::Refused => failed("the disk is full, on script"),
+            Mishap::AnswerLost => {
+                self.inner.commit(commits)?;
+                failed("the answer was lost, on script")
+            }
+            Mishap::Stopped(stop) => {
+                let done = self.inner.commit(commits)?;
+                stop.ask(ErrorKind::Interrupted);
+                Ok(done)
+            }
+        }
+    }
+
+    fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
+        self.inner.live_keys(target)
+    }
+
+    fn record(&mut self, runs: &[RunRecord]) -> Result<()> {
+        self.inner.record(runs)
+    }
+
+    fn rest(&mut self) {
+        self.inner.rest();
+    }
+}
+
+type Hook = Arc<dyn Fn(usize, Pass) + Send + Sync>;
+
+/// A source that lets something happen after each of its passes was read, before anybody learns of it.
+pub(crate) struct Watched {
+    inner: Arc<dyn Source>,
+    after_pass: Hook,
+    passes: AtomicUsize,
+}
+
+impl Watched {
+    pub(crate) fn new(inner: Arc<dyn Source>, after_pass: Hook) -> Self {
+        Self { inner, after_pass, passes: AtomicUsize::new(0) }
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watched").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}
+
+impl Source for Watched {
+    fn tables(&self) -> &'static [&'static TableSpec] {
+        self.inner.tables()
+    }
+
+    fn identify<'a>(&'a self, progress: &'a TableProgress) -> BoxFuture<'a, Result<Identity>> {
+        self.inner.identify(progress)
+    }
+
+    fn server_time(&self) -> Option<Timestamp> {
+        self.inner.server_time()
+    }
+
+    fn read<'a>(
+        &'a self,
+        pass: Pass,
+        pages: PageSender,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<()>> {
+        async move {
+            let read = self.inner.read(pass, pages, progress).await;
+            (self.after_pass)(self.passes.fetch_add(1, Ordering::Relaxed), pass);
+            read
+        }
+        .boxed()
+    }
+
+    fn count<'a>(&'a self, pass: Pass, progress: &'a TableProgress) -> BoxFuture<'a, Result<Option<u64>>> {
+        self.inner.count(pass, progress)
+    }
+
+    fn look_up<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        key: &'a str,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<Presence>> {
+        self.inner.look_up(table, key, progress)
+    }
+
+    fn probe<'a>(&'a self, table: &'static TableSpec, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>> {
+        self.inner.probe(table, progress)
+    }
+}
