@@ -16,7 +16,7 @@ use nix::sys::time::TimeValLike;
 const INGEST: &str = env!("CARGO_BIN_EXE_ingest");
 
 fn main() {
-    let typed: Vec<usize> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
+    let typed: Vec<u32> = std::env::args().filter_map(|arg| arg.parse().ok()).collect();
     let sizes = if typed.is_empty() { vec![20_000] } else { typed };
     println!(
         "{:>10}  {:>12}  {:>8}  {:>8}  {:>8}  {:>10}",
@@ -28,7 +28,7 @@ fn main() {
         sandbox.configure(folder.path());
         for run in ["first load", "unchanged"] {
             let (wall, cpu, peak) = measured(folder.path());
-            let per_second = rows as f64 / wall.as_secs_f64();
+            let per_second = f64::from(rows) / wall.as_secs_f64();
             println!(
                 "{rows:>10}  {run:>12}  {:>8.2}  {:>8.2}  {peak:>8}  {per_second:>10.0}",
                 wall.as_secs_f64(),
@@ -73,7 +73,7 @@ struct Served {
 }
 
 impl Served {
-    fn start(contacts: usize) -> Self {
+    fn start(contacts: u32) -> Self {
         let contacts = contacts.to_string();
         let mut process = Command::new(INGEST)
             .args(["sandbox", "--port", "0", "--rate-limit", "none", "--contact-bytes", "2000"])

@@ -75,10 +75,10 @@ pub struct CommonArgs {
     #[arg(long, value_name = "FILE", env = "INGEST_CONFIG")]
     pub config: Option<PathBuf>,
     /// Say more on stderr; twice for every request
-    #[arg(short, long, action = ArgAction::Count)]
+    #[arg(short, long, action = ArgAction::Count, env = "INGEST_VERBOSE")]
     pub verbose: u8,
     /// Say nothing on stderr but errors
-    #[arg(short, long, conflicts_with = "verbose")]
+    #[arg(short, long, env = "INGEST_QUIET")]
     pub quiet: bool,
 }
 

@@ -1,2 +1,4 @@
 mod cli;
-mod support;
+mod support {
+    pub(crate) mod binary;
+}

@@ -1,5 +1,7 @@
 mod destination_suite;
 mod merge_model;
 mod state_compat;
-mod support;
+mod support {
+    pub(crate) mod tables;
+}
 mod value_roundtrip;

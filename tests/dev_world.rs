@@ -1,4 +1,6 @@
-mod crash;
-mod faults;
 mod intercom;
-mod support;
+mod support {
+    pub(crate) mod truth;
+    pub(crate) mod world;
+    pub(crate) mod wrapped;
+}

@@ -1,1 +1,1 @@
-//! Merging against a plain map.
+//! Any replay, repetition or reordering of rows against a plain map.

@@ -2,4 +2,6 @@
 
 pub(crate) mod binary;
 pub(crate) mod tables;
+pub(crate) mod truth;
 pub(crate) mod world;
+pub(crate) mod wrapped;

@@ -26,7 +26,7 @@ pub(crate) trait Subject {
         Self: Sized;
     /// The destination itself.
     fn destination(&mut self) -> &mut dyn Destination;
-    /// Everything in a table, ordered; moments are epoch seconds. `None` if there is no such table.
+    /// Everything in a table in the order of the keys; moments are epoch seconds. `None` if there is no such table.
     fn rows(&self, target: &Target) -> Option<Vec<TextRow>>;
     /// Names and SQL types of a table's columns in their order; `None` where a destination has no types.
     fn columns(&self, target: &Target) -> Option<Vec<(String, String)>>;
@@ -127,8 +127,7 @@ impl Subject for InMemory {
                 *value = seconds(value.parse::<Timestamp>().expect("a moment").as_microsecond());
             }
         }
-        rows.sort();
-        Some(rows)
+        Some(in_key_order(target, rows))
     }
 
     fn columns(&self, _target: &Target) -> Option<Vec<(String, String)>> {
@@ -212,9 +211,7 @@ impl Subject for InDuckDb {
             });
             pairs.collect::<BTreeMap<_, _>>()
         };
-        let mut rows: Vec<TextRow> = found.into_iter().map(named).collect();
-        rows.sort();
-        Some(rows)
+        Some(in_key_order(target, found.into_iter().map(named).collect()))
     }
 
     fn columns(&self, target: &Target) -> Option<Vec<(String, String)>> {
@@ -286,6 +283,11 @@ pub(crate) fn by_hand(path: &Path, sql: &str) {
 fn open(path: &Path, mode: AccessMode) -> Connection {
     let config = Config::default().access_mode(mode).and_then(|config| config.threads(1)).expect("a configuration");
     Connection::open_with_flags(path, config).expect("a database")
+}
+
+fn in_key_order(target: &Target, mut rows: Vec<TextRow>) -> Vec<TextRow> {
+    rows.sort_by_cached_key(|row| target.table.key.iter().map(|part| row[part.name].clone()).collect::<Vec<_>>());
+    rows
 }
 
 /// Microseconds as decimal seconds.

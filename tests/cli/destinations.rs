@@ -1,0 +1,143 @@
+//! Files that cannot be written, or not now.
+
+use std::time::Duration;
+
+use duckdb::{AccessMode, Config, Connection};
+use ingest::sandbox::{Fault, FaultKind, Settings};
+
+use crate::support::binary::{Project, assert_shows, until};
+
+/// What another program does that looks into the file.
+fn open_to_read(project: &Project) -> Connection {
+    let config = Config::default().access_mode(AccessMode::ReadOnly).unwrap();
+    Connection::open_with_flags(project.path("ingest.duckdb"), config).unwrap()
+}
+
+/// Lets every answer about conversations wait for longer than any test takes.
+fn stall_conversations(project: &Project, time: Duration) {
+    let what = FaultKind::Stall(time);
+    project.sandbox().fault(Fault { matching: "/conversations".into(), after: 0, times: 1, what });
+}
+
+fn conversations_were_asked_for(project: &Project) {
+    let asked = || project.sandbox().requests().iter().any(|r| r.path_and_query.starts_with("/conversations"));
+    until("a request for conversations", asked);
+}
+
+#[test]
+fn a_path_that_is_no_file_is_named() {
+    let project = Project::small();
+    std::fs::create_dir(project.path("folder")).unwrap();
+    project.write("text", "no folder, no database, 4 KB it is not");
+    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:folder"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:nowhere/x.duckdb"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:text/x.duckdb"]).run(), @"");
+    // Nothing was asked of Intercom for it.
+    assert!(project.sandbox().requests().is_empty());
+    assert_eq!(project.files(), ["connections.yml", "folder", "text"]);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_left_alone() {
+    let project = Project::small();
+    project.write("ingest.duckdb", "somebody's notes");
+    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).run(), @"");
+    assert_eq!(std::fs::read_to_string(project.path("ingest.duckdb")).unwrap(), "somebody's notes");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_folder_that_cannot_be_written_is_named() {
+    // No permission helps here, not even root's.
+    assert_shows!(Project::small().ingest(&["intercom.tags", "--to", "duckdb:/proc/x.duckdb"]).run(), @"");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_ends_the_run_and_what_was_saved_stays() {
+    let settings = Settings { contacts: 400, contact_bytes: 40_000, ..Settings::default() };
+    let project = Project::new(settings);
+    project.ingest(&["intercom.tags"]).run().exits(0);
+    // A file may grow to 2 MB; the signal that would end the process otherwise is ignored, so that writing fails.
+    let full = project.ingest_after("trap '' XFSZ; ulimit -f 4096", &["intercom.contacts", "--progress", "off"]).run();
+    assert_shows!(full, @"");
+    assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
+    project.ingest(&["intercom.contacts"]).run().exits(0);
+    assert_eq!(project.rows("SELECT count(*) FROM intercom.contacts"), ["400"]);
+}
+
+#[test]
+fn another_run_on_the_file_is_named_and_waited_for_if_asked() {
+    let project = Project::small();
+    stall_conversations(&project, Duration::from_secs(3600));
+    let first = project.ingest(&["intercom.conversations"]).start();
+    conversations_were_asked_for(&project);
+    let refused = project.ingest(&["intercom.tags"]).run();
+    assert!(refused.stderr.contains(&format!("PID {}", first.pid())), "{refused}");
+    assert_shows!(refused, @"");
+    assert_shows!(project.ingest(&["intercom.tags", "--wait=200ms"]).run(), @"");
+    // Other files are not concerned.
+    project.ingest(&["intercom.tags", "--to", "duckdb:other.duckdb"]).run().exits(0);
+
+    let patient = project.ingest(&["intercom.tags", "--wait"]).start();
+    patient.says("waiting for another run");
+    first.signal("KILL");
+    assert_eq!(first.wait().code, None);
+    let patient = patient.wait().exits(0);
+    assert!(patient.stdout.contains("complete as of"), "{patient}");
+}
+
+#[test]
+fn a_reader_that_does_not_close_the_file_is_named() {
+    let project = Project::small();
+    project.ingest(&["intercom.tags"]).run().exits(0);
+    let reader = open_to_read(&project);
+    let refused = project.ingest(&["intercom.tags", "--wait=200ms", "--progress", "plain"]).run();
+    assert!(refused.stderr.contains(&format!("process {}", std::process::id())), "{refused}");
+    assert_shows!(refused, @"");
+    let rows: u32 = reader.query_row("SELECT count(*) FROM intercom.tags", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 12);
+}
+
+#[test]
+fn a_reader_that_closes_the_file_in_time_is_waited_for() {
+    let project = Project::small();
+    project.ingest(&["intercom.tags"]).run().exits(0);
+    let reader = open_to_read(&project);
+    let run = project.ingest(&["intercom.tags", "--wait", "--progress", "plain"]).start();
+    run.says("waiting up to");
+    drop(reader);
+    run.wait().exits(0);
+}
+
+#[test]
+fn a_reader_that_comes_in_the_middle_costs_only_what_is_not_saved_yet() {
+    let project = Project::small();
+    // Long enough to open the file meanwhile; the run goes on by itself then.
+    stall_conversations(&project, Duration::from_secs(4));
+    let typed = ["intercom.conversations", "intercom.tags", "--wait=200ms", "--progress", "plain"];
+    let run = project.ingest(&typed).start();
+    run.says("intercom.tags: complete");
+    let reader = open_to_read(&project);
+    let ended = run.wait();
+    assert!(ended.stdout.contains("complete as of"), "{ended}");
+    assert!(ended.stderr.contains("hint: close it there, or wait longer with --wait"), "{ended}");
+    ended.exits(75);
+    let rows: u32 = reader.query_row("SELECT count(*) FROM intercom.tags", [], |row| row.get(0)).unwrap();
+    assert_eq!(rows, 12);
+    drop(reader);
+    project.ingest(&["intercom.conversations"]).run().exits(0);
+    assert_eq!(project.rows("SELECT count(*) FROM intercom.conversations"), ["30"]);
+}
+
+#[test]
+fn readers_get_in_between_while_a_run_waits_for_intercom() {
+    let project = Project::small();
+    project.ingest(&["intercom.tags"]).run().exits(0);
+    stall_conversations(&project, Duration::from_secs(3600));
+    let run = project.ingest(&["intercom.conversations"]).start();
+    conversations_were_asked_for(&project);
+    assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
+    project.ingest(&["status"]).run().exits(0);
+    drop(run);
+}

@@ -1,0 +1,89 @@
+//! What Intercom does not let us do, and not reaching it at all.
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use ingest::sandbox::{Fault, FaultKind};
+
+use crate::support::binary::{OTHER_TOKEN, Project, assert_shows};
+
+#[test]
+fn a_wrong_token_is_named_once_with_what_to_look_at() {
+    let project = Project::small();
+    let refused = project.ingest(&["intercom", "--progress", "off", "-vv"]).with("INTERCOM_ACCESS_TOKEN", OTHER_TOKEN);
+    let refused = refused.run().exits(3);
+    assert_eq!(refused.stderr.matches("error:").count(), 1, "{refused}");
+    let refused = project.ingest(&["intercom.tags", "--progress", "off"]).with("INTERCOM_ACCESS_TOKEN", OTHER_TOKEN);
+    assert_shows!(refused.run(), @"");
+}
+
+#[test]
+fn a_token_revoked_in_the_middle_ends_the_run_and_keeps_what_is_there() {
+    let project = Project::small();
+    project.ingest(&["intercom.tags"]).run().exits(0);
+    let before = project.rows("SELECT id, name FROM intercom.tags ORDER BY id");
+    // Contacts wait for an answer while the token is revoked, then are asked for again.
+    project.sandbox().fault(Fault {
+        matching: "/contacts/search".into(),
+        after: 0,
+        times: 1,
+        what: FaultKind::Status { code: 503, error_code: "unavailable".into(), retry_after: Some(1), headers: true },
+    });
+    let asked = || project.sandbox().requests().iter().any(|r| r.path_and_query == "/contacts/search");
+    let run = project.ingest(&["intercom.contacts", "intercom.tags", "--progress", "off"]).start();
+    crate::support::binary::until("the first search", asked);
+    project.sandbox().revoke_token();
+    let ended = run.wait();
+    assert!(ended.stdout.contains("intercom.contacts    0"), "{ended}");
+    assert!(ended.stderr.contains("answered 401 token_revoked"), "{ended}");
+    ended.exits(3);
+    assert_eq!(project.rows("SELECT id, name FROM intercom.tags ORDER BY id"), before);
+    assert_eq!(project.rows("SELECT count(*) FROM _ingest.state WHERE table_name = 'contacts'"), ["0"]);
+}
+
+#[test]
+fn a_missing_permission_fails_its_table_by_name_and_lets_the_others_land() {
+    for status in [403, 401] {
+        let project = Project::small();
+        project.sandbox().deny("/conversations", status);
+        let run = project.ingest(&["intercom", "--progress", "off"]).run().exits(1);
+        assert_eq!(run.stdout.matches("complete as of").count(), 8, "{run}");
+        assert!(run.stderr.contains("the token lacks the permission \"Read conversations\""), "{run}");
+        assert_eq!(project.rows("SELECT count(*) FROM intercom.contacts"), ["40"]);
+    }
+    let project = Project::small();
+    project.sandbox().deny("/conversations", 403);
+    assert_shows!(project.ingest(&["intercom.conversations", "intercom.tags", "--progress", "off"]).run(), @"");
+}
+
+#[test]
+fn no_table_at_all_is_a_matter_of_permission() {
+    let project = Project::small();
+    for path in ["/contacts", "/tags"] {
+        project.sandbox().deny(path, 403);
+    }
+    assert_shows!(project.ingest(&["intercom.contacts", "intercom.tags", "--progress", "off"]).run(), @"");
+}
+
+#[test]
+fn nobody_listening_is_told_within_seconds() {
+    let project = Project::empty();
+    // A port that was free a moment ago, and is again.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    project.configure(&format!("http://127.0.0.1:{port}"), "");
+    let started = Instant::now();
+    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).run(), @"");
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn a_server_that_only_fails_fails_the_table_and_leaves_its_checkpoint() {
+    let project = Project::small();
+    project.ingest(&["intercom.articles"]).run().exits(0);
+    let state = || project.rows("SELECT state FROM _ingest.state");
+    let before = state();
+    let broken = Fault { matching: "/articles".into(), after: 0, times: 1000, what: FaultKind::NotJson };
+    project.sandbox().fault(broken);
+    assert_shows!(project.ingest(&["intercom.articles", "--progress", "off"]).run(), @"");
+    assert_eq!(state(), before);
+}

@@ -1,0 +1,92 @@
+//! Ctrl-C, SIGTERM, and readers that went away.
+
+use std::time::Duration;
+
+use ingest::sandbox::{Fault, FaultKind, Settings};
+
+use crate::support::binary::{Project, Started, assert_shows, until};
+
+/// A run whose first answer about conversations never comes, stopped there.
+fn stalled(project: &Project) -> Started<'_> {
+    let what = FaultKind::Stall(Duration::from_secs(3600));
+    project.sandbox().fault(Fault { matching: "/conversations".into(), after: 0, times: 1, what });
+    let run = project.ingest(&["intercom.tags", "intercom.conversations"]).start();
+    run.says("intercom.tags: complete");
+    let asked = || project.sandbox().requests().iter().any(|r| r.path_and_query.starts_with("/conversations"));
+    until("a request for conversations", asked);
+    run
+}
+
+#[test]
+fn the_first_signal_saves_what_is_complete() {
+    for (signal, code, outcome) in [("INT", 130, "interrupted"), ("TERM", 143, "terminated")] {
+        let project = Project::small();
+        let run = stalled(&project);
+        run.signal(signal);
+        let ended = run.wait().exits(code);
+        assert!(ended.stderr.contains(&format!("error: table conversations: {outcome}")), "{ended}");
+        assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
+        if signal == "INT" {
+            assert_shows!(ended.sorted(), @"");
+        }
+        // The next run goes on as if nothing had been.
+        project.ingest(&["intercom"]).run().exits(0);
+        assert_eq!(project.rows("SELECT count(*) FROM intercom.conversations"), ["30"]);
+    }
+}
+
+#[test]
+fn an_interrupted_first_load_goes_on_where_it_was() {
+    // Three pages, of which the last never comes.
+    let project = Project::new(Settings { contacts: 400, ..Settings::default() });
+    let what = FaultKind::Stall(Duration::from_secs(3600));
+    project.sandbox().fault(Fault { matching: "/contacts/search".into(), after: 2, times: 1, what });
+    let run = project.ingest(&["intercom.contacts", "--output", "json"]).start();
+    until("the third page", || project.sandbox().requests().len() == 4);
+    run.signal("INT");
+    let summary = run.wait().exits(130).json();
+    let contacts = &summary["tables"][0];
+    assert_eq!((&contacts["outcome"], &contacts["rows"]["new"]), (&"interrupted".into(), &300.into()), "{summary:#}");
+    let summary = project.ingest(&["intercom.contacts", "--output", "json"]).run().exits(0).json();
+    let contacts = &summary["tables"][0];
+    assert_eq!(contacts["mode"], "resuming a refresh", "{summary:#}");
+    assert_eq!(contacts["rows"]["live"], 400, "{summary:#}");
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let project = Project::small();
+    project.ingest(&["intercom.tags"]).run().exits(0);
+    let what = FaultKind::Stall(Duration::from_secs(3600));
+    project.sandbox().fault(Fault { matching: "/conversations".into(), after: 0, times: 1, what });
+    let run = project.ingest(&["intercom.conversations", "--wait"]).start();
+    run.says("intercom.conversations: first load");
+    // A reader keeps the run from saving, so the first signal alone cannot end it.
+    let config = duckdb::Config::default().access_mode(duckdb::AccessMode::ReadOnly).unwrap();
+    let reader = duckdb::Connection::open_with_flags(project.path("ingest.duckdb"), config).unwrap();
+    run.signal("INT");
+    run.says("once more stops at once");
+    run.signal("TERM");
+    run.wait().exits(143);
+    drop(reader);
+}
+
+#[test]
+fn a_reader_of_stdout_that_has_seen_enough_is_no_error() {
+    let project = Project::small();
+    for arguments in [&["tables"][..], &["--help"], &["intercom.tags"], &["status"], &["intercom.tags", "-vv"]] {
+        let status = project.ingest(arguments).start_unheard();
+        assert_eq!(status.code(), Some(0), "{arguments:?}");
+    }
+    assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_summary_that_cannot_be_written_is_an_error() {
+    let project = Project::small();
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).stdout(full()), @"");
+    // The rows are there all the same.
+    assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
+}

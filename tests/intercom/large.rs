@@ -1,0 +1,58 @@
+//! More rows than a page, a list or a rate window holds.
+
+use std::time::Duration;
+
+use ingest::sandbox::{RateLimit, Settings};
+
+use crate::support::world::{World, of};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_than_ten_thousand_companies_come_also_those_without_users() {
+    let world = World::start(Settings { companies: 10_250, ..Settings::default() }).await;
+    world.load(&["companies"]).await;
+    world.assert_truth(&["companies"]);
+    let lonely = world.rows("companies").iter().filter(|row| row["user_count"].as_deref() == Some("0")).count();
+    assert!(lonely > 1_000, "{lonely} companies without users");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tight_rate_limit_is_kept_and_everything_arrives() {
+    let rate_limit = Some(RateLimit { requests: 25, per: Duration::from_secs(1) });
+    let settings = Settings {
+        contacts: 3_000,
+        conversations: 2_000,
+        companies: 1_500,
+        articles: 400,
+        rate_limit,
+        ..Settings::default()
+    };
+    let world = World::start(settings).await;
+    let report = world.run().go().await;
+    assert_eq!(report.exit_code(), 0);
+    for table in &report.tables {
+        world.assert_truth(&[&table.table]);
+    }
+    let requests = world.sandbox.requests();
+    let refused = requests.iter().filter(|request| request.status == 429).count();
+    assert!(requests.len() > 60, "{} requests are more than two windows hold", requests.len());
+    assert!(refused <= 4, "{refused} of {} requests were refused", requests.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_for_the_rate_do_not_make_pages_smaller() {
+    use ingest::sandbox::{Fault, FaultKind};
+    let world = World::start(Settings { contacts: 700, ..Settings::default() }).await;
+    let what =
+        FaultKind::Status { code: 429, error_code: String::new(), retry_after: None, headers: false };
+    world.sandbox.fault(Fault { matching: "/contacts/search".into(), after: 1, times: 4, what });
+    let report = world.load(&["contacts"]).await;
+    assert_eq!(of(&report, "contacts").retries, 4);
+    let sizes: Vec<i64> = world
+        .requests("/contacts/search")
+        .iter()
+        .filter_map(|request| request.body["pagination"]["per_page"].as_i64())
+        .filter(|size| *size > 1)
+        .collect();
+    assert!(sizes.iter().all(|size| *size == 150), "{sizes:?}");
+    world.assert_truth(&["contacts"]);
+}

@@ -1,0 +1,73 @@
+//! Any history of changes, waits and runs ends in the truth.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use ingest::sandbox::{Change, Settings};
+use jiff::tz::TimeZone;
+
+use crate::support::world::{DAY, HOUR, MINUTE, World};
+
+const TABLES: [&str; 4] = ["contacts", "conversations", "companies", "articles"];
+
+fn change(world: &World, rng: &mut Rng) {
+    let table = TABLES[rng.usize(0..TABLES.len())];
+    match rng.u32(0..8) {
+        0 | 1 => drop(world.insert(table)),
+        2 if table == "companies" => {
+            let ids = world.ids(table);
+            world.delete(table, &ids[rng.usize(0..ids.len())]);
+        }
+        3 => {
+            let mut ids = world.ids(table);
+            rng.shuffle(&mut ids);
+            ids.truncate(rng.usize(1..200));
+            world.sandbox.change(Change::BulkUpdate { table: table.to_owned(), ids });
+        }
+        _ => world.update_some(table, rng.u32(1..30)),
+    }
+}
+
+async fn history(seed: u64) {
+    let mut rng = Rng::with_seed(seed);
+    let zones = ["America/Los_Angeles", "Europe/Dublin", "Asia/Kolkata", "Pacific/Kiritimati"];
+    let lags = [Duration::ZERO, Duration::ZERO, 20 * MINUTE, 59 * MINUTE];
+    let lag = lags[rng.usize(0..lags.len())];
+    let settings = Settings {
+        seed,
+        time_zone: TimeZone::get(zones[rng.usize(0..zones.len())]).unwrap(),
+        index_lag: lag,
+        contacts: rng.usize(1..500),
+        conversations: rng.usize(1..400),
+        ..Settings::default()
+    };
+    let world = World::start(settings).await;
+    let waits = [Duration::ZERO, Duration::from_secs(1), 10 * MINUTE, 59 * MINUTE, 3 * HOUR, DAY, 8 * DAY];
+    for round in 0..5 {
+        for _ in 0..rng.u32(0..6) {
+            change(&world, &mut rng);
+            world.sandbox.advance(waits[rng.usize(0..4)]);
+        }
+        world.load(&TABLES).await;
+        for table in TABLES {
+            let differences = world.differences(table);
+            if lag.is_zero() {
+                differences.assert_nothing_lost(&format!("seed {seed}, round {round}, {table}"));
+            }
+            assert_eq!(differences.extra, [""; 0], "seed {seed}, round {round}, {table}");
+        }
+        world.sandbox.advance(waits[rng.usize(0..waits.len())]);
+    }
+    world.sandbox.advance(HOUR);
+    world.load(&TABLES).await;
+    for table in TABLES {
+        world.differences(table).assert_nothing_lost(&format!("seed {seed}, at the end, {table}"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_history_ends_in_the_truth() {
+    for seed in 1..=8 {
+        history(seed).await;
+    }
+}

@@ -1,0 +1,68 @@
+//! Many rows in one second, and nothing to do.
+
+use std::time::Duration;
+
+use ingest::sandbox::{Change, Settings};
+
+use crate::support::world::{HOUR, SEARCHED, World, of};
+
+const BULK: usize = 400;
+
+fn busy() -> Settings {
+    Settings { contacts: 900, conversations: 700, ..Settings::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bulk_update_within_one_second_is_read_over_page_edges() {
+    let world = World::start(busy()).await;
+    world.load(&SEARCHED).await;
+    world.sandbox.advance(HOUR);
+    for table in SEARCHED {
+        let ids = world.ids(table).into_iter().step_by(2).take(BULK).collect();
+        let changed = world.sandbox.change(Change::BulkUpdate { table: table.to_owned(), ids });
+        assert!(changed.len() > 300, "more than two pages");
+    }
+    world.load(&SEARCHED).await;
+    world.assert_truth(&SEARCHED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_created_within_one_second_are_read_over_page_edges_also_after_a_stop_among_them() {
+    let mut world = World::start(busy()).await;
+    let second = world.sandbox.truth("contacts")[200]["created_at"].as_i64().unwrap();
+    for id in world.ids("contacts").into_iter().skip(100).take(BULK) {
+        world.set_quietly("contacts", &id, "created_at", second);
+    }
+    // Each page is committed alone, so the second falls into four commits; the run ends after each of them.
+    for commit in 0..7 {
+        world.forget();
+        world.run().tables(&["contacts"]).commit_every(1).stopped_at_commit(commit).go().await;
+        world.load(&["contacts"]).await;
+        world.assert_truth(&["contacts"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_without_news_asks_little_and_rewrites_nothing() {
+    let world = World::start(busy()).await;
+    world.run().go().await;
+    let before: Vec<_> = SEARCHED.iter().chain(&["companies", "articles", "tags"]).map(|t| (*t, world.rows(t))).collect();
+    for wait in [Duration::ZERO, 3 * HOUR, 100 * HOUR] {
+        world.sandbox.advance(wait);
+        let report = world.run().go().await;
+        for table in SEARCHED {
+            let requests = world.requests(&format!("/{table}/search")).len();
+            assert!(requests <= 3, "{table}: {requests} requests");
+        }
+        for table in &report.tables {
+            let done = table.committed;
+            let written = (done.new, done.changed, done.removed, done.stamped);
+            assert_eq!(written, (0, 0, 0, 0), "{}: {:?}", table.table, table.error);
+        }
+        for (table, rows) in &before {
+            // `_ingested_at` is among the cells: it says when a row was last written.
+            assert!(world.rows(table) == *rows, "{table} was rewritten");
+        }
+        assert_eq!(of(&report, "contacts").mode, "changes since the last run");
+    }
+}

@@ -1,0 +1,89 @@
+//! `start_date` and `lookback_window`.
+
+use ingest::sandbox::Settings;
+use jiff::{SignedDuration, Timestamp};
+
+use crate::support::world::{HOUR, SEARCHED, World, of};
+
+/// The moment before which `share` percent of a table's rows were last changed.
+fn quantile(world: &World, table: &str, share: usize) -> Timestamp {
+    let mut dates: Vec<i64> =
+        world.sandbox.truth(table).iter().filter_map(|row| row["updated_at"].as_i64()).collect();
+    dates.sort_unstable();
+    Timestamp::from_second(dates[dates.len() * share / 100]).unwrap()
+}
+
+/// Fails unless the searched tables hold exactly the true rows changed at or after `start`.
+fn assert_truth_since(world: &World, start: Timestamp) {
+    for table in SEARCHED {
+        let differences = world.differences(table);
+        assert!(differences.wrong.is_empty() && differences.extra.is_empty(), "{table}: {differences:?}");
+        let truth = world.sandbox.truth(table);
+        let older = truth.iter().filter(|row| row["updated_at"].as_i64() < Some(start.as_second()));
+        let older: Vec<&str> = older.filter_map(|row| row["id"].as_str()).collect();
+        assert!(!older.is_empty() && older.len() < truth.len(), "{table}: the start divides the rows");
+        assert_eq!(differences.missing.iter().map(String::as_str).collect::<Vec<_>>(), older, "{table}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_rows_changed_since_the_start_are_read_and_an_earlier_start_reads_what_is_missing() {
+    let settings = Settings { contacts: 900, conversations: 600, ..Settings::default() };
+    let mut world = World::start(settings).await;
+    let (late, early) = (quantile(&world, "contacts", 60), quantile(&world, "contacts", 30));
+
+    world.rules.start_date = Some(late);
+    world.load(&SEARCHED).await;
+    assert_truth_since(&world, late);
+
+    world.sandbox.advance(HOUR);
+    world.update_some("contacts", 20);
+    world.load(&SEARCHED).await;
+    assert_truth_since(&world, late);
+
+    world.rules.start_date = Some(early);
+    world.update_some("contacts", 20);
+    let report = world.load(&SEARCHED).await;
+    assert_truth_since(&world, early);
+    let contacts = of(&report, "contacts");
+    assert_eq!(contacts.mode, "start_date moved earlier");
+    assert!(contacts.read < 900 * 30 / 100 + 50, "{} rows read for what was missing", contacts.read);
+
+    // A later start takes nothing away, and none at all means everything.
+    world.rules.start_date = Some(late);
+    let report = world.load(&SEARCHED).await;
+    assert_eq!(of(&report, "contacts").mode, "changes since the last run");
+    assert_truth_since(&world, early);
+    world.rules.start_date = None;
+    world.load(&SEARCHED).await;
+    world.assert_truth(&SEARCHED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_read_whole_are_not_cut_by_a_start_date() {
+    let mut world = World::start(Settings::default()).await;
+    world.rules.start_date = Some(quantile(&world, "companies", 50));
+    world.load(&["companies", "articles", "tags"]).await;
+    world.assert_truth(&["companies", "articles", "tags"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_back_reads_again_what_lies_before_the_checkpoint() {
+    let mut world = World::start(Settings::default()).await;
+    let ids: Vec<String> = SEARCHED.iter().map(|table| world.ids(table).remove(7)).collect();
+    for (table, id) in SEARCHED.iter().zip(&ids) {
+        world.update(table, id);
+    }
+    world.sandbox.advance(10 * HOUR);
+    world.load(&SEARCHED).await;
+    for (table, field) in SEARCHED.iter().zip(["name", "title"]) {
+        world.set_quietly(table, &ids[usize::from(field == "title")], field, "Seen late");
+    }
+    world.load(&SEARCHED).await;
+    for table in SEARCHED {
+        assert_eq!(world.differences(table).wrong.len(), 1, "{table}: nothing says that the row changed");
+    }
+    world.rules.lookback = SignedDuration::from_hours(12);
+    world.load(&SEARCHED).await;
+    world.assert_truth(&SEARCHED);
+}
