@@ -76,7 +76,7 @@ impl Served {
     fn start(contacts: u32) -> Self {
         let contacts = contacts.to_string();
         let mut process = Command::new(INGEST)
-            .args(["sandbox", "--port", "0", "--rate-limit", "none", "--contact-bytes", "2000"])
+            .args(["sandbox", "--port", "0", "--rate-limit", "100000/10s", "--contact-bytes", "2000"])
             .args(["--contacts", &contacts])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

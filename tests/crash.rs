@@ -1,1 +1,5 @@
-//! Runs killed at any point.
+//! Runs cut short at any point, run again.
+
+mod commits;
+mod killed;
+mod resumed;

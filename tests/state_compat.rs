@@ -1,1 +1,117 @@
 //! Stored states of every version.
+//!
+//! `data/state/vN.json` holds states as version N wrote them, by name, and is never edited again;
+//! `vN.expected.json` is what they mean today, in today's form.
+
+use std::path::Path;
+
+use ingest::destination::Destination;
+use ingest::error::ErrorKind;
+use ingest::state::{StateChange, TableState, VERSION};
+use serde_json::{Map, Value};
+
+use crate::support::tables::{InDuckDb, Subject, pass, target, upsert};
+
+fn read(name: &str) -> Map<String, Value> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/state").join(name);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    serde_json::from_str(&text).unwrap()
+}
+
+#[test]
+fn every_version_is_read_as_what_it_means() {
+    for version in 1..=VERSION {
+        let stored = read(&format!("v{version}.json"));
+        let expected = read(&format!("v{version}.expected.json"));
+        assert_eq!(stored.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "version {version}");
+        for (name, document) in stored {
+            let state = TableState::from_json(&document.to_string()).expect(&name);
+            let today: Value = serde_json::from_str(&state.to_json().unwrap()).unwrap();
+            assert_eq!(today, expected[&name], "version {version}: {name}");
+        }
+    }
+}
+
+/// Whoever changes the document without a new version finds out here.
+#[test]
+fn what_is_written_today_is_the_newest_version_to_the_letter() {
+    for (name, document) in read(&format!("v{VERSION}.json")) {
+        let text = document.to_string();
+        assert_eq!(TableState::from_json(&text).unwrap().to_json().unwrap(), text, "{name}");
+    }
+}
+
+/// Words that a state is made of are stored under their names, so they may not change either.
+#[test]
+fn states_of_the_first_version_say_what_they_said() {
+    let [new, complete, refreshing] = ["new", "complete", "refreshing"].map(|name| {
+        TableState::from_json(&read("v1.json")[name].to_string()).expect(name)
+    });
+    assert_eq!(new, TableState::new("w0rkspac", "2.14", "0123456789abcdef".into()));
+    assert_eq!(complete.checkpoint, Some("2026-11-20T07:00:00Z".parse().unwrap()));
+    assert_eq!(complete.proven_from, Some("2023-01-01T00:00:00Z".parse().unwrap()));
+    assert_eq!(complete.refreshed_at, Some("2026-11-19T23:59:59.123456Z".parse().unwrap()));
+    assert_eq!((complete.shortfalls, complete.refresh), (1, None));
+    let refresh = refreshing.refresh.expect("a refresh");
+    assert_eq!(refresh.by, ingest::window::DateField::CreatedAt);
+    let remaining: Vec<_> = refresh.remaining.iter().map(|window| (window.from, window.to)).collect();
+    assert_eq!(remaining, [(None, Some(1_700_000_000)), (Some(1_700_000_000), Some(1_750_000_000)), (Some(1_750_000_000), None)]);
+}
+
+/// A file with one stored state, as text.
+fn file_with(state: &str) -> InDuckDb {
+    InDuckDb::with(&format!(
+        "CREATE SCHEMA _ingest;
+         CREATE TABLE _ingest.state (
+             schema_name VARCHAR, table_name VARCHAR, revision UBIGINT, checkpoint TIMESTAMP WITH TIME ZONE, state JSON);
+         INSERT INTO _ingest.state VALUES ('crm', 'contacts', 7, NULL, '{}')",
+        state.replace('\'', "''")
+    ))
+}
+
+#[test]
+fn states_of_the_first_version_are_found_in_a_file() {
+    for (name, document) in read("v1.json") {
+        let contacts = target("contacts");
+        let mut file = file_with(&document.to_string());
+        let stored = file.destination().load(&[contacts.clone()]).unwrap().remove(0).expect(&name);
+        assert_eq!(stored.revision, 7);
+        assert_eq!(stored.state, TableState::from_json(&document.to_string()).unwrap(), "{name}");
+        let change = StateChange { expected: Some(7), state: stored.state };
+        let commit = ingest::destination::TableCommit { state: Some(change), ..upsert(&contacts, pass(1), "[]") };
+        assert_eq!(file.destination().commit(&[commit]).unwrap()[0].revision, Some(8), "{name}");
+    }
+}
+
+/// A newer version may mean something else by the same words: nothing is read and nothing overwritten.
+#[test]
+fn a_newer_version_is_refused() {
+    let mut document = read(&format!("v{VERSION}.json"))["complete"].clone();
+    document["version"] = (VERSION + 1).into();
+    let state = TableState::new("w0rkspac", "2.14", String::new());
+    for text in [document.to_string(), format!(r#"{{"version":{},"all":"new"}}"#, VERSION + 1)] {
+        let contacts = target("contacts");
+        let mut file = file_with(&text);
+        let destination: &mut dyn Destination = file.destination();
+        let change = StateChange { expected: Some(7), state: state.clone() };
+        let rows = upsert(&contacts, pass(1), r#"[{"id":"1"}]"#);
+        let commit = ingest::destination::TableCommit { state: Some(change), ..rows };
+        for error in
+            [destination.load(&[contacts.clone()]).map(drop).unwrap_err(), destination.commit(&[commit]).map(drop).unwrap_err()]
+        {
+            assert_eq!(error.kind(), ErrorKind::Destination);
+            assert!(error.to_string().contains(&format!("version {}", VERSION + 1)), "{error}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("newer ingest")), "{error:?}");
+        }
+        assert_eq!(file.query("SELECT revision::VARCHAR, state::VARCHAR FROM _ingest.state"), [[Some("7".into()), Some(text)]]);
+        assert_eq!(file.rows(&contacts), None);
+    }
+}
+
+#[test]
+fn a_state_that_is_no_state_is_an_error_and_not_a_first_run() {
+    for text in ["{}", "null", "[]", "1", r#"{"version":"1"}"#, r#"{"version":1}"#] {
+        let error = file_with(text).destination().load(&[target("contacts")]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Destination, "{text}");
+    }
+}

@@ -40,6 +40,7 @@ fn write(path: &Path, force: bool) -> Result<()> {
             Error::new(ErrorKind::Config, format!("{} exists already", path.display()))
                 .with_hint("edit it, or replace it with --force")
         }
+        std::io::ErrorKind::NotFound => unwritable(error).with_hint("create its folder first"),
         _ => unwritable(error),
     })?;
     // A file that is replaced keeps the permissions it had.

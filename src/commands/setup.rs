@@ -224,6 +224,8 @@ pub(super) fn logging(common: &CommonArgs) {
         .with_env_filter(EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_target(false)
+        // What cannot be written to stderr cannot be complained about there either.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second initialisation in the same process changes nothing, which is right.
     drop(subscriber.try_init());

@@ -205,7 +205,9 @@ fn region(settings: &Settings<'_>) -> Result<Option<Region>> {
         return Ok(Some(region));
     }
     let error = settings.refused("region", "expected us, eu or au");
-    Err(match nearest(&text, Region::ALL.map(Region::as_str)) {
+    // One letter of two is half of the word: `uk` is not meant to be `us`.
+    let near = nearest(&text, Region::ALL.map(Region::as_str));
+    Err(match near.filter(|near| text.chars().count() > 2 || text.eq_ignore_ascii_case(near)) {
         Some(near) => error.with_hint(format!("did you mean {near}?")),
         None => error,
     })

@@ -7,7 +7,7 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 
-use super::{Committed, Destination, RunRecord, Scope, Stamp, TableCommit, Target, reduce};
+use super::{Committed, Destination, RunRecord, Scope, Stamp, TableCommit, Target, in_utc, reduce};
 use crate::batch::key_texts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{Stored, conflict};
@@ -58,12 +58,9 @@ impl Memory {
         &self.runs
     }
 
-    fn apply(&mut self, commit: &TableCommit) -> Result<Committed> {
+    fn apply(&mut self, commit: &TableCommit, rows: Vec<(Key, Row)>) -> Committed {
         let mut done = Committed::default();
         let table = self.tables.entry(name(&commit.target)).or_default();
-        let rows = reduce(commit.target.table, &commit.batches)
-            .and_then(|batch| read_rows(commit.target.table, &batch))
-            .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?;
         if commit.scope == Scope::All {
             let before = table.len();
             table.retain(|key, _| rows.iter().any(|(new, _)| new == key));
@@ -91,13 +88,14 @@ impl Memory {
             }
         }
         for Stamp { key, deleted_at } in &commit.stamps {
-            if let Some(row) = table.get_mut(&vec![Some(key.clone())]) {
+            let row = table.get_mut(&vec![Some(key.clone())]);
+            if let Some(row) = row.filter(|row| row.deleted_at.is_none()) {
                 row.deleted_at = Some(*deleted_at);
                 done.stamped += 1;
             }
         }
         done.live = table.values().filter(|row| row.deleted_at.is_none()).count() as u64;
-        Ok(done)
+        done
     }
 }
 
@@ -115,9 +113,19 @@ impl Destination for Memory {
                 return Err(conflict(commit.target.table.name));
             }
         }
+        // Everything that can fail comes before the first change.
+        let readable = |commit: &TableCommit| {
+            reduce(commit.target.table, &commit.batches)
+                .and_then(|batches| {
+                    let rows = batches.iter().map(|batch| read_rows(commit.target.table, batch));
+                    Ok(rows.collect::<Result<Vec<_>, _>>()?.concat())
+                })
+                .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))
+        };
+        let rows = commits.iter().map(readable).collect::<Result<Vec<_>>>()?;
         let mut all = Vec::new();
-        for commit in commits {
-            let mut done = self.apply(commit)?;
+        for (commit, rows) in commits.iter().zip(rows) {
+            let mut done = self.apply(commit, rows);
             if let Some(change) = &commit.state {
                 let revision = change.expected.unwrap_or(0) + 1;
                 self.states.insert(name(&commit.target), Stored { revision, state: change.state.clone() });
@@ -147,11 +155,9 @@ fn name(target: &Target) -> (String, &'static str) {
 fn read_rows(table: &TableSpec, batch: &RecordBatch) -> Result<Vec<(Key, Row)>, arrow::error::ArrowError> {
     let options = FormatOptions::default();
     let columns = batch.schema();
-    let formatters: Vec<_> = batch
-        .columns()
-        .iter()
-        .map(|column| ArrayFormatter::try_new(column.as_ref(), &options))
-        .collect::<Result<_, _>>()?;
+    let readable: Vec<_> = batch.columns().iter().map(in_utc).collect();
+    let formatters: Vec<_> =
+        readable.iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<_, _>>()?;
     let micros = |column: &str, row: usize| {
         let dates = batch.column_by_name(column)?.as_primitive::<TimestampMicrosecondType>();
         dates.is_valid(row).then(|| dates.value(row))

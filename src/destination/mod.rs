@@ -3,6 +3,7 @@
 pub mod duckdb;
 mod memory;
 mod reduce;
+mod text;
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use jiff::Timestamp;
 
 pub use memory::{Memory, TextRow};
 pub use reduce::reduce;
+use text::in_utc;
 
 use crate::error::Result;
 use crate::state::{StateChange, Stored};

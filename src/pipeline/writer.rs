@@ -28,7 +28,7 @@ pub struct CommitEvery {
 
 impl Default for CommitEvery {
     fn default() -> Self {
-        Self { rows: 60_000, bytes: 96 << 20, age: Duration::from_secs(30) }
+        Self { rows: 60_000, bytes: 64 << 20, age: Duration::from_secs(30) }
     }
 }
 

@@ -10,8 +10,18 @@ use crate::support::binary::{OTHER_TOKEN, Project, assert_shows};
 #[test]
 fn without_any_configuration_the_ways_to_one_are_named() {
     let project = Project::empty();
-    assert_shows!(project.ingest(&["intercom.contacts"]).without("INTERCOM_ACCESS_TOKEN").run(), @"");
-    assert_shows!(project.ingest(&["check", "--config", "mine.yml"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.contacts"]).without("INTERCOM_ACCESS_TOKEN").run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: no connections.yml (looked for [DIR]/connections.yml, [DIR]/home/.config/ingest/connections.yml)
+      hint: `ingest init` writes one; or export INTERCOM_ACCESS_TOKEN, which is enough
+    ");
+    assert_shows!(project.ingest(&["check", "--config", "mine.yml"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: mine.yml: no such file
+      hint: `ingest init` writes a commented connections.yml to start from
+    ");
 }
 
 #[test]
@@ -51,45 +61,86 @@ fn a_token_in_the_environment_is_enough_and_goes_to_its_region_alone() {
 
 #[test]
 fn a_wrong_region_in_the_environment_is_named() {
-    assert_shows!(Project::empty().ingest(&["intercom.tags"]).with("INTERCOM_REGION", "uk").run(), @"");
+    assert_shows!(Project::empty().ingest(&["intercom.tags"]).with("INTERCOM_REGION", "uk").run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: environment variable INTERCOM_REGION: expected us, eu or au
+      hint: did you mean us?
+    ");
 }
 
 #[test]
 fn broken_yaml_is_named_with_line_and_column() {
     let project = Project::empty();
     project.write("connections.yml", &format!("connections:\n  intercom:\n    - name: a\n      access_token: {OTHER_TOKEN}: x\n"));
-    assert_shows!(project.ingest(&["a.tags"]).run(), @"");
+    assert_shows!(project.ingest(&["a.tags"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/connections.yml:4:49: mapping values are not allowed in this context
+    ");
 }
 
 #[test]
 fn an_unknown_key_is_answered_with_the_nearest() {
     let project = Project::empty();
     project.configure("https://intercom.example.com", "      acess_token: x\n");
-    assert_shows!(project.ingest(&["intercom.tags"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/connections.yml:6:7: connection intercom: unknown key acess_token
+      hint: did you mean access_token?
+    ");
 }
 
 #[test]
 fn an_unset_variable_is_named() {
     let project = Project::small();
-    assert_shows!(project.ingest(&["intercom.tags"]).without("INTERCOM_ACCESS_TOKEN").run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags"]).without("INTERCOM_ACCESS_TOKEN").run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/connections.yml:4:21: connection intercom: access_token: environment variable INTERCOM_ACCESS_TOKEN is not set
+      hint: export INTERCOM_ACCESS_TOKEN, or write ${INTERCOM_ACCESS_TOKEN:-default}
+    ");
     // An empty token is no token either.
-    assert_shows!(project.ingest(&["intercom.tags"]).with("INTERCOM_ACCESS_TOKEN", "").run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags"]).with("INTERCOM_ACCESS_TOKEN", "").run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/connections.yml:4:21: connection intercom: access_token: is empty after expansion
+    ");
 }
 
 #[test]
 fn a_wrong_value_is_answered_with_the_right_ones() {
     let project = Project::empty();
     project.configure("https://intercom.example.com", "      region: uss\n");
-    assert_shows!(project.ingest(&["intercom.tags"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/connections.yml:6:15: connection intercom: region: expected us, eu or au
+      hint: did you mean us?
+    ");
     project.configure("http://intercom.example.com", "");
-    assert_shows!(project.ingest(&["intercom.tags"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/connections.yml:5:17: connection intercom: base_url: plain http would show the token to the network; use https
+    ");
 }
 
 #[test]
 fn a_region_that_is_not_the_workspaces_own_is_named() {
     let project = Project::new(Settings { region: "EU".to_owned(), ..Settings::default() });
     project.configure(&project.sandbox().base_url(), "      region: us\n");
-    assert_shows!(project.ingest(&["intercom.tags"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags"]).run(), @r"
+    exit code: 3
+    ----- stdout -----
+    table          new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.tags    0        0          0        0         -         0  [TIME]  failed
+    ----- stderr -----
+    intercom.tags: failed
+    error: table intercom.tags: the token belongs to a workspace in region EU, the connection is for US
+      hint: set region: eu
+    ");
     project.configure(&project.sandbox().base_url(), "      region: eu\n");
     project.ingest(&["intercom.tags"]).run().exits(0);
 }
@@ -107,7 +158,14 @@ fn a_literal_token_that_others_can_read_is_warned_about() {
     project.write("connections.yml", &text);
     std::fs::set_permissions(project.path("connections.yml"), PermissionsExt::from_mode(0o644)).unwrap();
     let run = project.ingest(&["intercom.tags", "--progress", "off"]).run();
-    assert_shows!(run, @"");
+    assert_shows!(run, @r"
+    exit code: 0
+    ----- stdout -----
+    table          new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.tags   12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
+    ----- stderr -----
+    warning: [DIR]/connections.yml:3: connection intercom: the access token is written out in a file that others can read (mode 0644): write ${INTERCOM_ACCESS_TOKEN}, or chmod 600 the file
+    ");
     assert_eq!(project.ingest(&["intercom.tags", "-q"]).run().exits(0).stderr, "");
     std::fs::set_permissions(project.path("connections.yml"), PermissionsExt::from_mode(0o600)).unwrap();
     assert_eq!(project.ingest(&["intercom.tags", "--progress", "off"]).run().exits(0).stderr, "");
@@ -133,6 +191,11 @@ fn one_name_for_two_workspaces_is_refused_before_rows_mix() {
     let before = project.rows("SELECT id, name FROM intercom.tags ORDER BY id");
     let other = Project::new(Settings { workspace: "0therwrk".to_owned(), seed: 7, ..Settings::default() });
     project.configure(&other.sandbox().base_url(), "");
-    assert_shows!(project.ingest(&["intercom.tags"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: table intercom.tags holds workspace sb0x2wrk, but the token opens workspace 0therwrk
+      hint: use the other workspace's token, or give this one a connection name or destination of its own
+    ");
     assert_eq!(project.rows("SELECT id, name FROM intercom.tags ORDER BY id"), before);
 }

@@ -2,36 +2,35 @@
 
 use std::time::Duration;
 
-use duckdb::{AccessMode, Config, Connection};
-use ingest::sandbox::{Fault, FaultKind, Settings};
+use ingest::sandbox::Settings;
 
-use crate::support::binary::{Project, assert_shows, until};
-
-/// What another program does that looks into the file.
-fn open_to_read(project: &Project) -> Connection {
-    let config = Config::default().access_mode(AccessMode::ReadOnly).unwrap();
-    Connection::open_with_flags(project.path("ingest.duckdb"), config).unwrap()
-}
-
-/// Lets every answer about conversations wait for longer than any test takes.
-fn stall_conversations(project: &Project, time: Duration) {
-    let what = FaultKind::Stall(time);
-    project.sandbox().fault(Fault { matching: "/conversations".into(), after: 0, times: 1, what });
-}
-
-fn conversations_were_asked_for(project: &Project) {
-    let asked = || project.sandbox().requests().iter().any(|r| r.path_and_query.starts_with("/conversations"));
-    until("a request for conversations", asked);
-}
+use crate::support::binary::{Project, assert_shows};
 
 #[test]
 fn a_path_that_is_no_file_is_named() {
     let project = Project::small();
     std::fs::create_dir(project.path("folder")).unwrap();
     project.write("text", "no folder, no database, 4 KB it is not");
-    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:folder"]).run(), @"");
-    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:nowhere/x.duckdb"]).run(), @"");
-    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:text/x.duckdb"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:folder"]).run(), @r"
+    exit code: 4
+    ----- stderr -----
+    error: destination [DIR]/folder is a directory
+      hint: give the path of a file, such as ./ingest.duckdb
+    ");
+    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:nowhere/x.duckdb"]).run(), @r"
+    exit code: 4
+    ----- stderr -----
+    error: destination [DIR]/nowhere/x.duckdb cannot be used
+      caused by: No such file or directory (os error 2)
+      hint: create the folder [DIR]/nowhere first
+    ");
+    assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:text/x.duckdb"]).run(), @r"
+    exit code: 4
+    ----- stderr -----
+    error: lock file [DIR]/text/x.duckdb.lock cannot be written
+      caused by: Not a directory (os error 20)
+      hint: a run locks a file beside the database; the folder has to be writable
+    ");
     // Nothing was asked of Intercom for it.
     assert!(project.sandbox().requests().is_empty());
     assert_eq!(project.files(), ["connections.yml", "folder", "text"]);
@@ -41,7 +40,12 @@ fn a_path_that_is_no_file_is_named() {
 fn a_file_that_is_no_database_is_left_alone() {
     let project = Project::small();
     project.write("ingest.duckdb", "somebody's notes");
-    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).run(), @r#"
+    exit code: 4
+    ----- stderr -----
+    error: destination [DIR]/ingest.duckdb: DuckDB could not open the database: IO Error: The file "[DIR]/ingest.duckdb" exists, but it is not a valid DuckDB database file!
+      hint: check that the file is a DuckDB database and may be written, and that the disk is not full
+    "#);
     assert_eq!(std::fs::read_to_string(project.path("ingest.duckdb")).unwrap(), "somebody's notes");
 }
 
@@ -49,7 +53,13 @@ fn a_file_that_is_no_database_is_left_alone() {
 #[test]
 fn a_folder_that_cannot_be_written_is_named() {
     // No permission helps here, not even root's.
-    assert_shows!(Project::small().ingest(&["intercom.tags", "--to", "duckdb:/proc/x.duckdb"]).run(), @"");
+    assert_shows!(Project::small().ingest(&["intercom.tags", "--to", "duckdb:/proc/x.duckdb"]).run(), @r"
+    exit code: 4
+    ----- stderr -----
+    error: lock file /proc/x.duckdb.lock cannot be written
+      caused by: No such file or directory (os error 2)
+      hint: a run locks a file beside the database; the folder has to be writable
+    ");
 }
 
 #[cfg(unix)]
@@ -60,7 +70,17 @@ fn a_full_disk_ends_the_run_and_what_was_saved_stays() {
     project.ingest(&["intercom.tags"]).run().exits(0);
     // A file may grow to 2 MB; the signal that would end the process otherwise is ignored, so that writing fails.
     let full = project.ingest_after("trap '' XFSZ; ulimit -f 4096", &["intercom.contacts", "--progress", "off"]).run();
-    assert_shows!(full, @"");
+    assert_shows!(full, @r"
+    exit code: 4
+    ----- stdout -----
+    table              new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.contacts    0        0          0        0         -         3  [TIME]  failed
+    note: intercom.contacts: kept in _extra because it has no column: enabled_push_messaging (203)
+    note: intercom.contacts: kept in _extra because it did not fit its column: signed_up_at (12)
+    ----- stderr -----
+    [INSTANT]  WARN the run could not be logged error=DuckDB could not commit: TransactionContext Error: Failed to commit: Could not write file
+    error: table intercom.contacts: DuckDB could not commit: TransactionContext Error: Failed to commit: Could not write file
+    ");
     assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
     project.ingest(&["intercom.contacts"]).run().exits(0);
     assert_eq!(project.rows("SELECT count(*) FROM intercom.contacts"), ["400"]);
@@ -69,13 +89,24 @@ fn a_full_disk_ends_the_run_and_what_was_saved_stays() {
 #[test]
 fn another_run_on_the_file_is_named_and_waited_for_if_asked() {
     let project = Project::small();
-    stall_conversations(&project, Duration::from_secs(3600));
+    project.stall("/conversations");
     let first = project.ingest(&["intercom.conversations"]).start();
-    conversations_were_asked_for(&project);
+    project.asked_for("/conversations");
     let refused = project.ingest(&["intercom.tags"]).run();
     assert!(refused.stderr.contains(&format!("PID {}", first.pid())), "{refused}");
-    assert_shows!(refused, @"");
-    assert_shows!(project.ingest(&["intercom.tags", "--wait=200ms"]).run(), @"");
+    assert_shows!(refused, @r"
+    exit code: 75
+    ----- stderr -----
+    error: another run is writing [DIR]/ingest.duckdb (PID [PID], started [INSTANT])
+      hint: let it finish; cron may simply try again, --wait waits for it
+    ");
+    assert_shows!(project.ingest(&["intercom.tags", "--wait=200ms"]).run(), @r"
+    exit code: 75
+    ----- stderr -----
+    waiting for another run on [DIR]/ingest.duckdb (PID [PID], started [INSTANT])
+    error: another run is writing [DIR]/ingest.duckdb (PID [PID], started [INSTANT])
+      hint: let it finish; cron may simply try again, --wait waits for it
+    ");
     // Other files are not concerned.
     project.ingest(&["intercom.tags", "--to", "duckdb:other.duckdb"]).run().exits(0);
 
@@ -91,10 +122,16 @@ fn another_run_on_the_file_is_named_and_waited_for_if_asked() {
 fn a_reader_that_does_not_close_the_file_is_named() {
     let project = Project::small();
     project.ingest(&["intercom.tags"]).run().exits(0);
-    let reader = open_to_read(&project);
+    let reader = project.open_to_read();
     let refused = project.ingest(&["intercom.tags", "--wait=200ms", "--progress", "plain"]).run();
     assert!(refused.stderr.contains(&format!("process {}", std::process::id())), "{refused}");
-    assert_shows!(refused, @"");
+    assert_shows!(refused, @r"
+    exit code: 75
+    ----- stderr -----
+    waiting up to 0 s for [DIR]/ingest.duckdb, which process [PID] has open
+    error: destination [DIR]/ingest.duckdb is open in process [PID]
+      hint: close it there, or wait longer with --wait; what was read so far is kept, and a later run goes on from it
+    ");
     let rows: u32 = reader.query_row("SELECT count(*) FROM intercom.tags", [], |row| row.get(0)).unwrap();
     assert_eq!(rows, 12);
 }
@@ -103,7 +140,7 @@ fn a_reader_that_does_not_close_the_file_is_named() {
 fn a_reader_that_closes_the_file_in_time_is_waited_for() {
     let project = Project::small();
     project.ingest(&["intercom.tags"]).run().exits(0);
-    let reader = open_to_read(&project);
+    let reader = project.open_to_read();
     let run = project.ingest(&["intercom.tags", "--wait", "--progress", "plain"]).start();
     run.says("waiting up to");
     drop(reader);
@@ -114,11 +151,11 @@ fn a_reader_that_closes_the_file_in_time_is_waited_for() {
 fn a_reader_that_comes_in_the_middle_costs_only_what_is_not_saved_yet() {
     let project = Project::small();
     // Long enough to open the file meanwhile; the run goes on by itself then.
-    stall_conversations(&project, Duration::from_secs(4));
+    project.stall_for("/conversations", Duration::from_secs(4));
     let typed = ["intercom.conversations", "intercom.tags", "--wait=200ms", "--progress", "plain"];
     let run = project.ingest(&typed).start();
     run.says("intercom.tags: complete");
-    let reader = open_to_read(&project);
+    let reader = project.open_to_read();
     let ended = run.wait();
     assert!(ended.stdout.contains("complete as of"), "{ended}");
     assert!(ended.stderr.contains("hint: close it there, or wait longer with --wait"), "{ended}");
@@ -134,9 +171,9 @@ fn a_reader_that_comes_in_the_middle_costs_only_what_is_not_saved_yet() {
 fn readers_get_in_between_while_a_run_waits_for_intercom() {
     let project = Project::small();
     project.ingest(&["intercom.tags"]).run().exits(0);
-    stall_conversations(&project, Duration::from_secs(3600));
+    project.stall("/conversations");
     let run = project.ingest(&["intercom.conversations"]).start();
-    conversations_were_asked_for(&project);
+    project.asked_for("/conversations");
     assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
     project.ingest(&["status"]).run().exits(0);
     drop(run);

@@ -11,7 +11,12 @@ fn mode(project: &Project, name: &str) -> u32 {
 #[test]
 fn the_file_it_writes_is_the_documented_example_and_leads_on() {
     let project = Project::empty();
-    assert_shows!(project.ingest(&["init"]).run(), @"");
+    assert_shows!(project.ingest(&["init"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    wrote connections.yml
+    next: export INTERCOM_ACCESS_TOKEN=..., then: ingest check
+    ");
     let written = std::fs::read_to_string(project.path("connections.yml")).unwrap();
     assert_eq!(written, include_str!("../../connections.example.yml"));
     project.ingest(&["tables", "intercom"]).run().exits(0);
@@ -33,7 +38,12 @@ fn nobody_else_can_read_what_will_hold_a_token() {
 fn an_existing_file_is_only_replaced_by_force() {
     let project = Project::empty();
     project.write("connections.yml", "mine");
-    assert_shows!(project.ingest(&["init"]).run(), @"");
+    assert_shows!(project.ingest(&["init"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: connections.yml exists already
+      hint: edit it, or replace it with --force
+    ");
     assert_eq!(std::fs::read_to_string(project.path("connections.yml")).unwrap(), "mine");
     project.ingest(&["init", "--force"]).run().exits(0);
     assert!(std::fs::read_to_string(project.path("connections.yml")).unwrap().starts_with('#'));
@@ -49,5 +59,10 @@ fn the_file_goes_where_the_configuration_is_expected() {
 
 #[test]
 fn a_folder_that_is_not_there_is_named() {
-    assert_shows!(Project::empty().ingest(&["init", "--config", "nowhere/connections.yml"]).run(), @"");
+    assert_shows!(Project::empty().ingest(&["init", "--config", "nowhere/connections.yml"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: nowhere/connections.yml cannot be written
+      caused by: No such file or directory (os error 2)
+    ");
 }

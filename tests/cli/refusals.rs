@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use ingest::sandbox::{Fault, FaultKind};
+use ingest::sandbox::FaultKind;
 
 use crate::support::binary::{OTHER_TOKEN, Project, assert_shows};
 
@@ -14,7 +14,15 @@ fn a_wrong_token_is_named_once_with_what_to_look_at() {
     let refused = refused.run().exits(3);
     assert_eq!(refused.stderr.matches("error:").count(), 1, "{refused}");
     let refused = project.ingest(&["intercom.tags", "--progress", "off"]).with("INTERCOM_ACCESS_TOKEN", OTHER_TOKEN);
-    assert_shows!(refused.run(), @"");
+    assert_shows!(refused.run(), @r"
+    exit code: 3
+    ----- stdout -----
+    table          new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.tags    0        0          0        0         -         0  [TIME]  failed
+    ----- stderr -----
+    error: table intercom.tags: the token is refused by http://127.0.0.1:[PORT]: GET /me: answered 401 token_unauthorized (Access Token Invalid)
+      hint: check that the token is complete and not revoked, and that region (us, eu, au) is the workspace's own: a token of another region is refused like a wrong one
+    ");
 }
 
 #[test]
@@ -23,15 +31,10 @@ fn a_token_revoked_in_the_middle_ends_the_run_and_keeps_what_is_there() {
     project.ingest(&["intercom.tags"]).run().exits(0);
     let before = project.rows("SELECT id, name FROM intercom.tags ORDER BY id");
     // Contacts wait for an answer while the token is revoked, then are asked for again.
-    project.sandbox().fault(Fault {
-        matching: "/contacts/search".into(),
-        after: 0,
-        times: 1,
-        what: FaultKind::Status { code: 503, error_code: "unavailable".into(), retry_after: Some(1), headers: true },
-    });
-    let asked = || project.sandbox().requests().iter().any(|r| r.path_and_query == "/contacts/search");
+    let what = FaultKind::Status { code: 503, error_code: "unavailable".into(), retry_after: Some(1), headers: true };
+    project.fault("/contacts/search", 0, 1, what);
     let run = project.ingest(&["intercom.contacts", "intercom.tags", "--progress", "off"]).start();
-    crate::support::binary::until("the first search", asked);
+    project.asked_for("/contacts/search");
     project.sandbox().revoke_token();
     let ended = run.wait();
     assert!(ended.stdout.contains("intercom.contacts    0"), "{ended}");
@@ -53,7 +56,17 @@ fn a_missing_permission_fails_its_table_by_name_and_lets_the_others_land() {
     }
     let project = Project::small();
     project.sandbox().deny("/conversations", 403);
-    assert_shows!(project.ingest(&["intercom.conversations", "intercom.tags", "--progress", "off"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.conversations", "intercom.tags", "--progress", "off"]).run(), @r#"
+    exit code: 1
+    ----- stdout -----
+    table                   new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.conversations    0        0          0        0         0         1  [TIME]  failed
+    intercom.tags            12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
+    ----- stderr -----
+    error: table intercom.conversations: the token lacks the permission "Read conversations"
+      caused by: POST /conversations/search: answered 403 forbidden (You do not have the required scope to access this resource)
+      hint: grant "Read conversations" to the app in Intercom's Developer Hub (Configure, Authentication), then run again
+    "#);
 }
 
 #[test]
@@ -62,7 +75,20 @@ fn no_table_at_all_is_a_matter_of_permission() {
     for path in ["/contacts", "/tags"] {
         project.sandbox().deny(path, 403);
     }
-    assert_shows!(project.ingest(&["intercom.contacts", "intercom.tags", "--progress", "off"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.contacts", "intercom.tags", "--progress", "off"]).run(), @r#"
+    exit code: 3
+    ----- stdout -----
+    table              new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.contacts    0        0          0        0         0         1  [TIME]  failed
+    intercom.tags        0        0          0        0         -         1  [TIME]  failed
+    ----- stderr -----
+    error: table intercom.contacts: the token lacks the permission "Read and list users and companies"
+      caused by: POST /contacts/search: answered 403 forbidden (You do not have the required scope to access this resource)
+      hint: grant "Read and list users and companies" to the app in Intercom's Developer Hub (Configure, Authentication), then run again
+    error: table intercom.tags: the token lacks the permission "Read tags"
+      caused by: GET /tags: answered 403 forbidden (You do not have the required scope to access this resource)
+      hint: grant "Read tags" to the app in Intercom's Developer Hub (Configure, Authentication), then run again
+    "#);
 }
 
 #[test]
@@ -72,18 +98,36 @@ fn nobody_listening_is_told_within_seconds() {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     project.configure(&format!("http://127.0.0.1:{port}"), "");
     let started = Instant::now();
-    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).run(), @r"
+    exit code: 1
+    ----- stdout -----
+    table          new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.tags    0        0          0        0         -         0  [TIME]  failed
+    ----- stderr -----
+    error: table intercom.tags: GET /me: cannot connect (Connection refused (os error 111)), after 4 attempts
+      hint: check the network, proxy settings and base_url
+    ");
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }
 
 #[test]
-fn a_server_that_only_fails_fails_the_table_and_leaves_its_checkpoint() {
+fn an_answer_that_no_retry_cures_fails_the_table_and_leaves_its_checkpoint() {
     let project = Project::small();
     project.ingest(&["intercom.articles"]).run().exits(0);
     let state = || project.rows("SELECT state FROM _ingest.state");
     let before = state();
-    let broken = Fault { matching: "/articles".into(), after: 0, times: 1000, what: FaultKind::NotJson };
-    project.sandbox().fault(broken);
-    assert_shows!(project.ingest(&["intercom.articles", "--progress", "off"]).run(), @"");
+    let what = FaultKind::Status { code: 400, error_code: "parameter_invalid".into(), retry_after: None, headers: true };
+    project.fault("/articles", 0, 1, what);
+    assert_shows!(project.ingest(&["intercom.articles", "--progress", "off"]).run(), @r#"
+    exit code: 1
+    ----- stdout -----
+    table              new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.articles    0        0          0        0         -        18  [TIME]  failed
+    ----- stderr -----
+    [INSTANT]  WARN pass failed, starting again table="articles" reason="GET /articles: an answer that is not JSON, after 6 attempts"
+    [INSTANT]  WARN pass failed, starting again table="articles" reason="GET /articles: an answer that is not JSON, after 6 attempts"
+    error: table intercom.articles: 3 passes failed, the last one because of GET /articles: an answer that is not JSON, after 6 attempts
+      hint: the checkpoint has not moved; run again later, with -v to see each attempt
+    "#);
     assert_eq!(state(), before);
 }

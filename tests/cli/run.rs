@@ -25,12 +25,78 @@ fn json(project: &Project, arguments: &[&str]) -> Value {
 #[test]
 fn a_first_run_brings_every_table_and_a_second_finds_nothing_new() {
     let project = Project::small();
-    assert_shows!(project.ingest(&["intercom"]).run().sorted(), @"");
+    assert_shows!(project.ingest(&["intercom"]).run().sorted(), @r"
+    exit code: 0
+    ----- stdout -----
+    table                     new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.contacts          40        0          0        0        40         3  [TIME]  complete as of [INSTANT]
+    intercom.companies         20        0          0        0        20         2  [TIME]  complete as of [INSTANT]
+    intercom.conversations     30        0          0        0        30         3  [TIME]  complete as of [INSTANT]
+    intercom.articles          10        0          0        0        10         1  [TIME]  complete as of [INSTANT]
+    intercom.tags              12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
+    intercom.segments           6        0          0        0         6         1  [TIME]  complete as of [INSTANT]
+    intercom.admins             5        0          0        0         5         1  [TIME]  complete as of [INSTANT]
+    intercom.teams              3        0          0        0         3         1  [TIME]  complete as of [INSTANT]
+    intercom.data_attributes   46        0          0        0        46         3  [TIME]  complete as of [INSTANT]
+    note: intercom.contacts: kept in _extra because it has no column: enabled_push_messaging (24)
+    note: intercom.contacts: kept in _extra because it did not fit its column: signed_up_at (2)
+    ----- stderr -----
+    intercom.admins: complete
+    intercom.admins: reading everything
+    intercom.articles: complete
+    intercom.articles: reading everything
+    intercom.companies: complete
+    intercom.companies: reading everything
+    intercom.contacts: complete
+    intercom.contacts: first load
+    intercom.conversations: complete
+    intercom.conversations: first load
+    intercom.data_attributes: complete
+    intercom.data_attributes: reading everything
+    intercom.segments: complete
+    intercom.segments: reading everything
+    intercom.tags: complete
+    intercom.tags: reading everything
+    intercom.teams: complete
+    intercom.teams: reading everything
+    ");
     for name in TABLES {
         let truth = project.sandbox().truth(name).len();
         assert_eq!(project.rows(&format!("SELECT count(*) FROM intercom.{name}")), [truth.to_string()], "{name}");
     }
-    assert_shows!(project.ingest(&["intercom"]).run().sorted(), @"");
+    assert_shows!(project.ingest(&["intercom"]).run().sorted(), @r"
+    exit code: 0
+    ----- stdout -----
+    table                     new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.contacts           0        0          0        0        40         2  [TIME]  complete as of [INSTANT]
+    intercom.companies          0        0         20        0        20         2  [TIME]  complete as of [INSTANT]
+    intercom.conversations      0        0          0        0        30         2  [TIME]  complete as of [INSTANT]
+    intercom.articles           0        0         10        0        10         1  [TIME]  complete as of [INSTANT]
+    intercom.tags               0        0         12        0        12         1  [TIME]  complete as of [INSTANT]
+    intercom.segments           0        0          6        0         6         1  [TIME]  complete as of [INSTANT]
+    intercom.admins             0        0          5        0         5         1  [TIME]  complete as of [INSTANT]
+    intercom.teams              0        0          3        0         3         1  [TIME]  complete as of [INSTANT]
+    intercom.data_attributes    0        0         46        0        46         3  [TIME]  complete as of [INSTANT]
+    ----- stderr -----
+    intercom.admins: complete
+    intercom.admins: reading everything
+    intercom.articles: complete
+    intercom.articles: reading everything
+    intercom.companies: complete
+    intercom.companies: reading everything
+    intercom.contacts: changes since the last run
+    intercom.contacts: complete
+    intercom.conversations: changes since the last run
+    intercom.conversations: complete
+    intercom.data_attributes: complete
+    intercom.data_attributes: reading everything
+    intercom.segments: complete
+    intercom.segments: reading everything
+    intercom.tags: complete
+    intercom.tags: reading everything
+    intercom.teams: complete
+    intercom.teams: reading everything
+    ");
 }
 
 #[test]
@@ -68,14 +134,55 @@ fn the_summary_as_json_has_everything_a_program_needs() {
     }
     assert!(summary["tables"][0]["checkpoint"].take().is_string());
     assert!(summary["tables"][0]["seconds"].take().is_number());
-    insta::assert_snapshot!(format!("{summary:#}"), @"");
+    insta::assert_snapshot!(format!("{summary:#}"), @r#"
+    {
+      "run_id": null,
+      "started_at": null,
+      "finished_at": null,
+      "exit_code": 0,
+      "tables": [
+        {
+          "schema": "intercom",
+          "table": "tags",
+          "outcome": "complete",
+          "mode": "reading everything",
+          "checkpoint": null,
+          "rows": {
+            "read": 12,
+            "new": 12,
+            "changed": 0,
+            "unchanged": 0,
+            "removed": 0,
+            "deleted": 0,
+            "live": 12,
+            "source_count": null
+          },
+          "requests": 1,
+          "retries": 0,
+          "seconds": null,
+          "unknown_fields": {},
+          "misfit_values": {},
+          "notes": [],
+          "error": null
+        }
+      ]
+    }
+    "#);
 }
 
 #[test]
 fn stdout_is_data_and_stderr_is_for_whoever_watches() {
     let project = Project::small();
     let run = |arguments: &[&str]| project.ingest(&[&["intercom.tags"], arguments].concat()).run().exits(0);
-    assert_shows!(run(&["--progress", "plain"]), @"");
+    assert_shows!(run(&["--progress", "plain"]), @r"
+    exit code: 0
+    ----- stdout -----
+    table          new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.tags   12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
+    ----- stderr -----
+    intercom.tags: reading everything
+    intercom.tags: complete
+    ");
     assert_eq!(run(&["--progress", "off"]).stderr, "");
     assert_eq!(run(&["-q"]).stderr, "");
     assert!(run(&["-q"]).stdout.contains("complete as of"));
@@ -161,15 +268,43 @@ fn a_full_refresh_reads_everything_again() {
 #[test]
 fn a_dry_run_says_what_would_be_read_and_writes_nothing() {
     let project = Project::small();
-    assert_shows!(project.ingest(&["intercom", "--dry-run"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom", "--dry-run"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    table                     rows at most  requests about  would read
+    intercom.contacts                   40               3  first load: created_at of any time
+    intercom.companies             unknown         unknown  everything, as in every run
+    intercom.conversations              30               3  first load: created_at of any time
+    intercom.articles              unknown         unknown  everything, as in every run
+    intercom.tags                  unknown         unknown  everything, as in every run
+    intercom.segments              unknown         unknown  everything, as in every run
+    intercom.admins                unknown         unknown  everything, as in every run
+    intercom.teams                 unknown         unknown  everything, as in every run
+    intercom.data_attributes       unknown         unknown  everything, as in every run
+    ");
     assert_eq!(project.files(), ["connections.yml"]);
     project.ingest(&["intercom.contacts"]).run().exits(0);
     let state = || project.rows("SELECT revision, state FROM _ingest.state");
     let before = state();
-    assert_shows!(project.ingest(&["intercom.contacts", "--dry-run"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.contacts", "--dry-run"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    table              rows at most  requests about  would read
+    intercom.contacts             0               2  changes: updated_at from [INSTANT]
+    ");
     let typed = ["intercom.contacts", "--dry-run", "--interval-start", "2026-01-01", "--interval-end", "2026-01-02"];
-    assert_shows!(project.ingest(&typed).run(), @"");
-    assert_shows!(project.ingest(&["intercom.contacts", "--dry-run", "--full-refresh"]).run(), @"");
+    assert_shows!(project.ingest(&typed).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    table              rows at most  requests about  would read
+    intercom.contacts             1               3  updated_at from [INSTANT] to before [INSTANT]
+    ");
+    assert_shows!(project.ingest(&["intercom.contacts", "--dry-run", "--full-refresh"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    table              rows at most  requests about  would read
+    intercom.contacts            40               3  full refresh: created_at of any time
+    ");
     assert_eq!(state(), before);
 }
 

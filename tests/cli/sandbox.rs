@@ -27,7 +27,14 @@ fn its_address_is_the_first_line_and_ctrl_c_stops_it() {
     assert!(get_me(&url, "another").starts_with("HTTP/1.1 401"));
     sandbox.says("Ctrl-C stops");
     sandbox.signal("INT");
-    assert_shows!(sandbox.wait(), @"");
+    assert_shows!(sandbox.wait(), @r"
+    exit code: 130
+    ----- stdout -----
+    http://127.0.0.1:[PORT]
+    ----- stderr -----
+    serving a workspace; use base_url: http://127.0.0.1:[PORT] and access_token: sandbox-token; Ctrl-C stops
+    stopping; once more stops at once
+    ");
 }
 
 #[test]
@@ -57,7 +64,21 @@ fn what_it_cannot_do_is_named() {
     let project = Project::empty();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
-    assert_shows!(project.ingest(&["sandbox", "--port", &port]).run(), @"");
-    assert_shows!(project.ingest(&["sandbox", "--port", "0", "--time-zone", "Mars/Olympus"]).run(), @"");
-    assert_shows!(project.ingest(&["sandbox", "--port", "0", "--rate-limit", "fast"]).run(), @"");
+    assert_shows!(project.ingest(&["sandbox", "--port", &port]).run(), @r"
+    exit code: 1
+    ----- stderr -----
+    error: 127.0.0.1:[PORT]: cannot listen
+      caused by: Address already in use (os error 98)
+    ");
+    assert_shows!(project.ingest(&["sandbox", "--port", "0", "--time-zone", "Mars/Olympus"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: --time-zone Mars/Olympus: not a known zone
+      hint: such as Asia/Tokyo
+    ");
+    assert_shows!(project.ingest(&["sandbox", "--port", "0", "--rate-limit", "fast"]).run(), @r#"
+    exit code: 2
+    ----- stderr -----
+    error: --rate-limit: expected requests per time such as 166/10s or 1000/min, or "none"
+    "#);
 }

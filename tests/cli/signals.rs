@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use ingest::sandbox::{Fault, FaultKind, Settings};
+use ingest::sandbox::{FaultKind, Settings};
 
 use crate::support::binary::{Project, Started, assert_shows, until};
 
 /// A run whose first answer about conversations never comes, stopped there.
 fn stalled(project: &Project) -> Started<'_> {
-    let what = FaultKind::Stall(Duration::from_secs(3600));
-    project.sandbox().fault(Fault { matching: "/conversations".into(), after: 0, times: 1, what });
+    project.stall("/conversations");
     let run = project.ingest(&["intercom.tags", "intercom.conversations"]).start();
     run.says("intercom.tags: complete");
-    let asked = || project.sandbox().requests().iter().any(|r| r.path_and_query.starts_with("/conversations"));
-    until("a request for conversations", asked);
+    project.asked_for("/conversations");
     run
 }
 
@@ -24,7 +22,7 @@ fn the_first_signal_saves_what_is_complete() {
         let run = stalled(&project);
         run.signal(signal);
         let ended = run.wait().exits(code);
-        assert!(ended.stderr.contains(&format!("error: table conversations: {outcome}")), "{ended}");
+        assert!(ended.stderr.contains(&format!("error: table intercom.conversations: {outcome}")), "{ended}");
         assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
         if signal == "INT" {
             assert_shows!(ended.sorted(), @"");
@@ -39,8 +37,7 @@ fn the_first_signal_saves_what_is_complete() {
 fn an_interrupted_first_load_goes_on_where_it_was() {
     // Three pages, of which the last never comes.
     let project = Project::new(Settings { contacts: 400, ..Settings::default() });
-    let what = FaultKind::Stall(Duration::from_secs(3600));
-    project.sandbox().fault(Fault { matching: "/contacts/search".into(), after: 2, times: 1, what });
+    project.fault("/contacts/search", 2, 1, FaultKind::Stall(Duration::from_secs(3600)));
     let run = project.ingest(&["intercom.contacts", "--output", "json"]).start();
     until("the third page", || project.sandbox().requests().len() == 4);
     run.signal("INT");
@@ -57,13 +54,11 @@ fn an_interrupted_first_load_goes_on_where_it_was() {
 fn a_second_signal_stops_at_once() {
     let project = Project::small();
     project.ingest(&["intercom.tags"]).run().exits(0);
-    let what = FaultKind::Stall(Duration::from_secs(3600));
-    project.sandbox().fault(Fault { matching: "/conversations".into(), after: 0, times: 1, what });
+    project.stall("/conversations");
     let run = project.ingest(&["intercom.conversations", "--wait"]).start();
-    run.says("intercom.conversations: first load");
+    project.asked_for("/conversations");
     // A reader keeps the run from saving, so the first signal alone cannot end it.
-    let config = duckdb::Config::default().access_mode(duckdb::AccessMode::ReadOnly).unwrap();
-    let reader = duckdb::Connection::open_with_flags(project.path("ingest.duckdb"), config).unwrap();
+    let reader = project.open_to_read();
     run.signal("INT");
     run.says("once more stops at once");
     run.signal("TERM");
@@ -86,7 +81,12 @@ fn a_reader_of_stdout_that_has_seen_enough_is_no_error() {
 fn a_summary_that_cannot_be_written_is_an_error() {
     let project = Project::small();
     let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).stdout(full()), @"");
+    assert_shows!(project.ingest(&["intercom.tags", "--progress", "off"]).stdout(full()), @r"
+    exit code: 2
+    ----- stderr -----
+    error: stdout cannot be written
+      caused by: No space left on device (os error 28)
+    ");
     // The rows are there all the same.
     assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
 }

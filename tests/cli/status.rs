@@ -1,6 +1,6 @@
 //! `ingest status`: what a destination holds.
 
-use ingest::sandbox::{Fault, FaultKind};
+use ingest::sandbox::FaultKind;
 
 use crate::support::binary::{Project, assert_shows};
 
@@ -10,7 +10,18 @@ fn tables_and_runs_are_shown_newest_run_first() {
     project.ingest(&["intercom.tags"]).run().exits(0);
     project.sandbox().deny("/teams", 403);
     project.ingest(&["intercom.tags", "intercom.teams"]).run().exits(1);
-    assert_shows!(project.ingest(&["status"]).run(), @"");
+    assert_shows!(project.ingest(&["status"]).run(), @r#"
+    exit code: 0
+    ----- stdout -----
+    table          rows  deleted        complete as of  age  state
+    intercom.tags    12        0  [INSTANT]  [AGE]  complete
+
+    last runs
+    finished              new  changed  removed  table and outcome
+    [INSTANT]    0        0        0  intercom.tags complete
+    [INSTANT]    0        0        0  intercom.teams failed: the token lacks the permission "Read and list users and companies"
+    [INSTANT]   12        0        0  intercom.tags complete
+    "#);
 }
 
 #[test]
@@ -22,7 +33,37 @@ fn json_says_the_same() {
         assert!(status["tables"][0][member].take().is_string(), "{member}");
     }
     assert!(status["runs"][0]["finished_at"].take().is_string());
-    insta::assert_snapshot!(format!("{status:#}"), @"");
+    insta::assert_snapshot!(format!("{status:#}"), @r#"
+    {
+      "tables": [
+        {
+          "schema": "intercom",
+          "table": "contacts",
+          "rows": 40,
+          "deleted": 0,
+          "checkpoint": null,
+          "refreshed_at": null,
+          "proven_from": null,
+          "api_version": "2.14",
+          "workspace": "sb0x2wrk",
+          "state": "complete"
+        }
+      ],
+      "runs": [
+        {
+          "finished_at": null,
+          "table": "intercom.contacts",
+          "outcome": "complete",
+          "rows": {
+            "new": 40,
+            "changed": 0,
+            "removed": 0
+          },
+          "error": null
+        }
+      ]
+    }
+    "#);
 }
 
 #[test]
@@ -42,17 +83,22 @@ fn an_unfinished_first_load_is_called_so() {
     let project = Project::small();
     let broken = FaultKind::Status { code: 400, error_code: "odd".into(), retry_after: None, headers: true };
     // The first page comes, the closing increment does not.
-    project.sandbox().fault(Fault { matching: "/contacts/search".into(), after: 1, times: 1, what: broken });
+    project.fault("/contacts/search", 1, 1, broken);
     project.ingest(&["intercom.contacts"]).run().exits(1);
     let status = project.ingest(&["status"]).run().exits(0);
     assert!(status.stdout.contains("first load unfinished"), "{status}");
-    assert!(status.stdout.contains("intercom.contacts failed: table contacts: "), "{status}");
+    assert!(status.stdout.contains("intercom.contacts failed: POST /contacts/search: answered 400"), "{status}");
 }
 
 #[test]
 fn without_a_database_the_way_to_one_is_named() {
     let project = Project::small();
-    assert_shows!(project.ingest(&["status"]).run(), @"");
+    assert_shows!(project.ingest(&["status"]).run(), @r"
+    exit code: 4
+    ----- stderr -----
+    error: there is no database at [DIR]/ingest.duckdb
+      hint: run ingest for a table first, or name another destination with --to
+    ");
     assert_eq!(project.files(), ["connections.yml"]);
 }
 
@@ -60,6 +106,15 @@ fn without_a_database_the_way_to_one_is_named() {
 fn somebody_elses_database_has_no_tables_of_ours() {
     let project = Project::small();
     duckdb::Connection::open(project.path("ingest.duckdb")).unwrap().execute_batch("CREATE TABLE t (x INT)").unwrap();
-    assert_shows!(project.ingest(&["status"]).run(), @"");
-    assert_shows!(project.ingest(&["status", "intercom"]).run(), @"");
+    assert_shows!(project.ingest(&["status"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    no table has been read yet
+    ");
+    assert_shows!(project.ingest(&["status", "intercom"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/ingest.duckdb holds no table of intercom
+      hint: run: ingest intercom
+    ");
 }

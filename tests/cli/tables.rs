@@ -4,7 +4,20 @@ use crate::support::binary::{Project, assert_shows};
 
 #[test]
 fn every_table_with_what_it_takes_to_read_it() {
-    assert_shows!(Project::empty().ingest(&["tables"]).run(), @"");
+    assert_shows!(Project::empty().ingest(&["tables"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    table                     key                   cursor      strategy  endpoint                    permission
+    intercom.contacts         id                    updated_at  merge     POST /contacts/search       Read and list users and companies
+    intercom.companies        id                    updated_at  merge     GET /companies/scroll       Read and list users and companies
+    intercom.conversations    id                    updated_at  merge     POST /conversations/search  Read conversations
+    intercom.articles         id                    updated_at  merge     GET /articles               Read and list articles
+    intercom.tags             id                    -           replace   GET /tags                   Read tags
+    intercom.segments         id                    -           replace   GET /segments               Read and list users and companies
+    intercom.admins           id                    -           replace   GET /admins                 Read admins
+    intercom.teams            id                    -           replace   GET /teams                  Read and list users and companies
+    intercom.data_attributes  model, full_name, id  -           replace   GET /data_attributes        Read and list users and companies
+    ");
 }
 
 #[test]
@@ -16,14 +29,26 @@ fn the_list_carries_the_connections_name() {
         let list = project.ingest(&["tables", typed]).without("INTERCOM_ACCESS_TOKEN").run().exits(0);
         assert!(list.stdout.contains("acme.contacts"), "{list}");
     }
-    assert_shows!(project.ingest(&["tables", "acne"]).run(), @"");
+    assert_shows!(project.ingest(&["tables", "acne"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: connection acne: unknown
+      hint: did you mean acme? known connections: acme
+    ");
 }
 
 #[test]
 fn columns_are_listed_with_their_types() {
     let list = Project::empty().ingest(&["tables", "--columns"]).run().exits(0);
     let tags: Vec<&str> = list.stdout.lines().skip_while(|line| *line != "intercom.tags").collect();
-    insta::assert_snapshot!(tags.iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join("\n"), @"");
+    insta::assert_snapshot!(tags.iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join("\n"), @r"
+    intercom.tags
+      type          VARCHAR
+      id            VARCHAR
+      name          VARCHAR
+      _extra        JSON
+      _ingested_at  TIMESTAMP WITH TIME ZONE
+    ");
 }
 
 #[test]

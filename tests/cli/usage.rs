@@ -4,12 +4,170 @@ use crate::support::binary::{Project, assert_shows};
 
 #[test]
 fn help_fits_on_a_page() {
-    assert_shows!(Project::empty().ingest(&["-h"]).run(), @"");
+    assert_shows!(Project::empty().ingest(&["-h"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    Brings an Intercom workspace into DuckDB, incrementally and completely
+
+    Usage: ingest [OPTIONS] <TABLE>...
+           ingest <COMMAND>
+
+    Commands:
+      run      Read tables (the default command, spelled out for scripts)
+      init     Write a commented connections.yml to start from
+      check    Try the connection: token, region, permission of each table, clock, destination
+      tables   List the tables of a connection with key, strategy, permission and endpoint
+      status   Show what a destination holds: rows, freshness and the last runs
+      demo     See it all work against a built-in workspace, without an account
+      sandbox  Serve the built-in workspace on loopback, for other programs and for benchmarks
+      help     Print this message or the help of the given subcommand(s)
+
+    Arguments:
+      <TABLE>...  Tables to read, each as <connection>.<table>, or <connection> for all of its tables
+
+    Options:
+          --to <DESTINATION>       Destination: a name from connections.yml, or duckdb:PATH [default: as
+                                   configured] [env: INGEST_TO=]
+          --full-refresh           Read everything again, not just what changed
+          --interval-start <WHEN>  Merge only rows updated at or after this date or moment (RFC 3339);
+                                   moves no checkpoint
+          --interval-end <WHEN>    Merge only rows updated before this date or moment (RFC 3339); moves
+                                   no checkpoint
+          --limit <ROWS>           Merge at most this many rows of each table, for a first look; moves
+                                   no checkpoint
+          --dry-run                Say what would be asked, and read and write nothing
+          --schema <NAME>          Schema in the destination [default: the connection's name] [env:
+                                   INGEST_SCHEMA=]
+          --concurrency <N>        Most requests in flight at once [env: INGEST_CONCURRENCY=] [default:
+                                   16]
+          --rate-limit <N/TIME>    Ceiling below what the API allows, such as 100/10s [env:
+                                   INGEST_RATE_LIMIT=]
+          --wait[=<TIME>]          Wait for another run or a reader of the destination, at most this
+                                   long (without a value: 1h) [env: INGEST_WAIT=]
+          --progress <MODE>        How progress is shown on stderr [env: INGEST_PROGRESS=] [default:
+                                   auto] [possible values: auto, plain, off]
+          --output <FORMAT>        How the summary is printed on stdout [env: INGEST_OUTPUT=] [default:
+                                   text] [possible values: text, json]
+          --config <FILE>          File with the connections [default: ./connections.yml, then the
+                                   user's configuration folder] [env: INGEST_CONFIG=]
+      -v, --verbose...             Say more on stderr; twice for every request [env: INGEST_VERBOSE=]
+      -q, --quiet                  Say nothing on stderr but errors [env: INGEST_QUIET=]
+      -h, --help                   Print help (see more with '--help')
+      -V, --version                Print version
+
+    Examples:
+      ingest init                                write a commented connections.yml
+      ingest check                               try token, region, permissions and destination
+      ingest intercom.contacts                   one table into ./ingest.duckdb
+      ingest intercom                            every table of the connection
+      ingest intercom.contacts --to duckdb:./crm.duckdb
+      ingest demo                                see it work without an account
+
+    A table is written <connection>.<table>; <connection> alone means all of its tables. The connection
+    may be given by its name or, if there is only one of them, by its type.
+
+    Exit codes: 0 every table is complete, 1 a table failed, 2 usage or configuration, 3 authentication
+    or permission, 4 destination, 75 another run or a reader holds the destination (try again), 130
+    interrupted, 143 terminated.
+    ");
 }
 
 #[test]
 fn help_of_reading_tables_explains_every_option_and_its_environment_twin() {
-    assert_shows!(Project::empty().ingest(&["run", "--help"]).run(), @"");
+    assert_shows!(Project::empty().ingest(&["run", "--help"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    Read tables (the default command, spelled out for scripts)
+
+    Usage: ingest run [OPTIONS] <TABLE>...
+
+    Arguments:
+      <TABLE>...
+              Tables to read, each as <connection>.<table>, or <connection> for all of its tables
+
+    Options:
+          --to <DESTINATION>
+              Destination: a name from connections.yml, or duckdb:PATH [default: as configured]
+              
+              [env: INGEST_TO=]
+
+          --full-refresh
+              Read everything again, not just what changed
+
+          --interval-start <WHEN>
+              Merge only rows updated at or after this date or moment (RFC 3339); moves no checkpoint
+
+          --interval-end <WHEN>
+              Merge only rows updated before this date or moment (RFC 3339); moves no checkpoint
+
+          --limit <ROWS>
+              Merge at most this many rows of each table, for a first look; moves no checkpoint
+
+          --dry-run
+              Say what would be asked, and read and write nothing
+
+          --schema <NAME>
+              Schema in the destination [default: the connection's name]
+              
+              [env: INGEST_SCHEMA=]
+
+          --concurrency <N>
+              Most requests in flight at once
+              
+              [env: INGEST_CONCURRENCY=]
+              [default: 16]
+
+          --rate-limit <N/TIME>
+              Ceiling below what the API allows, such as 100/10s
+              
+              [env: INGEST_RATE_LIMIT=]
+
+          --wait[=<TIME>]
+              Wait for another run or a reader of the destination, at most this long (without a value:
+              1h)
+              
+              [env: INGEST_WAIT=]
+
+          --progress <MODE>
+              How progress is shown on stderr
+
+              Possible values:
+              - auto:  Live on a terminal, plain elsewhere
+              - plain: A line now and then
+              - off:   Nothing
+              
+              [env: INGEST_PROGRESS=]
+              [default: auto]
+
+          --output <FORMAT>
+              How the summary is printed on stdout
+
+              Possible values:
+              - text: For people
+              - json: For programs
+              
+              [env: INGEST_OUTPUT=]
+              [default: text]
+
+          --config <FILE>
+              File with the connections [default: ./connections.yml, then the user's configuration
+              folder]
+              
+              [env: INGEST_CONFIG=]
+
+      -v, --verbose...
+              Say more on stderr; twice for every request
+              
+              [env: INGEST_VERBOSE=]
+
+      -q, --quiet
+              Say nothing on stderr but errors
+              
+              [env: INGEST_QUIET=]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
 }
 
 #[test]
@@ -37,7 +195,11 @@ fn no_help_is_wider_than_a_terminal() {
 fn version() {
     let project = Project::empty();
     let version = project.ingest(&["--version"]).run();
-    assert_shows!(version, @"");
+    assert_shows!(version, @r"
+    exit code: 0
+    ----- stdout -----
+    ingest [VERSION]
+    ");
     assert_eq!(project.ingest(&["-V"]).run().exits(0).stdout, version.stdout);
 }
 
@@ -51,12 +213,33 @@ fn nothing_typed_shows_the_help_and_is_no_success() {
 
 #[test]
 fn an_unknown_option_is_named() {
-    assert_shows!(Project::small().ingest(&["intercom.tags", "--full-refersh"]).run(), @"");
+    assert_shows!(Project::small().ingest(&["intercom.tags", "--full-refersh"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: unexpected argument '--full-refersh' found
+
+      tip: a similar argument exists: '--full-refresh'
+
+    Usage: ingest [OPTIONS] <TABLE>...
+           ingest <COMMAND>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
 fn options_without_a_table_are_incomplete() {
-    assert_shows!(Project::small().ingest(&["--limit", "5"]).run(), @"");
+    assert_shows!(Project::small().ingest(&["--limit", "5"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: the following required arguments were not provided:
+      <TABLE>...
+
+    Usage: ingest [OPTIONS] <TABLE>...
+           ingest <COMMAND>
+
+    For more information, try '--help'.
+    ");
 }
 
 #[test]
@@ -71,7 +254,6 @@ fn what_cannot_be_a_value_is_refused_with_an_example() {
         (&["--progress", "loud"], "[possible values: auto, plain, off]"),
         (&["--output", "csv"], "[possible values: text, json]"),
         (&["--full-refresh", "--limit", "5"], "'--full-refresh' cannot be used with '--limit <ROWS>'"),
-        (&["-q", "-v"], "'--quiet' cannot be used with '--verbose...'"),
     ] {
         let refused = project.ingest(&[&["intercom.tags"], arguments].concat()).run().exits(2);
         assert!(refused.stderr.contains(says), "{says:?} in {refused}");
@@ -84,12 +266,22 @@ fn what_cannot_be_a_value_is_refused_with_an_example() {
 fn an_interval_that_ends_before_it_starts_is_refused() {
     let project = Project::small();
     let typed = ["intercom.contacts", "--interval-start", "2026-01-02", "--interval-end", "2026-01-02"];
-    assert_shows!(project.ingest(&typed).run(), @"");
+    assert_shows!(project.ingest(&typed).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: --interval-end is not after --interval-start
+      hint: the start belongs to the interval, the end does not
+    ");
 }
 
 #[test]
 fn a_misspelt_table_is_answered_with_the_nearest() {
-    assert_shows!(Project::small().ingest(&["intercom.contcats"]).run(), @"");
+    assert_shows!(Project::small().ingest(&["intercom.contcats"]).run(), @r#"
+    exit code: 2
+    ----- stderr -----
+    error: connection intercom has no table "contcats"
+      hint: did you mean intercom.contacts? tables: contacts, companies, conversations, articles, tags, segments, admins, teams, data_attributes
+    "#);
 }
 
 #[test]
@@ -102,35 +294,75 @@ fn one_misspelt_table_among_several_stops_the_run_before_it_begins() {
 
 #[test]
 fn an_unknown_connection_is_answered_with_the_nearest() {
-    assert_shows!(Project::small().ingest(&["intercon.contacts"]).run(), @"");
+    assert_shows!(Project::small().ingest(&["intercon.contacts"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: connection intercon: unknown
+      hint: did you mean intercom? known connections: intercom
+    ");
 }
 
 #[test]
 fn an_unknown_destination_is_answered_with_the_known_ones() {
     let project = Project::small();
     project.configure(&project.sandbox().base_url(), "  duckdb:\n    - { name: local, path: ./crm.duckdb }\n");
-    assert_shows!(project.ingest(&["intercom.contacts", "--to", "locl"]).run(), @"");
-    assert_shows!(project.ingest(&["intercom.contacts", "--to", "crm.duckdb"]).run(), @"");
-    assert_shows!(project.ingest(&["intercom.contacts", "--to", "intercom"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "locl"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: destination locl: unknown
+      hint: did you mean local? known destinations: local; or write duckdb:PATH or parquet:PATH
+    ");
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "crm.duckdb"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: destination crm.duckdb: unknown
+      hint: for a file, write duckdb:crm.duckdb
+    ");
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "intercom"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: connection intercom is a source (intercom)
+      hint: known destinations: local; or write duckdb:PATH or parquet:PATH
+    ");
 }
 
 #[test]
 fn a_destination_with_slashes_is_refused_since_tools_disagree_on_it() {
-    assert_shows!(Project::small().ingest(&["intercom.contacts", "--to", "duckdb:///srv/x.duckdb"]).run(), @"");
+    assert_shows!(Project::small().ingest(&["intercom.contacts", "--to", "duckdb:///srv/x.duckdb"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: destination duckdb: tools disagree on what the slashes after the colon mean
+      hint: write duckdb:PATH with one colon and no slashes of its own: duckdb:./ingest.duckdb
+    ");
 }
 
 #[test]
 fn a_file_named_like_the_schema_is_refused() {
     let project = Project::small();
-    assert_shows!(project.ingest(&["intercom.contacts", "--to", "duckdb:./Intercom.v2.duckdb"]).run(), @"");
-    assert_shows!(project.ingest(&["intercom.contacts", "--to", "duckdb:crm.duckdb", "--schema", "crm"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "duckdb:./Intercom.v2.duckdb"]).run(), @r#"
+    exit code: 2
+    ----- stderr -----
+    error: destination [DIR]/Intercom.v2.duckdb: a file called "Intercom" makes intercom.contacts ambiguous in DuckDB, which calls the database Intercom too
+      hint: name the file Intercom_data.duckdb, or the schema otherwise with --schema
+    "#);
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "duckdb:crm.duckdb", "--schema", "crm"]).run(), @r#"
+    exit code: 2
+    ----- stderr -----
+    error: destination [DIR]/crm.duckdb: a file called "crm" makes crm.contacts ambiguous in DuckDB, which calls the database crm too
+      hint: name the file crm_data.duckdb, or the schema otherwise with --schema
+    "#);
     assert_eq!(project.files(), ["connections.yml"]);
 }
 
 #[test]
 fn parquet_is_refused_as_long_as_it_cannot_be_written() {
     let project = Project::small();
-    assert_shows!(project.ingest(&["intercom.contacts", "--to", "parquet:./lake"]).run(), @"");
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "parquet:./lake"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: destination parquet:./lake: Parquet is not available in this version
+      hint: use a DuckDB destination, such as --to duckdb:./ingest.duckdb
+    ");
     assert_eq!(project.files(), ["connections.yml"]);
 }
 
@@ -167,6 +399,9 @@ fn environment_twins_count_like_their_options_and_less_than_them() {
     let run = with(&[]).with("INGEST_TO", "").with("INGEST_CONCURRENCY", "").run().exits(0);
     assert_eq!(run.json()["exit_code"], 0);
     assert!(project.has("ingest.duckdb"));
+    assert!(with(&[]).with("INGEST_QUIET", "0").run().exits(0).stderr.contains("complete"));
+    assert_eq!(with(&[]).with("INGEST_QUIET", "1").run().exits(0).stderr, "");
+    assert!(with(&[]).with("INGEST_VERBOSE", "2").run().exits(0).stderr.contains("DEBUG"));
     with(&[]).with("INGEST_CONCURRENCY", "many").run().exits(2);
     project.ingest(&["tables"]).with("INGEST_CONCURRENCY", "many").run().exits(0);
 }

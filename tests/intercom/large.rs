@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ingest::sandbox::{RateLimit, Settings};
 
-use crate::support::world::{World, of};
+use crate::support::world::World;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_ten_thousand_companies_come_also_those_without_users() {
@@ -36,23 +36,4 @@ async fn a_tight_rate_limit_is_kept_and_everything_arrives() {
     let refused = requests.iter().filter(|request| request.status == 429).count();
     assert!(requests.len() > 60, "{} requests are more than two windows hold", requests.len());
     assert!(refused <= 4, "{refused} of {} requests were refused", requests.len());
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn refusals_for_the_rate_do_not_make_pages_smaller() {
-    use ingest::sandbox::{Fault, FaultKind};
-    let world = World::start(Settings { contacts: 700, ..Settings::default() }).await;
-    let what =
-        FaultKind::Status { code: 429, error_code: String::new(), retry_after: None, headers: false };
-    world.sandbox.fault(Fault { matching: "/contacts/search".into(), after: 1, times: 4, what });
-    let report = world.load(&["contacts"]).await;
-    assert_eq!(of(&report, "contacts").retries, 4);
-    let sizes: Vec<i64> = world
-        .requests("/contacts/search")
-        .iter()
-        .filter_map(|request| request.body["pagination"]["per_page"].as_i64())
-        .filter(|size| *size > 1)
-        .collect();
-    assert!(sizes.iter().all(|size| *size == 150), "{sizes:?}");
-    world.assert_truth(&["contacts"]);
 }

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ingest::destination::duckdb::{Options, query};
-use ingest::sandbox::{Sandbox, Settings};
+use ingest::sandbox::{Fault, FaultKind, Sandbox, Settings};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -97,6 +97,40 @@ impl Project {
     /// The workspace.
     pub(crate) fn sandbox(&self) -> &Sandbox {
         &self.served.as_ref().unwrap().0
+    }
+
+    /// What another program does that looks into `ingest.duckdb` while nobody writes there.
+    pub(crate) fn open_to_read(&self) -> duckdb::Connection {
+        let open = || {
+            let config = duckdb::Config::default().access_mode(duckdb::AccessMode::ReadOnly).unwrap();
+            duckdb::Connection::open_with_flags(self.path("ingest.duckdb"), config).ok()
+        };
+        let mut reader = None;
+        until("a moment in which nobody writes", || {
+            reader = open();
+            reader.is_some()
+        });
+        reader.unwrap()
+    }
+
+    /// The next request whose path begins so is never answered.
+    pub(crate) fn stall(&self, path: &str) {
+        self.stall_for(path, Duration::from_secs(3600));
+    }
+
+    /// The next request whose path begins so is answered after this time.
+    pub(crate) fn stall_for(&self, path: &str, time: Duration) {
+        self.fault(path, 0, 1, FaultKind::Stall(time));
+    }
+
+    /// Requests whose path begins so go wrong: `times` of them, `after` that many that do not.
+    pub(crate) fn fault(&self, path: &str, after: u32, times: u32, what: FaultKind) {
+        self.sandbox().fault(Fault { matching: path.to_owned(), after, times, what });
+    }
+
+    /// Waits for a request whose path begins so.
+    pub(crate) fn asked_for(&self, path: &str) {
+        until(path, || self.sandbox().requests().iter().any(|request| request.path_and_query.starts_with(path)));
     }
 
     /// The rows a query finds in `ingest.duckdb`, without the header, cells joined with a bar.
@@ -349,6 +383,9 @@ pub(crate) const FILTERS: &[(&str, &str)] = &[
     (r"\[INSTANT\] +\d+ (s|min|h|d)  ", "[INSTANT]  [AGE]  "),
     (r"complete as of +age  ", "complete as of  age  "),
     (r"is \d+ s (ahead of|behind)", "is [SECONDS] s ahead of"),
+    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00", "[INSTANT]"),
+    // Their numbers are the platform's.
+    (r"\(os error \d+\)", "(os error [N])"),
     (r"elapsed=[\d.]+.s", "elapsed=[TIME]"),
     (r"PID \d+", "PID [PID]"),
     (r"process \d+", "process [PID]"),

@@ -167,6 +167,13 @@ impl InDuckDb {
         &self.path
     }
 
+    /// Ends the run, and with it the right to the file; the file itself goes after `then`.
+    pub(crate) fn end_run(self, then: impl FnOnce()) {
+        let Self { destination, _folder, .. } = self;
+        drop(destination);
+        then();
+    }
+
     /// The rows of a query, each value as text.
     pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
         let connection = open(&self.path, AccessMode::ReadOnly);

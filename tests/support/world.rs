@@ -14,7 +14,7 @@ use ingest::progress::{Mode, Progress, TableProgress};
 use ingest::report::{Outcome, RunReport, TableReport};
 use ingest::sandbox::{Change, RequestRecord, Sandbox, Settings};
 use ingest::source::intercom::{Intercom, tables};
-use ingest::source::{Pass, Source};
+use ingest::source::Source;
 use ingest::state::TableState;
 use ingest::table::TableSpec;
 use ingest::window::Window;
@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::truth::{self, Cells, Differences};
-use super::wrapped::{Faulty, Mishap, Watched};
+use super::wrapped::{Faulty, Mishap, Moment, Watched};
 
 /// Schema the tables are written to.
 pub(crate) const SCHEMA: &str = "crm";
@@ -85,7 +85,7 @@ impl World {
             options: RunOptions::default(),
             stop: Stop::new(),
             mishap: None,
-            after_pass: None,
+            watching: None,
         }
     }
 
@@ -219,7 +219,7 @@ pub(crate) struct Run<'w> {
     options: RunOptions,
     stop: Stop,
     mishap: Option<(usize, Mishap)>,
-    after_pass: Option<Arc<dyn Fn(usize, Pass) + Send + Sync>>,
+    watching: Option<Arc<dyn Fn(Moment) + Send + Sync>>,
 }
 
 impl Run<'_> {
@@ -261,9 +261,9 @@ impl Run<'_> {
         self.mishap(at, Mishap::Stopped(stop))
     }
 
-    /// Lets something happen whenever a pass was read, before anybody learns of it.
-    pub(crate) fn after_pass(mut self, hook: impl Fn(usize, Pass) + Send + Sync + 'static) -> Self {
-        self.after_pass = Some(Arc::new(hook));
+    /// Lets something happen around passes.
+    pub(crate) fn watching(mut self, hook: impl Fn(Moment) + Send + Sync + 'static) -> Self {
+        self.watching = Some(Arc::new(hook));
         self
     }
 
@@ -273,7 +273,7 @@ impl Run<'_> {
     }
 
     pub(crate) async fn try_to_go(self) -> Result<RunReport> {
-        let Self { world, tables, options, stop, mishap, after_pass } = self;
+        let Self { world, tables, options, stop, mishap, watching } = self;
         world.sandbox.clear_requests();
         let settings = ClientSettings {
             base_url: world.sandbox.base_url(),
@@ -288,7 +288,7 @@ impl Run<'_> {
         let client = Client::new(settings, TableProgress::silent())?;
         let mut source: Arc<dyn Source> =
             Arc::new(Intercom::new(client, minor.parse().expect("a version"), None));
-        if let Some(hook) = after_pass {
+        if let Some(hook) = watching {
             source = Arc::new(Watched::new(source, hook));
         }
         let progress = Progress::new(Mode::Off);

@@ -80,18 +80,27 @@ impl Destination for Faulty {
     }
 }
 
-type Hook = Arc<dyn Fn(usize, Pass) + Send + Sync>;
+/// A moment in the life of a pass; passes are counted from 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// Its start is settled, and no request was sent.
+    Before(usize),
+    /// Its last answer came, and nobody has learnt of its end.
+    After(usize),
+}
 
-/// A source that lets something happen after each of its passes was read, before anybody learns of it.
+type Hook = Arc<dyn Fn(Moment) + Send + Sync>;
+
+/// A source that lets something happen around each of its passes.
 pub(crate) struct Watched {
     inner: Arc<dyn Source>,
-    after_pass: Hook,
+    hook: Hook,
     passes: AtomicUsize,
 }
 
 impl Watched {
-    pub(crate) fn new(inner: Arc<dyn Source>, after_pass: Hook) -> Self {
-        Self { inner, after_pass, passes: AtomicUsize::new(0) }
+    pub(crate) fn new(inner: Arc<dyn Source>, hook: Hook) -> Self {
+        Self { inner, hook, passes: AtomicUsize::new(0) }
     }
 }
 
@@ -121,8 +130,10 @@ impl Source for Watched {
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
+            let number = self.passes.fetch_add(1, Ordering::Relaxed);
+            (self.hook)(Moment::Before(number));
             let read = self.inner.read(pass, pages, progress).await;
-            (self.after_pass)(self.passes.fetch_add(1, Ordering::Relaxed), pass);
+            (self.hook)(Moment::After(number));
             read
         }
         .boxed()

@@ -81,9 +81,8 @@ pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Resul
     let mut is_told = false;
     open_patiently(path, options, &AccessMode::ReadWrite, |holder| {
         if !is_told {
-            let seconds = options.patience.as_secs();
-            progress
-                .note(&format!("waiting up to {seconds} s for {}, which {holder} has open", path.display()));
+            let (patience, path) = (options.patience, path.display());
+            progress.note(&format!("waiting up to {patience:?} for {path}, which {holder} has open"));
             is_told = true;
         }
     })
@@ -169,12 +168,15 @@ pub(super) fn failed(what: &str, error: &::duckdb::Error) -> Error {
     } else {
         first.split(['"', '\'']).next().unwrap_or_default().trim_end().to_owned()
     };
-    let full = words.contains("No space left on device");
+    let full = ["No space left on device", "Disk quota exceeded", "File too large"];
+    let full = full.into_iter().find(|reason| words.contains(reason));
     let error = Error::new(ErrorKind::Destination, format!("DuckDB could not {what}: {safe}"));
-    if full {
-        error.with_hint("the disk is full; nothing was lost, free some space and run again")
-    } else {
-        error
+    match full {
+        Some(reason) => error.with_hint(format!(
+            "there is no room ({}); nothing was lost, make some and run again",
+            reason.to_lowercase()
+        )),
+        None => error,
     }
 }
 

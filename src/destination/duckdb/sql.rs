@@ -8,7 +8,7 @@ use ::duckdb::{Connection, OptionalExt, Result, params};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 
-use super::super::{RunRecord, Scope, Target};
+use super::super::{RunRecord, Scope, Target, in_utc};
 use super::PastRun;
 use super::stage::STAGE;
 use crate::table::{DELETED_AT, INGESTED_AT, TableSpec, WriteDisposition};
@@ -79,10 +79,24 @@ pub(super) fn prepare_table(connection: &Connection, target: &Target) -> Result<
     Ok(())
 }
 
-/// Whether the table holds no row at all, stamped ones included.
-pub(super) fn is_empty(connection: &Connection, target: &Target) -> Result<bool> {
-    let sql = format!("SELECT 1 FROM {} LIMIT 1", name_of(target));
-    Ok(connection.query_row(&sql, [], |_| Ok(())).optional()?.is_none())
+/// Whether the key of any staged row is in the table already.
+pub(super) fn any_staged_is_known(connection: &Connection, target: &Target) -> Result<bool> {
+    let sql = format!(
+        "SELECT 1 FROM {} AS t JOIN {STAGE} AS s ON {} LIMIT 1",
+        name_of(target),
+        same_key(target.table)
+    );
+    Ok(connection.query_row(&sql, [], |_| Ok(())).optional()?.is_some())
+}
+
+/// The condition under which a stored row `t` and a staged row `s` are the same.
+fn same_key(table: &TableSpec) -> String {
+    let parts = table.key.iter().map(|key| {
+        let name = quoted(key.name);
+        let operator = if key.optional { "IS NOT DISTINCT FROM" } else { "=" };
+        format!("t.{name} {operator} s.{name}")
+    });
+    parts.collect::<Vec<_>>().join(" AND ")
 }
 
 /// Inserts what is staged; the number of rows.
@@ -117,11 +131,6 @@ fn merge_sql(target: &Target, scope: Scope, supersedes_before: Timestamp) -> Str
     let schema = spec.schema();
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let join = |parts: Vec<String>, by: &str| parts.join(by);
-    let on = spec.key.iter().map(|key| {
-        let name = quoted(key.name);
-        let operator = if key.optional { "IS NOT DISTINCT FROM" } else { "=" };
-        format!("t.{name} {operator} s.{name}")
-    });
     let values = names.iter().filter(|name| **name != INGESTED_AT);
     let differs = values.map(|name| format!("t.{0} IS DISTINCT FROM s.{0}", quoted(name)));
     let set = names.iter().map(|name| format!("{0} = s.{0}", quoted(name)));
@@ -138,11 +147,7 @@ fn merge_sql(target: &Target, scope: Scope, supersedes_before: Timestamp) -> Str
             )
         },
     );
-    let mut sql = format!(
-        "MERGE INTO {} AS t USING {STAGE} AS s ON {}\n",
-        name_of(target),
-        join(on.collect(), " AND ")
-    );
+    let mut sql = format!("MERGE INTO {} AS t USING {STAGE} AS s ON {}\n", name_of(target), same_key(spec));
     let differs = join(differs.collect(), " OR ");
     let set = join(set.collect(), ", ");
     let stamp = quoted(DELETED_AT);
@@ -197,8 +202,10 @@ pub(super) fn live_keys(connection: &Connection, target: &Target) -> Result<Vec<
     if !has_table(connection, &target.schema, target.table.name)? {
         return Ok(Vec::new());
     }
-    let sql =
-        format!("SELECT {} FROM {} WHERE {} IS NULL", quoted(key.name), name_of(target), quoted(DELETED_AT));
+    let mut sql = format!("SELECT {} FROM {}", quoted(key.name), name_of(target));
+    if target.table.disposition == WriteDisposition::Merge {
+        sql.push_str(&format!(" WHERE {} IS NULL", quoted(DELETED_AT)));
+    }
     connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
@@ -295,7 +302,8 @@ pub(super) fn text_rows(connection: &Connection, sql: &str) -> Result<Vec<Vec<St
             lines.push(batch.schema().fields().iter().map(|field| field.name().clone()).collect());
         }
         let options = FormatOptions::default();
-        let columns = batch.columns().iter().map(|column| ArrayFormatter::try_new(column.as_ref(), &options));
+        let readable: Vec<_> = batch.columns().iter().map(in_utc).collect();
+        let columns = readable.iter().map(|column| ArrayFormatter::try_new(column, &options));
         let columns = columns.collect::<std::result::Result<Vec<_>, _>>().map_err(broken)?;
         for row in 0..batch.num_rows() {
             lines.push(columns.iter().map(|column| column.value(row).to_string()).collect());

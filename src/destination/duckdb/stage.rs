@@ -17,10 +17,10 @@ use crate::table::timestamp_type;
 pub(super) const STAGE: &str = "temp._ingest_stage";
 
 /// Stages the rows of one table.
-pub(super) fn rows(connection: &Connection, target: &Target, rows: RecordBatch) -> Result<()> {
+pub(super) fn rows(connection: &Connection, target: &Target, rows: Vec<RecordBatch>) -> Result<()> {
     let kinds = target.table.stored_columns();
-    let columns: Vec<String> = rows
-        .schema_ref()
+    let schema = target.table.schema();
+    let columns: Vec<String> = schema
         .fields()
         .iter()
         .map(|field| {
@@ -45,7 +45,7 @@ pub(super) fn stamps(connection: &Connection, stamps: &[Stamp]) -> Result<()> {
     ]);
     let batch = RecordBatch::try_new(Arc::new(schema), columns)
         .map_err(|e| ::duckdb::Error::ToSqlConversionFailure(Box::new(e)))?;
-    append(connection, batch)
+    append(connection, vec![batch])
 }
 
 /// Drops what is staged.
@@ -57,8 +57,10 @@ fn create(connection: &Connection, columns: &str) -> Result<()> {
     connection.execute_batch(&format!("CREATE OR REPLACE TEMP TABLE _ingest_stage ({columns})"))
 }
 
-fn append(connection: &Connection, batch: RecordBatch) -> Result<()> {
+fn append(connection: &Connection, batches: Vec<RecordBatch>) -> Result<()> {
     let mut appender = connection.appender_to_catalog_and_db("_ingest_stage", "temp", "main")?;
-    appender.append_record_batch(batch)?;
+    for batch in batches {
+        appender.append_record_batch(batch)?;
+    }
     appender.flush()
 }

@@ -1,0 +1,157 @@
+//! The file and what lies beside it.
+
+use std::path::{Path, PathBuf};
+
+use duckdb::{Config, Connection};
+use ingest::destination::Destination;
+use ingest::destination::duckdb::{Options, query, read_states, status};
+use ingest::error::ErrorKind;
+
+use crate::support::tables::{InDuckDb, Subject, begin, by_hand, nothing, pass, target, upsert};
+
+/// The storage version as DuckDB names it, and the number in the file's header. Only called while nothing
+/// has the file open: closing it here would release DuckDB's lock.
+fn storage_version(file: &InDuckDb) -> (String, u64) {
+    let tag = "SELECT tags['storage_version'] FROM duckdb_databases() WHERE NOT internal";
+    let tag = file.query(tag)[0][0].clone().expect("a tag");
+    let header = std::fs::read(file.path()).unwrap();
+    assert_eq!(header[8..12], *b"DUCK");
+    (tag, u64::from_le_bytes(header[12..20].try_into().unwrap()))
+}
+
+#[test]
+fn new_files_open_in_duckdb_1_2() {
+    let mut file = InDuckDb::fresh();
+    for number in 1..=2 {
+        file.destination().commit(&[upsert(&target("contacts"), pass(number), r#"[{"id":"1"}]"#)]).unwrap();
+        assert_eq!(storage_version(&file), ("v1.2.0+".into(), 65), "after commit {number}");
+    }
+}
+
+#[test]
+fn an_existing_file_keeps_its_version() {
+    for (version, tag, number) in [("v1.0.0", "v1.0.0+", 64), ("v1.4.0", "v1.4.0+", 67), ("latest", "v2.0.0+", 999)] {
+        let mut file = InDuckDb::prepared(|path| {
+            let config = Config::default().with("storage_compatibility_version", version).unwrap();
+            let connection = Connection::open_with_flags(path, config).unwrap();
+            connection.execute_batch("CREATE TABLE mine AS SELECT 1 AS x").unwrap();
+            connection.close().unwrap();
+        });
+        file.destination().commit(&[upsert(&target("contacts"), pass(1), r#"[{"id":"1"}]"#)]).unwrap();
+        assert_eq!(storage_version(&file), (tag.into(), number), "{version}");
+        assert_eq!(file.query("SELECT x::VARCHAR FROM mine"), [[Some("1".into())]]);
+    }
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// What a killed run leaves behind, with people's rows in it.
+fn leave_behind(path: &Path) -> PathBuf {
+    let folder = beside(path, ".tmp");
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["duckdb_temp_storage_DEFAULT-0.tmp", "duckdb_temp_block-7.block"] {
+        std::fs::write(folder.join(name), "rows").unwrap();
+    }
+    folder
+}
+
+#[test]
+fn what_a_killed_run_left_behind_is_deleted() {
+    let file = InDuckDb::prepared(|path| drop(leave_behind(path)));
+    assert!(!beside(file.path(), ".tmp").exists());
+    // What is not DuckDB's stays.
+    let file = InDuckDb::prepared(|path| std::fs::write(leave_behind(path).join("mine.txt"), "mine").unwrap());
+    let left = std::fs::read_dir(beside(file.path(), ".tmp")).unwrap();
+    assert_eq!(left.map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>(), ["mine.txt"]);
+}
+
+#[test]
+fn a_second_run_on_the_same_file_is_refused_and_touches_nothing() {
+    let file = InDuckDb::fresh();
+    let folder = leave_behind(file.path());
+    let dotted = file.path().parent().unwrap().join(".").join("data.duckdb");
+    for path in [file.path(), &dotted] {
+        let error = begin(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Locked);
+        let pid = format!("PID {}", std::process::id());
+        assert!(error.to_string().contains(&pid), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 2, "leftovers may be in use by the first run");
+    begin(&file.path().with_file_name("other.duckdb")).expect("another file is free");
+    let path = file.path().to_owned();
+    file.end_run(|| drop(begin(&path).expect("free again")));
+}
+
+#[cfg(unix)]
+#[test]
+fn two_names_of_one_file_are_one_file() {
+    let mut file = InDuckDb::fresh();
+    file.destination().commit(&[nothing(&target("tags"))]).unwrap();
+    let link = file.path().with_file_name("link.duckdb");
+    std::os::unix::fs::symlink(file.path(), &link).unwrap();
+    assert_eq!(begin(&link).unwrap_err().kind(), ErrorKind::Locked);
+}
+
+#[test]
+fn nothing_but_the_lock_file_is_created_before_the_first_commit() {
+    let mut file = InDuckDb::fresh();
+    let tags = target("tags");
+    let destination = file.destination();
+    destination.load(std::slice::from_ref(&tags)).unwrap();
+    destination.live_keys(&tags).unwrap();
+    assert!(!file.path().exists());
+    assert_eq!(read_states(file.path(), &Options::default(), &[tags]).unwrap(), [None]);
+    let error = status(file.path(), &Options::default(), 5).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Destination);
+    assert!(!file.path().exists());
+}
+
+#[test]
+fn what_is_no_database_is_an_error_and_stays_as_it_is() {
+    let mut file = InDuckDb::prepared(|path| std::fs::write(path, "id,name\n1,Ada\n".repeat(2000)).unwrap());
+    let before = std::fs::read(file.path()).unwrap();
+    let error = file.destination().commit(&[nothing(&target("tags"))]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Destination);
+    assert!(error.to_string().contains("data.duckdb"), "{error}");
+    assert_eq!(std::fs::read(file.path()).unwrap(), before);
+    // A folder is refused at once.
+    let folder = file.path().parent().unwrap();
+    let error = begin(folder).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Destination);
+    assert!(error.to_string().contains("is a directory"), "{error}");
+}
+
+/// DuckDB's default is to download and load extensions it finds useful.
+#[test]
+fn duckdb_never_phones_home() {
+    let mut file = InDuckDb::fresh();
+    file.destination().commit(&[nothing(&target("tags"))]).unwrap();
+    let settings = "SELECT name, value FROM duckdb_settings()
+        WHERE name IN ('autoinstall_known_extensions', 'autoload_known_extensions') ORDER BY name";
+    let found = query(file.path(), &Options::default(), settings).unwrap();
+    let off = |name: &str| vec![name.to_owned(), "false".to_owned()];
+    assert_eq!(found[1..], [off("autoinstall_known_extensions"), off("autoload_known_extensions")]);
+}
+
+#[test]
+fn answers_show_moments_in_utc() {
+    let file = InDuckDb::with("CREATE TABLE t AS SELECT make_timestamptz(1571672154250000) AS at, NULL::TIMESTAMPTZ AS never");
+    let found = query(file.path(), &Options::default(), "SELECT * FROM t").unwrap();
+    assert_eq!(found, [["at", "never"], ["2019-10-21T15:35:54.250Z", ""]]);
+}
+
+/// A person who changes rows between two runs finds the change kept until the source says otherwise.
+#[test]
+fn the_file_is_free_between_commits() {
+    let mut file = InDuckDb::fresh();
+    let contacts = target("contacts");
+    file.destination().commit(&[upsert(&contacts, pass(1), r#"[{"id":"1","name":"a"},{"id":"2"}]"#)]).unwrap();
+    by_hand(file.path(), "UPDATE crm.contacts SET name = 'mine'");
+    file.destination().commit(&[upsert(&contacts, pass(2), r#"[{"id":"1","name":"b"}]"#)]).unwrap();
+    let subject: &mut dyn Subject = &mut file;
+    assert_eq!(subject.see(&contacts, "id name"), ["1 b", "2 mine"]);
+}
