@@ -105,8 +105,12 @@ pub enum ProgressMode {
 /// Reading tables.
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// Tables to read, each as <connection>.<table>, or <connection> for all of its tables
-    #[arg(value_name = "TABLE", required = true)]
+    /// Tables to read, by connection.
+    #[arg(
+        value_name = "TABLE",
+        required = true,
+        help = "Tables to read, each as <connection>.<table>, or <connection> for all of its tables"
+    )]
     pub tables: Vec<String>,
     /// Destination: a name from connections.yml, or duckdb:PATH [default: as configured]
     #[arg(long, value_name = "DESTINATION", env = "INGEST_TO")]
@@ -284,7 +288,10 @@ fn rate(text: &str) -> Result<Rate, String> {
 pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let command = without_empty_twins(Cli::command());
     let arranged = subcommand_first(&command, typed.into_iter().collect());
-    let is_named = arranged.get(1).and_then(|word| word.to_str()).is_some_and(|word| command.find_subcommand(word).is_some());
+    let is_named = arranged
+        .get(1)
+        .and_then(|word| word.to_str())
+        .is_some_and(|word| command.find_subcommand(word).is_some());
     // The options beside a subcommand are those for reading tables, whose twins are not its concern.
     let command = if is_named { command.mut_args(|arg| arg.env(None::<&'static str>)) } else { command };
     Cli::from_arg_matches(&command.try_get_matches_from(arranged)?)

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
 /// How often a table says a plain line while nothing special happens.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
@@ -69,7 +69,7 @@ impl Progress {
             Mode::Plain => View::Plain(Mutex::new(Instant::now())),
             Mode::Live => {
                 let bar = self.bars.add(ProgressBar::no_length());
-                bar.set_style(style("{spinner} {prefix:<18} {human_pos:>10} rows {per_sec:>14}  {wide_msg}"));
+                bar.set_style(style("{spinner} {prefix:<18} {human_pos:>10} rows {speed:>12}  {wide_msg}"));
                 bar.set_prefix(name.to_owned());
                 bar.enable_steady_tick(Duration::from_millis(120));
                 View::Bar(bar)
@@ -146,7 +146,7 @@ impl TableProgress {
         if is_first && let View::Bar(bar) = &self.inner.view {
             bar.set_length(total);
             bar.set_style(style(
-                "{spinner} {prefix:<18} {human_pos:>10} of {human_len} rows {per_sec:>14}  eta {eta}  {wide_msg}",
+                "{spinner} {prefix:<18} {human_pos:>10} of {human_len} rows {speed:>12}  eta {eta}  {wide_msg}",
             ));
         }
     }
@@ -219,7 +219,11 @@ impl TableProgress {
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    style.with_key("speed", |state: &ProgressState, text: &mut dyn std::fmt::Write| {
+        // Writing into the line that is being drawn does not fail.
+        write!(text, "{:.0} rows/s", state.per_sec()).ok();
+    })
 }
 
 /// Writes a line to stderr. A reader that went away is no reason to stop.

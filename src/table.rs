@@ -161,7 +161,7 @@ pub enum Kind {
     Text,
     /// Text whose empty value means that there is none.
     Body,
-    /// The id of another object as text; 0 and "0" mean that there is none.
+    /// The id of another object as text; 0, "0" and "" mean that there is none.
     Reference,
     /// A whole number of 64 bits.
     Integer,

@@ -11,6 +11,7 @@ mod check;
 mod configuration;
 mod demo;
 mod destinations;
+mod help;
 mod init;
 mod refusals;
 mod run;

@@ -40,8 +40,8 @@ fn pages() -> Vec<Page> {
     let at_the_top = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(|name| top().join(name));
     files.extend(at_the_top);
     while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
+        for entry in fs::read_dir(&folder).expect("a folder of pages") {
+            let path = entry.expect("an entry").path();
             if path.is_dir() {
                 folders.push(path);
             } else if path.extension().is_some_and(|extension| extension == "md") {
@@ -55,7 +55,8 @@ fn pages() -> Vec<Page> {
 
 impl Page {
     fn read(path: &Path) -> Self {
-        let name = path.strip_prefix(top()).unwrap().to_str().unwrap().replace('\\', "/");
+        let name = path.strip_prefix(top()).expect("a page of the repository");
+        let name = name.to_str().expect("UTF-8").replace('\\', "/");
         Self { name, text: fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display())) }
     }
 

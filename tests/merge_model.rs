@@ -93,7 +93,8 @@ impl Model {
             (stamped, "stamped"),
             (live, "live"),
         ];
-        let words = counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
+        let words =
+            counts.into_iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}"));
         words.collect::<Vec<_>>().join(", ")
     }
 
@@ -171,13 +172,18 @@ proptest! {
 fn any_replay() -> impl Strategy<Value = Vec<Step>> {
     let versions = vec(1..6_i64, 1..5).prop_map(|counts| {
         let rows = counts.into_iter().zip(0..).flat_map(|(count, key)| {
-            (0..count).map(move |version| Row { key, updated: Some(version), name: u8::try_from(version).unwrap() })
+            (0..count).map(move |version| Row {
+                key,
+                updated: Some(version),
+                name: u8::try_from(version).unwrap(),
+            })
         });
         let rows: Vec<Row> = rows.collect();
         [rows.clone(), rows].concat()
     });
     (versions.prop_flat_map(|rows| Just(rows).prop_shuffle()), 1..8_usize).prop_map(|(rows, size)| {
-        let step = |rows: &[Row]| Step { pages: vec![rows.to_vec()], began: 1, gone: Vec::new(), whole: false };
+        let step =
+            |rows: &[Row]| Step { pages: vec![rows.to_vec()], began: 1, gone: Vec::new(), whole: false };
         rows.chunks(size).map(step).collect()
     })
 }

@@ -23,7 +23,11 @@ fn every_version_is_read_as_what_it_means() {
     for version in 1..=VERSION {
         let stored = read(&format!("v{version}.json"));
         let expected = read(&format!("v{version}.expected.json"));
-        assert_eq!(stored.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "version {version}");
+        assert_eq!(
+            stored.keys().collect::<Vec<_>>(),
+            expected.keys().collect::<Vec<_>>(),
+            "version {version}"
+        );
         for (name, document) in stored {
             let state = TableState::from_json(&document.to_string()).expect(&name);
             let today: Value = serde_json::from_str(&state.to_json().unwrap()).unwrap();
@@ -44,9 +48,8 @@ fn what_is_written_today_is_the_newest_version_to_the_letter() {
 /// Words that a state is made of are stored under their names, so they may not change either.
 #[test]
 fn states_of_the_first_version_say_what_they_said() {
-    let [new, complete, refreshing] = ["new", "complete", "refreshing"].map(|name| {
-        TableState::from_json(&read("v1.json")[name].to_string()).expect(name)
-    });
+    let [new, complete, refreshing] = ["new", "complete", "refreshing"]
+        .map(|name| TableState::from_json(&read("v1.json")[name].to_string()).expect(name));
     assert_eq!(new, TableState::new("w0rkspac", "2.14", "0123456789abcdef".into()));
     assert_eq!(complete.checkpoint, Some("2026-11-20T07:00:00Z".parse().unwrap()));
     assert_eq!(complete.proven_from, Some("2023-01-01T00:00:00Z".parse().unwrap()));
@@ -55,7 +58,14 @@ fn states_of_the_first_version_say_what_they_said() {
     let refresh = refreshing.refresh.expect("a refresh");
     assert_eq!(refresh.by, ingest::window::DateField::CreatedAt);
     let remaining: Vec<_> = refresh.remaining.iter().map(|window| (window.from, window.to)).collect();
-    assert_eq!(remaining, [(None, Some(1_700_000_000)), (Some(1_700_000_000), Some(1_750_000_000)), (Some(1_750_000_000), None)]);
+    assert_eq!(
+        remaining,
+        [
+            (None, Some(1_700_000_000)),
+            (Some(1_700_000_000), Some(1_750_000_000)),
+            (Some(1_750_000_000), None)
+        ]
+    );
 }
 
 /// A file with one stored state, as text.
@@ -78,7 +88,8 @@ fn states_of_the_first_version_are_found_in_a_file() {
         assert_eq!(stored.revision, 7);
         assert_eq!(stored.state, TableState::from_json(&document.to_string()).unwrap(), "{name}");
         let change = StateChange { expected: Some(7), state: stored.state };
-        let commit = ingest::destination::TableCommit { state: Some(change), ..upsert(&contacts, pass(1), "[]") };
+        let commit =
+            ingest::destination::TableCommit { state: Some(change), ..upsert(&contacts, pass(1), "[]") };
         assert_eq!(file.destination().commit(&[commit]).unwrap()[0].revision, Some(8), "{name}");
     }
 }
@@ -96,14 +107,18 @@ fn a_newer_version_is_refused() {
         let change = StateChange { expected: Some(7), state: state.clone() };
         let rows = upsert(&contacts, pass(1), r#"[{"id":"1"}]"#);
         let commit = ingest::destination::TableCommit { state: Some(change), ..rows };
-        for error in
-            [destination.load(&[contacts.clone()]).map(drop).unwrap_err(), destination.commit(&[commit]).map(drop).unwrap_err()]
-        {
+        for error in [
+            destination.load(&[contacts.clone()]).map(drop).unwrap_err(),
+            destination.commit(&[commit]).map(drop).unwrap_err(),
+        ] {
             assert_eq!(error.kind(), ErrorKind::Destination);
             assert!(error.to_string().contains(&format!("version {}", VERSION + 1)), "{error}");
             assert!(error.hint().is_some_and(|hint| hint.contains("newer ingest")), "{error:?}");
         }
-        assert_eq!(file.query("SELECT revision::VARCHAR, state::VARCHAR FROM _ingest.state"), [[Some("7".into()), Some(text)]]);
+        assert_eq!(
+            file.query("SELECT revision::VARCHAR, state::VARCHAR FROM _ingest.state"),
+            [[Some("7".into()), Some(text)]]
+        );
         assert_eq!(file.rows(&contacts), None);
     }
 }

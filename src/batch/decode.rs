@@ -1,6 +1,5 @@
 //! Rows, one after the other, into Arrow builders.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -230,7 +229,9 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
         let object = self.object;
         let mut expected = 0;
-        while let Some(name) = members.next_key_seed(Name)? {
+        // Names are read raw as well: one that is no sound text must not fail the whole page.
+        while let Some(name) = members.next_key::<&'de RawValue>()? {
+            let name = super::json_text::unquote(name.get()).unwrap_or_default();
             let raw = members.next_value::<&'de RawValue>()?.get();
             match object.find(&name, expected) {
                 Some(at) => {
@@ -242,33 +243,6 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
             }
         }
         Ok(())
-    }
-}
-
-/// A member's name, borrowed from the text where it has no escapes.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(name))
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(name.to_owned()))
     }
 }
 

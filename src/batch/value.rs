@@ -1,8 +1,11 @@
 //! One JSON value, still text, read for one kind of column. Pure; see the tables of cases below.
 
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
-use jiff::Timestamp;
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use jiff::fmt::temporal::Pieces;
 
 use super::json_text;
 
@@ -18,10 +21,10 @@ pub(super) enum Reading<T> {
 }
 
 const MICROS: i64 = 1_000_000;
-/// 0001-01-01T00:00:00Z, inclusive.
-const FIRST_SECOND: i64 = -62_135_596_800;
-/// 9999-12-31T23:59:59Z, inclusive. Later moments load into DuckDB and fail when they are read.
-const LAST_SECOND: i64 = 253_402_300_799;
+const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+/// 0001-01-01T00:00:00Z to the last microsecond of 9999. Later moments load into DuckDB and fail when they
+/// are read.
+const YEARS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Text: strings as they are; numbers and booleans by their digits and words.
 pub(super) fn text(raw: &str) -> Reading<Cow<'_, str>> {
@@ -89,13 +92,8 @@ pub(super) fn timestamp(raw: &str) -> Reading<i64> {
         Reading::Misfit => {}
         reading => return reading,
     }
-    let Some(text) = json_text::unquote(raw) else { return Reading::Misfit };
-    match text.parse::<Timestamp>() {
-        Ok(moment) if (FIRST_SECOND..=LAST_SECOND).contains(&moment.as_second()) => {
-            Reading::Value(moment.as_microsecond())
-        }
-        _ => Reading::Misfit,
-    }
+    let moment = json_text::unquote(raw).and_then(|text| iso_micros(&text));
+    moment.map_or(Reading::Misfit, Reading::Value)
 }
 
 /// Applies `parse` to the digits of a number or of a string that holds one.
@@ -115,7 +113,7 @@ fn read_number<T>(raw: &str, parse: impl Fn(&str) -> Option<T>) -> Reading<T> {
 fn epoch_micros(digits: &str) -> Option<i64> {
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
     let seconds: i64 = whole.parse().ok()?;
-    if !(FIRST_SECOND..=LAST_SECOND).contains(&seconds) || !fraction.bytes().all(|b| b.is_ascii_digit()) {
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
     let mut micros: i64 = 0;
@@ -124,7 +122,16 @@ fn epoch_micros(digits: &str) -> Option<i64> {
         micros = micros * 10 + digit;
     }
     let signed = if whole.starts_with('-') { -micros } else { micros };
-    Some(seconds * MICROS + signed)
+    seconds.checked_mul(MICROS)?.checked_add(signed).filter(|moment| YEARS.contains(moment))
+}
+
+/// ISO 8601 text with an offset, to the microsecond, within the years 0001 to 9999. Read piece by piece,
+/// since jiff's `Timestamp` ends a day before the year 9999 does.
+fn iso_micros(text: &str) -> Option<i64> {
+    let pieces = Pieces::parse(text).ok()?;
+    let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH);
+    let moment = local.checked_sub(SignedDuration::from_secs(pieces.to_numeric_offset()?.seconds().into()))?;
+    i64::try_from(moment.as_micros()).ok().filter(|moment| YEARS.contains(moment))
 }
 
 #[cfg(test)]
@@ -204,7 +211,12 @@ mod tests {
             (r#""2019-10-21T15:35:54Z""#, value(1_571_672_154_000_000)),
             (r#""2019-10-21T17:35:54.5+02:00""#, value(1_571_672_154_500_000)),
             ("253402300799", value(253_402_300_799_000_000)),
+            (r#""9999-12-31T23:59:59.9999999Z""#, value(253_402_300_799_999_999)),
+            (r#""9999-12-31T23:59:59-00:01""#, Reading::Misfit),
             ("253402300800", Reading::Misfit),
+            ("-62135596800", value(-62_135_596_800_000_000)),
+            ("-62135596800.5", Reading::Misfit),
+            (r#""0000-12-31T23:59:59.5Z""#, Reading::Misfit),
             ("-62135596801", Reading::Misfit),
             ("1571672154000", Reading::Misfit),
             (r#""2019-10-21""#, Reading::Misfit),

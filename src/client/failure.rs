@@ -113,7 +113,7 @@ impl CallError {
             Cause::Refused(refusal) => match refusal.status {
                 401 => ErrorKind::Auth,
                 402 | 403 => ErrorKind::Permission,
-                429 | 500.. => ErrorKind::Network,
+                408 | 429 | 500.. => ErrorKind::Network,
                 _ => ErrorKind::Api,
             },
             Cause::Unreachable(_) | Cause::Broken(_) => ErrorKind::Network,

@@ -18,7 +18,8 @@ pub(super) fn sandbox(args: &SandboxArgs) -> Result<u8> {
     setup::runtime()?.block_on(async {
         let stop = Stop::new();
         super::signals::watch(&stop, "stopping");
-        let sandbox = Sandbox::start(settings).await.map_err(|e| e.with_hint("--port 0 takes any free port"))?;
+        let sandbox =
+            Sandbox::start(settings).await.map_err(|e| e.with_hint("--port 0 takes any free port"))?;
         print(&format!("{}\n", sandbox.base_url()))?;
         say(&format!(
             "serving a workspace; use base_url: {} and access_token: {token}; Ctrl-C stops",

@@ -132,7 +132,12 @@ pub async fn run(
     drop(writer);
     thread.join().await?;
     if let Err(error) = logged {
-        tracing::warn!(%error, "the run could not be logged");
+        // What kept a table from being saved is told with it.
+        let is_told =
+            |table: &TableReport| table.error.as_ref().is_some_and(|e| e.to_string() == error.to_string());
+        if !report.tables.iter().any(is_told) {
+            tracing::warn!(%error, "the run could not be logged");
+        }
     }
     progress.clear();
     Ok(report)

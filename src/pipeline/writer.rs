@@ -253,12 +253,19 @@ impl Desk {
             };
             // Whatever else has arrived meanwhile shares the next commit.
             let messages = first.into_iter().chain(std::iter::from_fn(|| receiver.try_recv().ok()));
-            if let Err(error) = self.take(messages) {
-                // Whoever sends next, or waits for an answer, finds the channel closed and looks here.
-                *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            if self.take(messages).is_err() {
                 return self.destination;
             }
         }
+    }
+
+    /// Keeps an error where whoever sends next, or waits for an answer, looks once the channel is closed. So it
+    /// has to be there before the first of the answers is given up.
+    fn keep<T>(&self, outcome: Result<T>) -> Result<T> {
+        if let Err(error) = &outcome {
+            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
+        }
+        outcome
     }
 
     fn until_next_commit(&self) -> Duration {
@@ -282,10 +289,14 @@ impl Desk {
                 Message::Flush(flush, reply) => asked.push(Asked { flush: *flush, reply }),
                 Message::LiveKeys(table, reply) => {
                     let target = self.tables[table].target.clone();
+                    let keys = self.destination.live_keys(&target);
                     // Nobody waits any more if the table was stopped.
-                    reply.send(self.destination.live_keys(&target)?).ok();
+                    reply.send(self.keep(keys)?).ok();
                 }
-                Message::Record(runs) => self.destination.record(&runs)?,
+                Message::Record(runs) => {
+                    let recorded = self.destination.record(&runs);
+                    self.keep(recorded)?;
+                }
             }
         }
         let mut parts: Vec<Part> = Vec::new();
@@ -319,7 +330,8 @@ impl Desk {
             .into_iter()
             .map(|part| self.tables[part.table].hand_over(part.scope, part.stamps))
             .collect();
-        let committed = self.destination.commit(&commits)?;
+        let committed = self.destination.commit(&commits);
+        let committed = self.keep(committed)?;
         for (table, done) in tables.into_iter().zip(&committed) {
             self.tables[table].note(done);
         }

@@ -51,9 +51,9 @@ fn everything_is_shown_without_an_account() {
     ORDER BY conversations DESC, state
 
     state    conversations  median_minutes_to_reply
-    closed              65  63.6
-    open                39  65.2
-    snoozed             17  74.1
+    closed              65  [MINUTES]
+    open                39  [MINUTES]
+    snoozed             17  [MINUTES]
 
     Where are the people who were seen last?
 
@@ -65,11 +65,11 @@ fn everything_is_shown_without_an_account() {
     LIMIT 5
 
     country        people  last_seen
-    Ireland            29  2026-01-15 15:00:00+00
-    Japan              27  2025-11-20 14:05:53+00
-    Germany            25  2026-01-15 15:00:00+00
-    United States      25  2025-12-29 21:08:13+00
-    Australia          24  2025-12-03 03:35:05+00
+    Ireland            29  [INSTANT]
+    Japan              27  [INSTANT]
+    Germany            25  [INSTANT]
+    United States      25  [INSTANT]
+    Australia          24  [INSTANT]
 
     Which companies bring most, and which of them are gone?
 
@@ -97,10 +97,13 @@ fn everything_is_shown_without_an_account() {
 #[test]
 fn what_it_recommends_works() {
     let project = Project::empty();
-    let demo = project.ingest(&["demo", "--path", "tour.duckdb"]).without("INTERCOM_ACCESS_TOKEN").run().exits(0);
-    let recommended = demo.stdout.lines().find_map(|line| line.trim().strip_prefix("ingest status ")).unwrap();
+    let demo =
+        project.ingest(&["demo", "--path", "tour.duckdb"]).without("INTERCOM_ACCESS_TOKEN").run().exits(0);
+    let recommended =
+        demo.stdout.lines().find_map(|line| line.trim().strip_prefix("ingest status ")).unwrap();
     let arguments: Vec<&str> = recommended.split("  ").next().unwrap().split(' ').collect();
-    let status = project.ingest(&[&["status"], arguments.as_slice()].concat()).without("INTERCOM_ACCESS_TOKEN");
+    let status =
+        project.ingest(&[&["status"], arguments.as_slice()].concat()).without("INTERCOM_ACCESS_TOKEN");
     let status = status.run().exits(0);
     assert_eq!(status.stdout.matches("  complete\n").count(), 9, "{status}");
 }
@@ -112,7 +115,10 @@ fn it_replaces_its_own_file_and_no_other() {
     let again = project.ingest(&["demo"]).run().exits(0);
     assert!(again.stdout.contains("intercom.contacts         250"), "{again}");
 
-    duckdb::Connection::open(project.path("mine.duckdb")).unwrap().execute_batch("CREATE TABLE t (x INT)").unwrap();
+    duckdb::Connection::open(project.path("mine.duckdb"))
+        .unwrap()
+        .execute_batch("CREATE TABLE t (x INT)")
+        .unwrap();
     project.write("notes.duckdb", "somebody's notes");
     assert_shows!(project.ingest(&["demo", "--path", "mine.duckdb"]).run(), @r"
     exit code: 2

@@ -21,14 +21,14 @@ fn a_path_that_is_no_file_is_named() {
     exit code: 4
     ----- stderr -----
     error: destination [DIR]/nowhere/x.duckdb cannot be used
-      caused by: No such file or directory (os error 2)
+      caused by: No such file or directory (os error [N])
       hint: create the folder [DIR]/nowhere first
     ");
     assert_shows!(project.ingest(&["intercom.tags", "--to", "duckdb:text/x.duckdb"]).run(), @r"
     exit code: 4
     ----- stderr -----
     error: lock file [DIR]/text/x.duckdb.lock cannot be written
-      caused by: Not a directory (os error 20)
+      caused by: Not a directory (os error [N])
       hint: a run locks a file beside the database; the folder has to be writable
     ");
     // Nothing was asked of Intercom for it.
@@ -57,7 +57,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     exit code: 4
     ----- stderr -----
     error: lock file /proc/x.duckdb.lock cannot be written
-      caused by: No such file or directory (os error 2)
+      caused by: No such file or directory (os error [N])
       hint: a run locks a file beside the database; the folder has to be writable
     ");
 }
@@ -69,7 +69,9 @@ fn a_full_disk_ends_the_run_and_what_was_saved_stays() {
     let project = Project::new(settings);
     project.ingest(&["intercom.tags"]).run().exits(0);
     // A file may grow to 2 MB; the signal that would end the process otherwise is ignored, so that writing fails.
-    let full = project.ingest_after("trap '' XFSZ; ulimit -f 4096", &["intercom.contacts", "--progress", "off"]).run();
+    let full = project
+        .ingest_after("trap '' XFSZ; ulimit -f 4096", &["intercom.contacts", "--progress", "off"])
+        .run();
     assert_shows!(full, @r"
     exit code: 4
     ----- stdout -----
@@ -78,8 +80,8 @@ fn a_full_disk_ends_the_run_and_what_was_saved_stays() {
     note: intercom.contacts: kept in _extra because it has no column: enabled_push_messaging (203)
     note: intercom.contacts: kept in _extra because it did not fit its column: signed_up_at (12)
     ----- stderr -----
-    [INSTANT]  WARN the run could not be logged error=DuckDB could not commit: TransactionContext Error: Failed to commit: Could not write file
     error: table intercom.contacts: DuckDB could not commit: TransactionContext Error: Failed to commit: Could not write file
+      hint: there is no room (file too large); nothing was lost, make some and run again
     ");
     assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
     project.ingest(&["intercom.contacts"]).run().exits(0);
@@ -128,7 +130,7 @@ fn a_reader_that_does_not_close_the_file_is_named() {
     assert_shows!(refused, @r"
     exit code: 75
     ----- stderr -----
-    waiting up to 0 s for [DIR]/ingest.duckdb, which process [PID] has open
+    waiting up to 200ms for [DIR]/ingest.duckdb, which process [PID] has open
     error: destination [DIR]/ingest.duckdb is open in process [PID]
       hint: close it there, or wait longer with --wait; what was read so far is kept, and a later run goes on from it
     ");

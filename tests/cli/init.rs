@@ -63,6 +63,7 @@ fn a_folder_that_is_not_there_is_named() {
     exit code: 2
     ----- stderr -----
     error: nowhere/connections.yml cannot be written
-      caused by: No such file or directory (os error 2)
+      caused by: No such file or directory (os error [N])
+      hint: create its folder first
     ");
 }

@@ -8,8 +8,17 @@ use serde_json::Value;
 use crate::support::binary::{Project, assert_shows};
 
 /// Every table, with how many rows the workspace has of it.
-const TABLES: [&str; 9] =
-    ["contacts", "companies", "conversations", "articles", "tags", "segments", "admins", "teams", "data_attributes"];
+const TABLES: [&str; 9] = [
+    "contacts",
+    "companies",
+    "conversations",
+    "articles",
+    "tags",
+    "segments",
+    "admins",
+    "teams",
+    "data_attributes",
+];
 
 /// The entry of a table in the summary.
 fn table<'a>(summary: &'a Value, name: &str) -> &'a Value {
@@ -62,7 +71,11 @@ fn a_first_run_brings_every_table_and_a_second_finds_nothing_new() {
     ");
     for name in TABLES {
         let truth = project.sandbox().truth(name).len();
-        assert_eq!(project.rows(&format!("SELECT count(*) FROM intercom.{name}")), [truth.to_string()], "{name}");
+        assert_eq!(
+            project.rows(&format!("SELECT count(*) FROM intercom.{name}")),
+            [truth.to_string()],
+            "{name}"
+        );
     }
     assert_shows!(project.ingest(&["intercom"]).run().sorted(), @r"
     exit code: 0
@@ -262,7 +275,11 @@ fn a_full_refresh_reads_everything_again() {
     project.ingest(&["intercom.contacts"]).run().exits(0);
     let summary = json(&project, &["intercom.contacts", "--full-refresh"]);
     let contacts = table(&summary, "contacts");
-    assert_eq!((&contacts["mode"], &contacts["rows"]["unchanged"]), (&"full refresh".into(), &40.into()), "{summary:#}");
+    assert_eq!(
+        (&contacts["mode"], &contacts["rows"]["unchanged"]),
+        (&"full refresh".into(), &40.into()),
+        "{summary:#}"
+    );
 }
 
 #[test]
@@ -292,7 +309,8 @@ fn a_dry_run_says_what_would_be_read_and_writes_nothing() {
     table              rows at most  requests about  would read
     intercom.contacts             0               2  changes: updated_at from [INSTANT]
     ");
-    let typed = ["intercom.contacts", "--dry-run", "--interval-start", "2026-01-01", "--interval-end", "2026-01-02"];
+    let typed =
+        ["intercom.contacts", "--dry-run", "--interval-start", "2026-01-01", "--interval-end", "2026-01-02"];
     assert_shows!(project.ingest(&typed).run(), @r"
     exit code: 0
     ----- stdout -----
@@ -315,13 +333,17 @@ fn the_schema_is_the_connections_name_unless_said_otherwise() {
     project.ingest(&["intercom.tags", "--schema", "crm"]).run().exits(0);
     let schemas = project.rows("SELECT schema_name FROM _ingest.state ORDER BY 1");
     assert_eq!(schemas, ["crm", "intercom"]);
-    assert_eq!(project.rows("SELECT count(*) FROM crm.tags"), project.rows("SELECT count(*) FROM intercom.tags"));
+    assert_eq!(
+        project.rows("SELECT count(*) FROM crm.tags"),
+        project.rows("SELECT count(*) FROM intercom.tags")
+    );
 }
 
 #[test]
 fn nothing_but_the_database_and_its_lock_is_left_behind() {
     let project = Project::small();
     project.ingest(&["intercom"]).run().exits(0);
-    let expected: BTreeSet<_> = ["connections.yml", "ingest.duckdb", "ingest.duckdb.lock"].map(str::to_owned).into();
+    let expected: BTreeSet<_> =
+        ["connections.yml", "ingest.duckdb", "ingest.duckdb.lock"].map(str::to_owned).into();
     assert_eq!(project.files().into_iter().collect::<BTreeSet<_>>(), expected);
 }

@@ -40,9 +40,11 @@ fn its_address_is_the_first_line_and_ctrl_c_stops_it() {
 #[test]
 fn the_program_reads_it_like_any_workspace() {
     let project = Project::empty();
-    let sandbox = project.ingest(&["sandbox", "--port", "0", "--contacts", "7", "--rate-limit", "none"]).start();
+    let sandbox =
+        project.ingest(&["sandbox", "--port", "0", "--contacts", "7", "--rate-limit", "none"]).start();
     project.configure(&sandbox.first_line(), "");
-    let run = project.ingest(&["intercom.contacts"]).with("INTERCOM_ACCESS_TOKEN", "sandbox-token").run().exits(0);
+    let run =
+        project.ingest(&["intercom.contacts"]).with("INTERCOM_ACCESS_TOKEN", "sandbox-token").run().exits(0);
     assert_eq!(project.rows("SELECT count(*) FROM intercom.contacts"), ["7"], "{run}");
     sandbox.signal("TERM");
     sandbox.wait().exits(143);
@@ -68,7 +70,8 @@ fn what_it_cannot_do_is_named() {
     exit code: 1
     ----- stderr -----
     error: 127.0.0.1:[PORT]: cannot listen
-      caused by: Address already in use (os error 98)
+      caused by: Address already in use (os error [N])
+      hint: --port 0 takes any free port
     ");
     assert_shows!(project.ingest(&["sandbox", "--port", "0", "--time-zone", "Mars/Olympus"]).run(), @r"
     exit code: 2

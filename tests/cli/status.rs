@@ -87,7 +87,10 @@ fn an_unfinished_first_load_is_called_so() {
     project.ingest(&["intercom.contacts"]).run().exits(1);
     let status = project.ingest(&["status"]).run().exits(0);
     assert!(status.stdout.contains("first load unfinished"), "{status}");
-    assert!(status.stdout.contains("intercom.contacts failed: POST /contacts/search: answered 400"), "{status}");
+    assert!(
+        status.stdout.contains("intercom.contacts failed: POST /contacts/search: answered 400"),
+        "{status}"
+    );
 }
 
 #[test]
@@ -105,7 +108,10 @@ fn without_a_database_the_way_to_one_is_named() {
 #[test]
 fn somebody_elses_database_has_no_tables_of_ours() {
     let project = Project::small();
-    duckdb::Connection::open(project.path("ingest.duckdb")).unwrap().execute_batch("CREATE TABLE t (x INT)").unwrap();
+    duckdb::Connection::open(project.path("ingest.duckdb"))
+        .unwrap()
+        .execute_batch("CREATE TABLE t (x INT)")
+        .unwrap();
     assert_shows!(project.ingest(&["status"]).run(), @r"
     exit code: 0
     ----- stdout -----

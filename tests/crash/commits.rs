@@ -54,7 +54,7 @@ async fn increments_survive_it_as_well() {
             world.run().tables(&TABLES).commit_every(80).mishap(at, mishap.clone()).go().await;
             world.sandbox.advance(MINUTE);
             world.load(&TABLES).await;
-            assert_eq!(world.assert_nothing_lost(&TABLES), at + 1, "companies that went");
+            assert_eq!(world.assert_nothing_lost(&TABLES, &format!("{mishap:?} at {at}")), at + 1, "companies that went");
             assert_eq!(world.differences("companies").stamped.len(), at + 1);
         }
     }

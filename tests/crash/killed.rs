@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use ingest::sandbox::Settings;
-use ingest::source::intercom::tables;
 
-use crate::support::world::{MINUTE, SCHEMA, World};
+use crate::support::world::{MINUTE, SCHEMA, World, all_tables};
 
 /// A connection named like the schema everything is compared in.
 fn configure(world: &World) {
@@ -50,9 +49,7 @@ fn finish(world: &World) {
 }
 
 fn assert_whole(world: &World) {
-    for table in tables::TABLES {
-        world.differences(table.name).assert_nothing_lost(table.name);
-    }
+    world.assert_truth(&all_tables());
     let mut names: Vec<String> = std::fs::read_dir(world.folder())
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

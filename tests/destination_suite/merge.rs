@@ -19,9 +19,10 @@ pub(super) fn the_newer_the_equal_and_the_undated_row_wins(subject: &mut dyn Sub
         ("10", r#""unreadable""#, "second"),
     ];
     let rows = |name: &str, date: &dyn Fn(&(&'static str, &'static str, &str)) -> &'static str| {
-        let rows = cases.iter().enumerate().map(|(at, case)| {
-            format!(r#"{{"id":{},"name":"{name}","updated_at":{}}}"#, 10 + at, date(case))
-        });
+        let rows = cases
+            .iter()
+            .enumerate()
+            .map(|(at, case)| format!(r#"{{"id":{},"name":"{name}","updated_at":{}}}"#, 10 + at, date(case)));
         format!("[{}]", rows.collect::<Vec<_>>().join(","))
     };
     subject.commit(upsert(&contacts, pass(1), &rows("first", &|case| case.0)));

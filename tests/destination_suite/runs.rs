@@ -12,7 +12,15 @@ pub(super) fn the_log_of_runs_keeps_everything_in_order(subject: &mut dyn Subjec
         started_at: pass(number),
         finished_at: pass(number + 1),
         outcome: if error.is_some() { "failed" } else { "complete" }.into(),
-        committed: Committed { new: 1, changed: 2, unchanged: 3, removed: 4, stamped: 5, live: 6, revision: None },
+        committed: Committed {
+            new: 1,
+            changed: 2,
+            unchanged: 3,
+            removed: 4,
+            stamped: 5,
+            live: 6,
+            revision: None,
+        },
         requests: 7,
         error: error.map(str::to_owned),
     };

@@ -10,16 +10,21 @@ pub(super) fn a_table_without_rows_has_every_column_with_its_type(subject: &mut 
         assert_eq!(tally(&subject.commit(nothing(&target))), "", "{}", table.name);
         assert_eq!(subject.rows(&target), Some(Vec::new()), "{}", table.name);
         let Some(found) = subject.columns(&target) else { continue };
-        let declared: Vec<_> =
-            table.stored_columns().into_iter().map(|column| (column.name, column.kind.sql().to_owned())).collect();
+        let declared: Vec<_> = table
+            .stored_columns()
+            .into_iter()
+            .map(|column| (column.name, column.kind.sql().to_owned()))
+            .collect();
         assert_eq!(found, declared, "{}", table.name);
     }
 }
 
 pub(super) fn several_tables_land_in_one_commit(subject: &mut dyn Subject) {
     let (contacts, tags) = (target("contacts"), target("tags"));
-    let commits =
-        [upsert(&contacts, pass(1), r#"[{"id":"1","name":"Ada"}]"#), upsert(&tags, pass(1), r#"[{"id":"1"},{"id":"2"}]"#)];
+    let commits = [
+        upsert(&contacts, pass(1), r#"[{"id":"1","name":"Ada"}]"#),
+        upsert(&tags, pass(1), r#"[{"id":"1"},{"id":"2"}]"#),
+    ];
     let done = subject.destination().commit(&commits).unwrap();
     assert_eq!(done.iter().map(tally).collect::<Vec<_>>(), ["1 new, 1 live", "2 new, 2 live"]);
     assert_eq!(subject.see(&contacts, "id name"), ["1 Ada"]);
@@ -27,7 +32,17 @@ pub(super) fn several_tables_land_in_one_commit(subject: &mut dyn Subject) {
 }
 
 pub(super) fn schemas_are_told_apart_whatever_their_names_hold(subject: &mut dyn Subject) {
-    let names = ["crm", "select", "Two Words", r#"quo"ted"#, "it's", "a.b", "größe", "x; DROP SCHEMA crm; --", "main"];
+    let names = [
+        "crm",
+        "select",
+        "Two Words",
+        r#"quo"ted"#,
+        "it's",
+        "a.b",
+        "größe",
+        "x; DROP SCHEMA crm; --",
+        "main",
+    ];
     for (number, name) in names.iter().enumerate() {
         let target = target_in(name, "tags");
         let done = subject.commit(upsert(&target, pass(1), &format!(r#"[{{"id":"{number}"}}]"#)));

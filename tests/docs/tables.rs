@@ -49,8 +49,8 @@ a complete pass did not see is asked for by itself, and stamped if the answer is
 more than 1 % of the table are missing at once, none is stamped and the run says so. A row that is seen again loses its
 stamp.
 
-**Strategies**: `merge` inserts new keys and updates known ones when the newcomer is newer, or as new; nothing is
-removed. `replace` makes the table equal to the answer; keys that are no longer in it are removed, in the same
+**Strategies**: `merge` inserts new keys and updates known ones: the newer row wins, and a row just read wins over one
+stored by an earlier pass. Nothing is removed. `replace` makes the table equal to the answer; keys that are no longer in it are removed, in the same
 transaction.
 ";
 
@@ -64,7 +64,7 @@ fn render() -> String {
 
 fn section(table: &TableSpec) -> String {
     let mut text = format!("\n## {}\n\n", table.name);
-    let mut line = |what: &str, value: &str| writeln!(text, "- {what}: {value}").unwrap();
+    let mut line = |what: &str, value: &str| writeln!(text, "- {what}: {value}").expect("text");
     line("key", &key(table));
     line("cursor", &table.cursor.map_or_else(|| "none".to_owned(), |cursor| format!("`{cursor}`")));
     line("strategy", table.disposition.as_str());
@@ -75,7 +75,7 @@ fn section(table: &TableSpec) -> String {
     let stored = table.stored_columns();
     for (position, column) in stored.iter().enumerate() {
         let from = table.columns.get(position).map_or_else(|| "ingest".to_owned(), origin);
-        writeln!(text, "| `{}` | {} | {from} |", column.name, column.kind.sql()).unwrap();
+        writeln!(text, "| `{}` | {} | {from} |", column.name, column.kind.sql()).expect("text");
     }
     text
 }
@@ -138,4 +138,13 @@ fn the_page_of_tables_says_what_the_declarations_say() {
         page == written,
         "docs/tables.md is out of date (UPDATE_DOCS=1 writes it anew); first difference: {difference:?}"
     );
+}
+
+#[test]
+fn a_key_of_extra_is_asked_for_as_the_page_says() {
+    let connection = duckdb::Connection::open_in_memory().unwrap();
+    let sql =
+        r#"SELECT _extra->>'location.planet' FROM (SELECT '{"location.planet":"Mars"}'::JSON AS _extra)"#;
+    let planet: String = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(planet, "Mars");
 }

@@ -35,7 +35,7 @@ fn printed(folder: &Path, command: &str) -> Vec<String> {
         }
     }
     program.args(arguments).current_dir(folder).env("HOME", folder).env_remove("XDG_CONFIG_HOME");
-    let output = program.output().unwrap();
+    let output = program.output().expect("the program runs");
     let text =
         format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{command}\n{text}");

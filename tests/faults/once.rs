@@ -15,9 +15,8 @@ async fn passes_without_a_trace(world: &mut World, after: u32, what: &FaultKind)
     let report = world.run().tables(&NAMES).go().await;
     for table in &report.tables {
         assert!(table.error.is_none(), "{what:?} after {after}: {:?}", table.error);
-        let context = format!("{}: {what:?} after {after}", table.table);
-        world.differences(&table.table).assert_nothing_lost(&context);
     }
+    assert_eq!(world.assert_nothing_lost(&NAMES, &format!("{what:?} after {after}")), 0);
     world.sandbox.clear_faults();
 }
 

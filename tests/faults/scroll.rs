@@ -27,7 +27,8 @@ async fn a_request_without_a_complete_answer_is_never_repeated() {
     let mut world = open().await;
     world.patience = PATIENCE;
     for what in lost {
-        for at in 1..4 {
+        // The empty page at the end has no row that could be bad.
+        for at in if what == FaultKind::BadRow { 1..3 } else { 1..4 } {
             world.forget();
             script(&world.sandbox, SCROLL, at, 1, &what);
             world.load(COMPANIES).await;

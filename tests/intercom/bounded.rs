@@ -4,7 +4,7 @@ use ingest::report::Outcome;
 use ingest::sandbox::Settings;
 use jiff::Timestamp;
 
-use crate::support::world::{DAY, HOUR, MINUTE, SEARCHED, World, of};
+use crate::support::world::{all_tables, of, DAY, HOUR, MINUTE, SEARCHED, World};
 
 fn second_of(row: &serde_json::Value) -> i64 {
     row["updated_at"].as_i64().unwrap_or_default()
@@ -64,9 +64,7 @@ async fn an_interval_into_an_empty_file_is_no_first_load() {
     }
     world.sandbox.advance(MINUTE);
     world.run().go().await;
-    for table in &report.tables {
-        world.assert_truth(&[&table.table]);
-    }
+    world.assert_truth(&all_tables());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,7 +86,5 @@ async fn a_first_look_brings_the_newest_rows_and_claims_nothing() {
     world.sandbox.advance(MINUTE);
     let report = world.run().go().await;
     assert_eq!(of(&report, "contacts").mode, "first load");
-    for table in &report.tables {
-        world.assert_truth(&[&table.table]);
-    }
+    world.assert_truth(&all_tables());
 }

@@ -18,7 +18,7 @@ async fn a_company_is_stamped_once_its_own_address_says_that_it_is_gone() {
     world.sandbox.advance(HOUR);
     let report = world.load(COMPANIES).await;
     assert_eq!(of(&report, "companies").committed.stamped, 2);
-    world.assert_nothing_lost(COMPANIES);
+    world.assert_nothing_lost(COMPANIES, "deletions aside");
     assert_eq!(world.differences("companies").stamped, [ids[3].as_str(), ids[150].as_str()]);
     for id in [&ids[3], &ids[150]] {
         let asked = world.requests(&format!("/companies/{id}"));
@@ -35,7 +35,7 @@ async fn a_company_is_stamped_once_its_own_address_says_that_it_is_gone() {
     world.load(COMPANIES).await;
     assert_eq!(world.cell("companies", &ids[3], "_deleted_at"), None);
     assert_eq!(world.differences("companies").stamped, [ids[150].as_str()]);
-    world.assert_nothing_lost(COMPANIES);
+    world.assert_nothing_lost(COMPANIES, "deletions aside");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,7 +70,7 @@ async fn an_absence_of_too_many_at_once_stamps_none_and_is_told() {
     assert_eq!(companies.committed.stamped, 0);
     assert!(companies.notes.iter().any(|note| note.contains("101 rows of 350")), "{:?}", companies.notes);
     assert!(world.requests("/companies/").iter().all(|request| request.path_and_query.contains("scroll")));
-    world.assert_nothing_lost(COMPANIES);
+    world.assert_nothing_lost(COMPANIES, "deletions aside");
 
     // One less is believed.
     world.sandbox.change(Change::Restore { table: "companies".into(), id: ids[100].clone() });

@@ -56,7 +56,7 @@ async fn a_first_load_and_increments_amid_changes_lose_nothing() {
         world.sandbox.set_churn(None);
         world.sandbox.advance(lag + MINUTE);
         world.load(&MOVING).await;
-        world.assert_nothing_lost(&MOVING);
+        world.assert_nothing_lost(&MOVING, "after the last change");
         let companies = world.differences("companies");
         assert_eq!(companies.extra, [""; 0], "every company that went is stamped");
     }
@@ -83,7 +83,7 @@ async fn articles_that_come_and_go_while_they_are_read_are_complete_or_fail_loud
     assert_eq!(of(&report, "articles").outcome == Outcome::Complete, checkpoint.is_some());
     world.sandbox.set_churn(None);
     world.load(&["articles"]).await;
-    world.assert_nothing_lost(&["articles"]);
+    world.assert_nothing_lost(&["articles"], "after the last change");
 }
 
 #[tokio::test(flavor = "multi_thread")]

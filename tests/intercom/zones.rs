@@ -45,10 +45,8 @@ fn change(world: &World) {
 
 async fn read(world: &World, moment: &str, place: &Place) {
     world.load(&SEARCHED).await;
-    for table in SEARCHED {
-        let context = format!("{table}, {moment}, {:?}, {:?}", place.zone.iana_name(), place.comparison);
-        world.differences(table).assert_nothing_lost(&context);
-    }
+    let context = format!("{moment}, {:?}, {:?}", place.zone.iana_name(), place.comparison);
+    world.assert_nothing_lost(&SEARCHED, &context);
 }
 
 async fn no_moment_of_the_day_loses_a_change(place: Place) {

@@ -3,17 +3,21 @@
 //!
 //! No output may ever show a token; every finished run is checked for that, whatever it is about.
 
-use std::fmt;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::JoinHandle;
+mod process;
+mod shown;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use ingest::destination::duckdb::{Options, query};
 use ingest::sandbox::{Fault, FaultKind, Sandbox, Settings};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use process::Pipe;
+pub(crate) use process::Started;
+pub(crate) use shown::{FILTERS, Finished, assert_shows};
 
 /// The token that is right, unless a test says otherwise.
 pub(crate) const TOKEN: &str = "dG9rOjVlY3JldC1vZi1hLXdvcmtzcGFjZQ==";
@@ -130,7 +134,9 @@ impl Project {
 
     /// Waits for a request whose path begins so.
     pub(crate) fn asked_for(&self, path: &str) {
-        until(path, || self.sandbox().requests().iter().any(|request| request.path_and_query.starts_with(path)));
+        until(path, || {
+            self.sandbox().requests().iter().any(|request| request.path_and_query.starts_with(path))
+        });
     }
 
     /// The rows a query finds in `ingest.duckdb`, without the header, cells joined with a bar.
@@ -223,83 +229,6 @@ impl<'p> Invocation<'p> {
     }
 }
 
-/// A process that runs. It is killed if the test forgets it.
-pub(crate) struct Started<'p> {
-    project: &'p Project,
-    child: Child,
-    stdout: Pipe,
-    stderr: Pipe,
-}
-
-impl Started<'_> {
-    /// Its id.
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
-    /// The first line on stdout, as soon as it is there.
-    pub(crate) fn first_line(&self) -> String {
-        until("a line on stdout", || self.stdout.so_far().contains('\n'));
-        self.stdout.so_far().lines().next().unwrap_or_default().to_owned()
-    }
-
-    /// Waits until stderr holds these words.
-    pub(crate) fn says(&self, words: &str) {
-        until(words, || self.stderr.so_far().contains(words));
-    }
-
-    /// Sends a signal, by its name.
-    pub(crate) fn signal(&self, name: &str) {
-        let command = format!("kill -{name} {}", self.pid());
-        assert!(Command::new("/bin/sh").args(["-c", &command]).status().unwrap().success());
-    }
-
-    /// Waits for its end.
-    pub(crate) fn wait(mut self) -> Finished {
-        until("the end of the process", || self.child.try_wait().unwrap().is_some());
-        let status = self.child.wait().unwrap();
-        Finished::of(self.project, status, self.stdout.all(), self.stderr.all())
-    }
-}
-
-impl Drop for Started<'_> {
-    fn drop(&mut self) {
-        // Has no effect on one that has ended.
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
-
-/// What a process has written, read as it comes so that it never has to wait.
-struct Pipe {
-    text: std::sync::Arc<std::sync::Mutex<String>>,
-    reader: Option<JoinHandle<()>>,
-}
-
-impl Pipe {
-    fn read(pipe: impl Read + Send + 'static) -> Self {
-        let text = std::sync::Arc::<std::sync::Mutex<String>>::default();
-        let shared = std::sync::Arc::clone(&text);
-        let reader = std::thread::spawn(move || {
-            let mut pipe = BufReader::new(pipe);
-            let mut line = String::new();
-            while pipe.read_line(&mut line).is_ok_and(|bytes| bytes > 0) {
-                shared.lock().unwrap().push_str(&std::mem::take(&mut line));
-            }
-        });
-        Self { text, reader: Some(reader) }
-    }
-
-    fn so_far(&self) -> String {
-        self.text.lock().unwrap().clone()
-    }
-
-    fn all(&mut self) -> String {
-        self.reader.take().unwrap().join().unwrap();
-        self.so_far()
-    }
-}
-
 /// Polls until something holds; panics where it never does.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let started = Instant::now();
@@ -308,96 +237,3 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
-
-/// How a process ended and what it wrote. Displayed for snapshots, with what differs from run to run replaced.
-pub(crate) struct Finished {
-    /// The exit code; `None` if a signal ended it.
-    pub(crate) code: Option<i32>,
-    /// As written.
-    pub(crate) stdout: String,
-    /// As written.
-    pub(crate) stderr: String,
-    places: Vec<(String, &'static str)>,
-}
-
-impl Finished {
-    fn of(project: &Project, status: ExitStatus, stdout: String, stderr: String) -> Self {
-        for token in [TOKEN, OTHER_TOKEN] {
-            assert!(!stdout.contains(token), "a token on stdout: {stdout}");
-            assert!(!stderr.contains(token), "a token on stderr: {stderr}");
-        }
-        let shown = |path: &Path| path.to_str().unwrap().to_owned();
-        let places = vec![
-            (shown(&project.path), "[DIR]"),
-            (shown(project.dir.path()), "[DIR]"),
-            ("Library/Application Support".to_owned(), ".config"),
-        ];
-        Self { code: status.code(), stdout, stderr, places }
-    }
-
-    /// The lines of stderr in alphabetical order, where tables that are read together report in any order.
-    pub(crate) fn sorted(mut self) -> Self {
-        let mut lines: Vec<&str> = self.stderr.lines().collect();
-        lines.sort_unstable();
-        self.stderr = lines.iter().map(|line| format!("{line}\n")).collect();
-        self
-    }
-
-    /// stdout as JSON.
-    pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e} in {}{}", self.stdout, self.stderr))
-    }
-
-    /// Panics, with everything it wrote, unless it ended with this code.
-    #[track_caller]
-    pub(crate) fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{self}");
-        self
-    }
-}
-
-impl fmt::Display for Finished {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let code = self.code.map_or_else(|| "none".to_owned(), |code| code.to_string());
-        let mut text = format!("exit code: {code}\n");
-        for (name, written) in [("stdout", &self.stdout), ("stderr", &self.stderr)] {
-            if !written.is_empty() {
-                text.push_str(&format!("----- {name} -----\n{written}"));
-            }
-        }
-        for (place, name) in &self.places {
-            text = text.replace(place, name);
-        }
-        f.write_str(&text)
-    }
-}
-
-/// What differs from run to run, and what stands for it in snapshots.
-pub(crate) const FILTERS: &[(&str, &str)] = &[
-    (r"127\.0\.0\.1:\d+", "127.0.0.1:[PORT]"),
-    (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d+Z", "[INSTANT]"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ", "[INSTANT]"),
-    // Times in a table, with the spaces that keep its columns straight.
-    (r"requests +time  ", "requests  time  "),
-    (r" +\d+\.\d s  ", "  [TIME]  "),
-    (r"\[INSTANT\] +\d+ (s|min|h|d)  ", "[INSTANT]  [AGE]  "),
-    (r"complete as of +age  ", "complete as of  age  "),
-    (r"is \d+ s (ahead of|behind)", "is [SECONDS] s ahead of"),
-    (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\+00", "[INSTANT]"),
-    // Their numbers are the platform's.
-    (r"\(os error \d+\)", "(os error [N])"),
-    (r"elapsed=[\d.]+.s", "elapsed=[TIME]"),
-    (r"PID \d+", "PID [PID]"),
-    (r"process \d+", "process [PID]"),
-    (r"ingest \d+\.\d+\.\d+", "ingest [VERSION]"),
-];
-
-/// Compares a [`Finished`] process with an inline snapshot.
-macro_rules! assert_shows {
-    ($finished:expr, @$snapshot:literal) => {
-        insta::with_settings!({ filters => $crate::support::binary::FILTERS.to_vec() }, {
-            insta::assert_snapshot!($finished.to_string(), @$snapshot);
-        })
-    };
-}
-pub(crate) use assert_shows;

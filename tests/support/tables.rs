@@ -27,11 +27,11 @@ pub(crate) trait Subject {
     /// The destination itself.
     fn destination(&mut self) -> &mut dyn Destination;
     /// Everything in a table in the order of the keys; moments are epoch seconds. `None` if there is no such table.
-    fn rows(&self, target: &Target) -> Option<Vec<TextRow>>;
+    fn rows(&mut self, target: &Target) -> Option<Vec<TextRow>>;
     /// Names and SQL types of a table's columns in their order; `None` where a destination has no types.
-    fn columns(&self, target: &Target) -> Option<Vec<(String, String)>>;
+    fn columns(&mut self, target: &Target) -> Option<Vec<(String, String)>>;
     /// The log of runs.
-    fn runs(&self) -> Vec<RunRecord>;
+    fn runs(&mut self) -> Vec<RunRecord>;
 }
 
 impl dyn Subject + '_ {
@@ -41,10 +41,11 @@ impl dyn Subject + '_ {
     }
 
     /// What stands in some columns (names divided by spaces), a line per row; NULL is `-`.
-    pub(crate) fn see(&self, target: &Target, columns: &str) -> Vec<String> {
+    pub(crate) fn see(&mut self, target: &Target, columns: &str) -> Vec<String> {
         let rows = self.rows(target).unwrap_or_else(|| panic!("no table {}", target.table.name));
         let cell = |row: &TextRow, column: &str| row[column].clone().unwrap_or_else(|| "-".into());
-        let line = |row: &TextRow| columns.split(' ').map(|column| cell(row, column)).collect::<Vec<_>>().join(" ");
+        let line =
+            |row: &TextRow| columns.split(' ').map(|column| cell(row, column)).collect::<Vec<_>>().join(" ");
         rows.iter().map(line).collect()
     }
 }
@@ -59,7 +60,8 @@ pub(crate) fn tally(done: &Committed) -> String {
         ("stamped", done.stamped),
         ("live", done.live),
     ];
-    let words = counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
+    let words =
+        counts.into_iter().filter(|(_, count)| *count > 0).map(|(word, count)| format!("{count} {word}"));
     words.collect::<Vec<_>>().join(", ")
 }
 
@@ -120,7 +122,7 @@ impl Subject for InMemory {
         &mut self.0
     }
 
-    fn rows(&self, target: &Target) -> Option<Vec<TextRow>> {
+    fn rows(&mut self, target: &Target) -> Option<Vec<TextRow>> {
         let mut rows = self.0.rows(target)?;
         for column in target.table.stored_columns().iter().filter(|c| c.kind == Kind::Timestamp) {
             for value in rows.iter_mut().filter_map(|row| row.get_mut(&column.name)?.as_mut()) {
@@ -130,11 +132,11 @@ impl Subject for InMemory {
         Some(in_key_order(target, rows))
     }
 
-    fn columns(&self, _target: &Target) -> Option<Vec<(String, String)>> {
+    fn columns(&mut self, _target: &Target) -> Option<Vec<(String, String)>> {
         None
     }
 
-    fn runs(&self) -> Vec<RunRecord> {
+    fn runs(&mut self) -> Vec<RunRecord> {
         self.0.runs().to_vec()
     }
 }
@@ -144,7 +146,7 @@ impl Subject for InMemory {
 pub(crate) struct InDuckDb {
     destination: DuckDb,
     path: PathBuf,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl InDuckDb {
@@ -159,7 +161,7 @@ impl InDuckDb {
         let path = folder.path().join("data.duckdb");
         prepare(&path);
         let destination = begin(&path).expect("the run lock");
-        Self { destination, path, _folder: folder }
+        Self { destination, path, folder }
     }
 
     /// The file.
@@ -167,15 +169,15 @@ impl InDuckDb {
         &self.path
     }
 
-    /// Ends the run, and with it the right to the file; the file itself goes after `then`.
-    pub(crate) fn end_run(self, then: impl FnOnce()) {
-        let Self { destination, _folder, .. } = self;
-        drop(destination);
-        then();
+    /// Ends the run, and with it the right to the file. The folder goes with what is returned.
+    pub(crate) fn end_run(self) -> TempDir {
+        self.folder
     }
 
     /// The rows of a query, each value as text.
-    pub(crate) fn query(&self, sql: &str) -> Vec<Vec<Option<String>>> {
+    pub(crate) fn query(&mut self, sql: &str) -> Vec<Vec<Option<String>>> {
+        // The file must not be open twice in one process.
+        self.destination.rest();
         let connection = open(&self.path, AccessMode::ReadOnly);
         let mut statement = connection.prepare(sql).expect(sql);
         let mut rows = statement.query([]).expect(sql);
@@ -197,7 +199,7 @@ impl Subject for InDuckDb {
         &mut self.destination
     }
 
-    fn rows(&self, target: &Target) -> Option<Vec<TextRow>> {
+    fn rows(&mut self, target: &Target) -> Option<Vec<TextRow>> {
         let columns = target.table.stored_columns();
         // No cast for text, so that nothing can be lost in one; moments as numbers, free of time zones.
         let list = columns.iter().map(|column| match column.kind {
@@ -221,13 +223,13 @@ impl Subject for InDuckDb {
         Some(in_key_order(target, found.into_iter().map(named).collect()))
     }
 
-    fn columns(&self, target: &Target) -> Option<Vec<(String, String)>> {
+    fn columns(&mut self, target: &Target) -> Option<Vec<(String, String)>> {
         if !self.path.exists() {
             return None;
         }
         let found = self.query(&format!(
             "SELECT column_name, data_type FROM duckdb_columns()
-             WHERE lower(schema_name) = lower('{}') AND table_name = '{}' ORDER BY column_index",
+             WHERE lower(schema_name) = lower('{}') AND lower(table_name) = '{}' ORDER BY column_index",
             target.schema.replace('\'', "''"),
             target.table.name
         ));
@@ -238,7 +240,7 @@ impl Subject for InDuckDb {
         (!found.is_empty()).then(|| found.into_iter().map(pair).collect())
     }
 
-    fn runs(&self) -> Vec<RunRecord> {
+    fn runs(&mut self) -> Vec<RunRecord> {
         let found = self.query(
             "SELECT run_id, schema_name, table_name, outcome, error,
                     epoch_us(started_at)::VARCHAR, epoch_us(finished_at)::VARCHAR, rows_new::VARCHAR,
@@ -249,7 +251,9 @@ impl Subject for InDuckDb {
         let record = |row: Vec<Option<String>>| {
             let text = |at: usize| row[at].clone().expect("text");
             let number = |at: usize| text(at).parse::<u64>().expect("a count");
-            let moment = |at: usize| Timestamp::from_microsecond(text(at).parse().expect("a number")).expect("a moment");
+            let moment = |at: usize| {
+                Timestamp::from_microsecond(text(at).parse().expect("a number")).expect("a moment")
+            };
             RunRecord {
                 run_id: text(0),
                 schema: text(1),
@@ -288,12 +292,15 @@ pub(crate) fn by_hand(path: &Path, sql: &str) {
 }
 
 fn open(path: &Path, mode: AccessMode) -> Connection {
-    let config = Config::default().access_mode(mode).and_then(|config| config.threads(1)).expect("a configuration");
+    let config = Config::default().access_mode(mode).and_then(|config| config.threads(1));
+    let config = config.and_then(|config| config.enable_autoload_extension(false)).expect("a configuration");
     Connection::open_with_flags(path, config).expect("a database")
 }
 
 fn in_key_order(target: &Target, mut rows: Vec<TextRow>) -> Vec<TextRow> {
-    rows.sort_by_cached_key(|row| target.table.key.iter().map(|part| row[part.name].clone()).collect::<Vec<_>>());
+    rows.sort_by_cached_key(|row| {
+        target.table.key.iter().map(|part| row[part.name].clone()).collect::<Vec<_>>()
+    });
     rows
 }
 

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use duckdb::types::{TimeUnit, ValueRef};
 use duckdb::{AccessMode, Config, Connection};
 use ingest::table::{DELETED_AT, EXTRA, INGESTED_AT, Kind, TableSpec, WriteDisposition};
 use serde_json::value::RawValue;
@@ -80,51 +81,43 @@ fn written(members: &BTreeMap<String, String>) -> String {
     format!("{{{}}}", members.join(","))
 }
 
-/// The rows of a stored table, in no order; none if there is no such table.
-pub(crate) fn stored(file: &Path, schema: &str, table: &TableSpec) -> Vec<Cells> {
-    let columns = table.stored_columns();
-    let shown: Vec<String> = columns
-        .iter()
-        .map(|column| match column.kind {
-            Kind::Timestamp => format!("CAST(epoch_us(\"{}\") AS VARCHAR)", column.name),
-            _ => format!("CAST(\"{}\" AS VARCHAR)", column.name),
-        })
-        .collect();
-    let sql = format!("SELECT {} FROM \"{schema}\".\"{}\"", shown.join(", "), table.name);
-    query(file, &sql)
-        .into_iter()
-        .map(|row| {
-            let names = columns.iter().map(|column| column.name.clone());
-            let mut cells: Cells = names.zip(row).collect();
-            if let Some(Some(extra)) = cells.get_mut(EXTRA) {
-                let members: Members = serde_json::from_str(extra).expect("_extra is an object");
-                let members = members.into_iter().map(|(name, value)| (name, value.get().to_owned()));
-                *extra = written(&members.collect());
-            }
-            cells
-        })
-        .collect()
+/// Opens a file to read. Nobody may have it open to write.
+pub(crate) fn open(file: &Path) -> Connection {
+    let config = Config::default().access_mode(AccessMode::ReadOnly).expect("a known mode");
+    Connection::open_with_flags(file, config).expect("nobody else has the file open")
 }
 
-/// The cells of a query's rows; every column has to be text.
-pub(crate) fn query(file: &Path, sql: &str) -> Vec<Vec<Option<String>>> {
-    if !file.exists() {
-        return Vec::new();
-    }
-    let config = Config::default().access_mode(AccessMode::ReadOnly).expect("a known mode");
-    let connection = Connection::open_with_flags(file, config).expect("nobody else has the file open");
-    let mut statement = match connection.prepare(sql) {
+/// The rows of a stored table, in no order; none if there is no such table.
+pub(crate) fn stored(connection: &Connection, schema: &str, table: &TableSpec) -> Vec<Cells> {
+    let mut statement = match connection.prepare(&format!("SELECT * FROM \"{schema}\".\"{}\"", table.name)) {
         Ok(statement) => statement,
         Err(error) if error.to_string().contains("Catalog Error") => return Vec::new(),
-        Err(error) => panic!("{sql}: {error}"),
+        Err(error) => panic!("{}: {error}", table.name),
     };
     let mut rows = statement.query([]).expect("the query runs");
+    let names = rows.as_ref().expect("a statement").column_names();
     let mut found = Vec::new();
     while let Some(row) = rows.next().expect("rows can be read") {
-        let width = row.as_ref().column_count();
-        found.push((0..width).map(|column| row.get(column).expect("a text")).collect());
+        let cell = |at: usize| shown(row.get_ref(at).expect("a column"));
+        let mut cells: Cells = names.iter().enumerate().map(|(at, name)| (name.clone(), cell(at))).collect();
+        if let Some(Some(extra)) = cells.get_mut(EXTRA) {
+            let members: Members = serde_json::from_str(extra).expect("_extra is an object");
+            let members = members.into_iter().map(|(name, value)| (name, value.get().to_owned()));
+            *extra = written(&members.collect());
+        }
+        found.push(cells);
     }
     found
+}
+
+fn shown(value: ValueRef<'_>) -> Option<String> {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Boolean(value) => Some(value.to_string()),
+        ValueRef::BigInt(value) | ValueRef::Timestamp(TimeUnit::Microsecond, value) => Some(value.to_string()),
+        ValueRef::Text(text) => Some(String::from_utf8(text.to_vec()).expect("text is UTF-8")),
+        other => panic!("no table has a column of type {:?} yet", other.data_type()),
+    }
 }
 
 /// Where a table and the truth part ways. Rows are named by their key.

@@ -8,11 +8,11 @@ use ingest::client::{Backoff, Client, ClientSettings};
 use ingest::config::secret::Secret;
 use ingest::destination::duckdb::{DuckDb, Options, read_states};
 use ingest::destination::{Destination, Target};
-use ingest::error::Result;
+use ingest::error::{ErrorKind, Result};
 use ingest::pipeline::{self, CommitEvery, Job, ReadingRules, RunOptions, Stop};
 use ingest::progress::{Mode, Progress, TableProgress};
 use ingest::report::{Outcome, RunReport, TableReport};
-use ingest::sandbox::{Change, RequestRecord, Sandbox, Settings};
+use ingest::sandbox::{Change, Fault, FaultKind, RequestRecord, Sandbox, Settings};
 use ingest::source::intercom::{Intercom, tables};
 use ingest::source::Source;
 use ingest::state::TableState;
@@ -53,7 +53,7 @@ impl World {
                 lookback: SignedDuration::ZERO,
                 refresh_every: Some(SignedDuration::from_hours(7 * 24)),
             },
-            patience: Duration::from_secs(10),
+            patience: Duration::from_secs(30),
             backoff: Backoff {
                 first: Duration::from_millis(4),
                 longest: Duration::from_millis(40),
@@ -100,20 +100,23 @@ impl World {
 
     /// Where the stored table and the truth part ways.
     pub(crate) fn differences(&self, table: &str) -> Differences {
-        self.differences_ignoring(table, &[])
+        self.all_differences(&[table]).remove(0)
     }
 
-    /// The same, some columns aside.
-    pub(crate) fn differences_ignoring(&self, table: &str, columns: &[&str]) -> Differences {
-        let truth = self.sandbox.truth_text(table);
-        Differences::between(spec(table), &truth, self.rows(table), columns)
+    /// The same for several tables.
+    pub(crate) fn all_differences(&self, tables: &[&str]) -> Vec<Differences> {
+        let connection = truth::open(&self.file());
+        let differences = |table: &&str| {
+            let stored = truth::stored(&connection, SCHEMA, spec(table));
+            Differences::between(spec(table), &self.sandbox.truth_text(table), stored, &[])
+        };
+        tables.iter().map(differences).collect()
     }
 
     /// Fails unless each table holds the truth, all of it, and nothing else.
     #[track_caller]
     pub(crate) fn assert_truth(&self, tables: &[&str]) {
-        for table in tables {
-            let differences = self.differences(table);
+        for (table, differences) in tables.iter().zip(self.all_differences(tables)) {
             differences.assert_nothing_lost(table);
             assert_eq!(differences, Differences::default(), "{table}");
         }
@@ -122,18 +125,21 @@ impl World {
     /// Fails unless each table holds the truth, all of it; rows that are gone may still be there. How many
     /// that are.
     #[track_caller]
-    pub(crate) fn assert_nothing_lost(&self, tables: &[&str]) -> usize {
-        let gone = |table: &&str| {
-            let differences = self.differences(table);
-            differences.assert_nothing_lost(table);
-            differences.extra.len() + differences.stamped.len()
-        };
-        tables.iter().map(gone).sum()
+    pub(crate) fn assert_nothing_lost(&self, tables: &[&str], context: &str) -> usize {
+        let mut gone = 0;
+        for (table, differences) in tables.iter().zip(self.all_differences(tables)) {
+            differences.assert_nothing_lost(&format!("{table}, {context}"));
+            gone += differences.extra.len() + differences.stamped.len();
+        }
+        gone
     }
 
     /// The stored rows of a table.
     pub(crate) fn rows(&self, table: &str) -> Vec<Cells> {
-        truth::stored(&self.file(), SCHEMA, spec(table))
+        if !self.file().exists() {
+            return Vec::new();
+        }
+        truth::stored(&truth::open(&self.file()), SCHEMA, spec(table))
     }
 
     /// One cell of a stored row.
@@ -206,6 +212,11 @@ pub(crate) fn spec(table: &str) -> &'static TableSpec {
     tables::find(table).unwrap_or_else(|| panic!("there is no table {table}"))
 }
 
+/// The names of every table there is.
+pub(crate) fn all_tables() -> Vec<&'static str> {
+    tables::TABLES.iter().map(|table| table.name).collect()
+}
+
 /// The report of one table.
 pub(crate) fn of<'r>(report: &'r RunReport, table: &str) -> &'r TableReport {
     let found = report.tables.iter().find(|one| one.table == table);
@@ -259,6 +270,24 @@ impl Run<'_> {
     pub(crate) fn stopped_at_commit(self, at: usize) -> Self {
         let stop = self.stop.clone();
         self.mishap(at, Mishap::Stopped(stop))
+    }
+
+    /// The run is asked to stop while it waits for an answer from `path`, after `answered` others.
+    pub(crate) fn stopped_at_request(self, path: &str, answered: u32) -> Self {
+        let (sandbox, stop) = (self.world.sandbox.clone(), self.stop.clone());
+        let matching = path.to_owned();
+        let what = FaultKind::Stall(HOUR);
+        sandbox.fault(Fault { matching: matching.clone(), after: answered, times: 1, what });
+        sandbox.clear_requests();
+        tokio::spawn(async move {
+            let is_asked = |request: &RequestRecord| request.path_and_query.starts_with(&matching);
+            while sandbox.requests().iter().filter(|one| is_asked(one)).count() <= answered as usize {
+                // Not a wait for something to have happened, only a pause between two looks.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            stop.ask(ErrorKind::Interrupted);
+        });
+        self
     }
 
     /// Lets something happen around passes.

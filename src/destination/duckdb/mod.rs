@@ -176,6 +176,9 @@ impl Destination for DuckDb {
     }
 
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
+        if !self.exists() {
+            return Ok(Vec::new());
+        }
         self.with_connection(|connection| {
             sql::live_keys(connection, target).map_err(|e| failed("read the keys", &e))
         })
@@ -218,6 +221,11 @@ fn apply(connection: &Connection, commit: &TableCommit) -> Result<Committed> {
     let context =
         |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
     let mut done = Committed::default();
+    if sql::is_view(connection, target).map_err(context("read"))? {
+        let message = format!("table {}: a view of that name is in the schema {}", target.table.name, target.schema);
+        return Err(Error::new(ErrorKind::Destination, message)
+            .with_hint("rename the view, or write to another schema with --schema"));
+    }
     sql::prepare_table(connection, target).map_err(context("create the table or its columns"))?;
     let rows = reduce(target.table, &commit.batches)
         .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?;

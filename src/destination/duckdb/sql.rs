@@ -51,6 +51,16 @@ pub(super) fn has_table(connection: &Connection, schema: &str, table: &str) -> R
     )
 }
 
+/// Whether a view stands where the table should.
+pub(super) fn is_view(connection: &Connection, target: &Target) -> Result<bool> {
+    connection.query_row(
+        "SELECT count(*) > 0 FROM duckdb_views()
+         WHERE database_name = current_database() AND lower(schema_name) = lower(?) AND lower(view_name) = lower(?)",
+        params![&*target.schema, target.table.name],
+        |row| row.get(0),
+    )
+}
+
 /// Creates the table, or adds the columns it lacks. A column that the table has and the declaration has not
 /// is left alone.
 pub(super) fn prepare_table(connection: &Connection, target: &Target) -> Result<()> {
@@ -240,18 +250,20 @@ pub(super) fn all_states(connection: &Connection) -> Result<Vec<(String, String,
 
 /// Adds a line to the log of runs.
 pub(super) fn insert_run(connection: &Connection, run: &RunRecord) -> Result<()> {
-    let seconds = |moment: Timestamp| moment.as_second();
+    // To the microsecond: two runs in one second are told apart by it. A DOUBLE holds that many digits.
+    let micros = |moment: Timestamp| moment.as_microsecond();
     connection.execute(
         "INSERT INTO _ingest.runs BY NAME SELECT ? AS run_id, ? AS schema_name, ? AS table_name,
-         to_timestamp(CAST(? AS BIGINT)) AS started_at, to_timestamp(CAST(? AS BIGINT)) AS finished_at,
+         to_timestamp(CAST(? AS DOUBLE) / 1000000) AS started_at,
+         to_timestamp(CAST(? AS DOUBLE) / 1000000) AS finished_at,
          ? AS outcome, ? AS rows_new, ? AS rows_changed, ? AS rows_unchanged, ? AS rows_removed,
          ? AS rows_stamped, ? AS rows_live, ? AS requests, ? AS error",
         params![
             run.run_id,
             run.schema,
             run.table,
-            seconds(run.started_at),
-            seconds(run.finished_at),
+            micros(run.started_at),
+            micros(run.finished_at),
             run.outcome,
             run.committed.new,
             run.committed.changed,

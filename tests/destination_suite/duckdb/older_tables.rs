@@ -13,26 +13,30 @@ fn missing_columns_are_added_and_others_kept() {
          CREATE TABLE CRM.Contacts (
              note VARCHAR, name VARCHAR, updated_at TIMESTAMP WITH TIME ZONE, email VARCHAR, ID VARCHAR, score INTEGER);
          INSERT INTO crm.contacts VALUES
-             ('mine', 'Ada', make_timestamptz(5000000), 'ada@example.com', '1', 10),
-             ('mine too', 'Bob', make_timestamptz(9000000), NULL, '2', 20);",
+             ('mine', 'Ada', to_timestamp(5), 'ada@example.com', '1', 10),
+             ('mine too', 'Bob', to_timestamp(9), NULL, '2', 20);",
     );
     let subject: &mut dyn Subject = &mut file;
     let contacts = target("contacts");
     let rows = r#"[{"id":"1","updated_at":6,"name":"Ada L.","email":"ada@example.org","role":"user","new":1},
                    {"id":"3","updated_at":1,"name":"Cy","phone":"+1","custom_attributes":{"a":1}}]"#;
     assert_eq!(tally(&subject.commit(upsert(&contacts, pass(1), rows))), "1 new, 1 changed, 3 live");
-    assert_eq!(subject.see(&contacts, "id name email role phone updated_at _extra custom_attributes"), [
-        r#"1 Ada L. ada@example.org user - 6 {"new":1} -"#,
-        "2 Bob - - - 9 - -",
-        r#"3 Cy - - +1 1 - {"a":1}"#,
-    ]);
-    let mine = |note: Option<&str>, score: Option<&str>| vec![note.map(str::to_owned), score.map(str::to_owned)];
-    assert_eq!(file.query("SELECT note, score::VARCHAR FROM crm.contacts ORDER BY id"), [
-        mine(Some("mine"), Some("10")),
-        mine(Some("mine too"), Some("20")),
-        mine(None, None),
-    ]);
-    let names: Vec<String> = file.query("SELECT column_name FROM duckdb_columns() WHERE table_name = 'Contacts' ORDER BY column_index")
+    assert_eq!(
+        subject.see(&contacts, "id name email role phone updated_at _extra custom_attributes"),
+        [
+            r#"1 Ada L. ada@example.org user - 6 {"new":1} -"#,
+            "2 Bob - - - 9 - -",
+            r#"3 Cy - - +1 1 - {"a":1}"#,
+        ]
+    );
+    let mine =
+        |note: Option<&str>, score: Option<&str>| vec![note.map(str::to_owned), score.map(str::to_owned)];
+    assert_eq!(
+        file.query("SELECT note, score::VARCHAR FROM crm.contacts ORDER BY id"),
+        [mine(Some("mine"), Some("10")), mine(Some("mine too"), Some("20")), mine(None, None),]
+    );
+    let names: Vec<String> = file
+        .query("SELECT column_name FROM duckdb_columns() WHERE table_name = 'Contacts' ORDER BY column_index")
         .into_iter()
         .map(|mut row| row.remove(0).unwrap())
         .collect();
@@ -46,7 +50,7 @@ fn missing_columns_are_added_and_others_kept() {
 fn rows_from_elsewhere_give_way() {
     let mut file = InDuckDb::with(
         "CREATE SCHEMA crm; CREATE TABLE crm.contacts (id VARCHAR, updated_at TIMESTAMP WITH TIME ZONE, name VARCHAR);
-         INSERT INTO crm.contacts VALUES ('1', make_timestamptz(9000000), 'imported');",
+         INSERT INTO crm.contacts VALUES ('1', to_timestamp(9), 'imported');",
     );
     let subject: &mut dyn Subject = &mut file;
     let contacts = target("contacts");
@@ -64,7 +68,10 @@ fn the_columns_of_people_survive_a_swap_where_their_rows_do() {
     let done = subject.commit(replace(&target("tags"), pass(1), r#"[{"id":"2","name":"two"},{"id":"3"}]"#));
     assert_eq!(tally(&done), "1 new, 1 changed, 1 removed, 2 live");
     let row = |id: &str, colour: Option<&str>| vec![Some(id.to_owned()), colour.map(str::to_owned)];
-    assert_eq!(file.query("SELECT id, colour FROM crm.tags ORDER BY id"), [row("2", Some("blue")), row("3", None)]);
+    assert_eq!(
+        file.query("SELECT id, colour FROM crm.tags ORDER BY id"),
+        [row("2", Some("blue")), row("3", None)]
+    );
 }
 
 /// What a commit cannot do to a table of somebody else's making fails as a whole, and says nothing of rows.
@@ -72,20 +79,39 @@ fn the_columns_of_people_survive_a_swap_where_their_rows_do() {
 fn a_table_that_cannot_take_the_rows_fails_the_commit() {
     let all_columns = |change: &str| {
         let columns = target("contacts").table.stored_columns();
-        let columns: Vec<_> = columns.iter().map(|c| format!("NULL::{} AS {}", c.kind.sql(), c.name)).collect();
+        let columns: Vec<_> =
+            columns.iter().map(|c| format!("NULL::{} AS {}", c.kind.sql(), c.name)).collect();
         format!("CREATE SCHEMA crm; CREATE {change} crm.contacts AS SELECT {} LIMIT 0", columns.join(", "))
     };
     for (case, sql, word) in [
-        ("a view with few columns", "CREATE SCHEMA crm; CREATE VIEW crm.contacts AS SELECT '1' AS id".into(), "view"),
+        (
+            "a view with few columns",
+            "CREATE SCHEMA crm; CREATE VIEW crm.contacts AS SELECT '1' AS id".into(),
+            "view",
+        ),
         ("a view with all columns", all_columns("VIEW"), "view"),
-        ("a column of another type", "CREATE SCHEMA crm; CREATE TABLE crm.contacts (id VARCHAR, name INTEGER)".into(), ""),
-        ("a required column of theirs", format!("{}; ALTER TABLE crm.contacts ADD COLUMN note VARCHAR; ALTER TABLE crm.contacts ALTER note SET NOT NULL", all_columns("TABLE")), ""),
+        (
+            "a column of another type",
+            "CREATE SCHEMA crm; CREATE TABLE crm.contacts (id VARCHAR, name INTEGER)".into(),
+            "",
+        ),
+        (
+            "a required column of theirs",
+            format!(
+                "{}; ALTER TABLE crm.contacts ADD COLUMN note VARCHAR; ALTER TABLE crm.contacts ALTER note SET NOT NULL",
+                all_columns("TABLE")
+            ),
+            "",
+        ),
     ] {
         let mut file = InDuckDb::with(&sql);
         let tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = 'crm' ORDER BY 1";
         let before = (file.query(tables), file.query("SELECT * FROM crm.contacts"));
         for rows in [r#"[{"id":"1","name":"Secret"}]"#, r#"[{"id":"1","name":"Secret"},{"id":"2"}]"#] {
-            let commits = [upsert(&target("tags"), pass(1), r#"[{"id":"1"}]"#), upsert(&target("contacts"), pass(1), rows)];
+            let commits = [
+                upsert(&target("tags"), pass(1), r#"[{"id":"1"}]"#),
+                upsert(&target("contacts"), pass(1), rows),
+            ];
             let error = file.destination().commit(&commits).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Destination, "{case}");
             let shown = error.render();
