@@ -34,6 +34,10 @@ pub struct TableState {
     pub refresh: Option<Refresh>,
     /// Runs in a row in which the source counted clearly more rows than the table holds.
     pub shortfalls: u32,
+    /// Rows that the source counted beyond those of the table after a refresh that was to
+    /// explain them.
+    #[serde(default)]
+    pub unexplained: u64,
 }
 
 /// A refresh under way: what is left to read, and where the closing increment begins.
@@ -84,7 +88,14 @@ impl TableState {
             refreshed_at: None,
             refresh: None,
             shortfalls: 0,
+            unexplained: 0,
         }
+    }
+
+    /// The same, for a table that is gone from the destination: only whose it was is still true.
+    #[must_use]
+    pub fn without_table(&self) -> Self {
+        Self::new(&self.workspace, &self.api_version, self.columns.clone())
     }
 
     /// The stored form.
@@ -118,6 +129,13 @@ impl Refresh {
     pub fn advance_to(&mut self, second: i64) {
         if let Some(window) = self.remaining.first_mut() {
             window.from = Some(window.from.map_or(second, |from| from.max(second)));
+        }
+    }
+
+    /// Takes back what was noted about the first remaining window, which was `window` before.
+    pub fn go_back_to(&mut self, window: Window) {
+        if let Some(first) = self.remaining.first_mut() {
+            *first = window;
         }
     }
 

@@ -130,7 +130,8 @@ fn epoch_micros(digits: &str) -> Option<i64> {
 fn iso_micros(text: &str) -> Option<i64> {
     let pieces = Pieces::parse(text).ok()?;
     let local = pieces.date().to_datetime(pieces.time()?).duration_since(EPOCH);
-    let moment = local.checked_sub(SignedDuration::from_secs(pieces.to_numeric_offset()?.seconds().into()))?;
+    let moment =
+        local.checked_sub(SignedDuration::from_secs(pieces.to_numeric_offset()?.seconds().into()))?;
     i64::try_from(moment.as_micros()).ok().filter(|moment| YEARS.contains(moment))
 }
 

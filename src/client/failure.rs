@@ -97,6 +97,13 @@ impl CallError {
         self.refusal().and_then(|refusal| refusal.code.as_deref()) == Some(code)
     }
 
+    /// Whether another scroll over companies is open, in any of the ways in which that has been reported.
+    pub fn says_scroll_exists(&self) -> bool {
+        let says =
+            |refusal: &Refusal| refusal.message.as_ref().is_some_and(|m| m.contains("scroll already exists"));
+        self.has_code("scroll_exists") || self.status() == Some(423) || self.refusal().is_some_and(says)
+    }
+
     /// Whether no connection could be made at all.
     pub fn is_unreachable(&self) -> bool {
         matches!(self.cause, Cause::Unreachable(_))

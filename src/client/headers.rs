@@ -22,11 +22,11 @@ pub struct RateHeaders {
     pub resets_in: Duration,
 }
 
-/// The rate headers, if all are there.
-pub(super) fn rate(headers: &HeaderMap) -> Option<RateHeaders> {
+/// The rate headers, if all are there. `local` stands in for a server that does not say its time.
+pub(super) fn rate(headers: &HeaderMap, local: Timestamp) -> Option<RateHeaders> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
     let reset = number("x-ratelimit-reset")?;
-    let now = date(headers)?.as_second();
+    let now = date(headers).unwrap_or(local).as_second();
     let seconds = u64::try_from((reset - now).clamp(0, 60)).unwrap_or(0);
     Some(RateHeaders {
         limit: u32::try_from(number("x-ratelimit-limit")?.max(1)).ok()?,
@@ -70,9 +70,20 @@ mod tests {
             ("x-ratelimit-remaining", "12"),
             ("x-ratelimit-reset", "1768478410"),
         ]);
-        let read = rate(&answer).unwrap();
+        let read = rate(&answer, Timestamp::UNIX_EPOCH).unwrap();
         assert_eq!((read.limit, read.remaining, read.resets_in), (167, 12, Duration::from_secs(7)));
-        assert_eq!(rate(&headers(&[("x-ratelimit-limit", "167")])), None);
+        assert_eq!(rate(&headers(&[("x-ratelimit-limit", "167")]), Timestamp::UNIX_EPOCH), None);
+    }
+
+    #[test]
+    fn without_a_date_the_local_clock_stands_in() {
+        let answer = headers(&[
+            ("x-ratelimit-limit", "167"),
+            ("x-ratelimit-remaining", "12"),
+            ("x-ratelimit-reset", "1768478410"),
+        ]);
+        let local = Timestamp::from_second(1_768_478_405).unwrap();
+        assert_eq!(rate(&answer, local).unwrap().resets_in, Duration::from_secs(5));
     }
 
     #[test]
@@ -84,7 +95,7 @@ mod tests {
                 ("x-ratelimit-remaining", "0"),
                 ("x-ratelimit-reset", reset),
             ]);
-            assert_eq!(rate(&answer).unwrap().resets_in, Duration::from_secs(seconds));
+            assert_eq!(rate(&answer, Timestamp::UNIX_EPOCH).unwrap().resets_in, Duration::from_secs(seconds));
         }
     }
 

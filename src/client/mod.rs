@@ -12,7 +12,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
@@ -21,9 +21,13 @@ pub use headers::RateHeaders;
 pub use rate_limit::{Limiter, Priority, Quota};
 pub use retry::{Backoff, Verdict, judge};
 
+use crate::clock;
 use crate::config::secret::Secret;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
+
+/// The largest answer that is read; 150 tickets with 500 parts each stay far below.
+const LARGEST_BODY: usize = 256 << 20;
 
 /// How to reach one workspace.
 #[derive(Debug, Clone)]
@@ -175,7 +179,7 @@ impl Client {
         self.shared.limiter.left(Instant::now())
     }
 
-    /// The server's clock as of its latest answer, to the second; never ahead of it.
+    /// The server's clock as of its latest success, to the second; never ahead of it.
     pub fn server_time(&self) -> Option<Timestamp> {
         *self.shared.server_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -199,7 +203,7 @@ impl Client {
                 return Err(failure.tried(attempts.troubled));
             };
             match after {
-                retry::After::Refusal => {
+                retry::After::RateLimited => {
                     refused += 1;
                     self.shared.limiter.hold_back(Instant::now(), wait);
                 }
@@ -223,7 +227,7 @@ impl Client {
                 Err(failure) => failure,
             };
             match judge(&failure, 0, refused, started.elapsed(), backoff) {
-                Verdict::Again { after: retry::After::Refusal, wait } => {
+                Verdict::Again { after: retry::After::RateLimited, wait } => {
                     refused += 1;
                     self.shared.limiter.hold_back(Instant::now(), wait);
                     self.progress.retried();
@@ -259,19 +263,21 @@ impl Client {
                 return Err(CallError::broken(call.describe(), &error));
             }
         };
-        let rate = headers::rate(response.headers());
+        let rate = headers::rate(response.headers(), clock::now());
         permit.answered(rate, Instant::now());
         self.progress.permits_left(self.permits_left());
         let status = response.status().as_u16();
         let date = headers::date(response.headers());
-        if date.is_some() {
+        // Only the API's own word counts: errors may come from a proxy with another clock.
+        if date.is_some() && (200..300).contains(&status) {
             let mut latest = self.shared.server_time.lock().unwrap_or_else(PoisonError::into_inner);
-            *latest = (*latest).max(date);
+            *latest = date;
         }
         let wait = headers::retry_after(response.headers())
             .or_else(|| rate.filter(|_| status == 429).map(|rate| rate.resets_in));
-        let body = match response.bytes().await {
-            Ok(body) => body,
+        let body = match read_body(response).await {
+            Ok(Some(body)) => body,
+            Ok(None) => return Err(CallError::not_json(call.describe(), "an answer of more than 256 MB")),
             // The status of a refusal is known even if its body broke.
             Err(_) if status >= 400 => Bytes::new(),
             Err(error) => return Err(CallError::broken(call.describe(), &error)),
@@ -287,6 +293,18 @@ impl Client {
             None => Err(CallError::not_json(call.describe(), "an empty answer")),
         }
     }
+}
+
+/// The decompressed body; `None` if it is larger than any answer of the API could be.
+async fn read_body(mut response: reqwest::Response) -> reqwest::Result<Option<Bytes>> {
+    let mut body = BytesMut::new();
+    while let Some(piece) = response.chunk().await? {
+        body.extend_from_slice(&piece);
+        if body.len() > LARGEST_BODY {
+            return Ok(None);
+        }
+    }
+    Ok(Some(body.freeze()))
 }
 
 fn is_loopback(base_url: &str) -> bool {

@@ -5,7 +5,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 
 use super::headers::RateHeaders;
 use crate::progress::TableProgress;
@@ -142,14 +142,28 @@ impl Quota {
 pub struct Limiter {
     state: Arc<Mutex<State>>,
     changed: Arc<Notify>,
-    slots: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct State {
     quota: Quota,
+    most_in_flight: u32,
     /// Calls of [`Priority::First`] that wait; all others stand back for them.
     first_in_line: u32,
+}
+
+/// How long a call sleeps at most before it looks again, when it waits for others and not for a time.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+impl State {
+    /// Takes a request out of the budget, or says how long to wait unless something changes before.
+    fn take(&mut self, priority: Priority, now: Instant) -> Result<(), Duration> {
+        let stands_back = priority == Priority::Normal && self.first_in_line > 0;
+        if stands_back || self.quota.in_flight >= self.most_in_flight {
+            return Err(LOOK_AGAIN);
+        }
+        self.quota.take(now)
+    }
 }
 
 /// Leave to send one request. Dropped without a word, it counts as unanswered.
@@ -157,47 +171,38 @@ struct State {
 pub struct Permit {
     limiter: Limiter,
     settled: bool,
-    _slot: Option<OwnedSemaphorePermit>,
 }
 
 impl Limiter {
     /// A limiter over `quota` with at most `concurrency` requests in flight.
     pub fn new(quota: Quota, concurrency: usize) -> Self {
-        Self {
-            state: Arc::new(Mutex::new(State { quota, first_in_line: 0 })),
-            changed: Arc::new(Notify::new()),
-            slots: Arc::new(Semaphore::new(concurrency.max(1))),
-        }
+        let most_in_flight = u32::try_from(concurrency.max(1)).unwrap_or(u32::MAX);
+        let state = State { quota, most_in_flight, first_in_line: 0 };
+        Self { state: Arc::new(Mutex::new(state)), changed: Arc::new(Notify::new()) }
     }
 
-    /// Waits until one more request may go out.
+    /// Waits until one more request may go out. Nothing is held while waiting.
     pub async fn acquire(&self, priority: Priority, progress: &TableProgress) -> Permit {
         let first = (priority == Priority::First).then(|| FirstInLine::new(self));
-        // Never an error: the semaphore is never closed.
-        let slot = Arc::clone(&self.slots).acquire_owned().await.ok();
         loop {
+            // Listens before it looks, so that no change is missed in between.
             let changed = self.changed.notified();
-            let wait = {
-                let mut state = self.state();
-                let stand_back = priority == Priority::Normal && state.first_in_line > 0;
-                if stand_back { Err(Duration::from_millis(50)) } else { state.quota.take(Instant::now()) }
-            };
-            match wait {
-                Ok(()) => break,
-                Err(wait) => {
-                    if wait > Duration::from_millis(200) {
-                        progress.waiting("the rate limit", wait);
-                    }
-                    tokio::select! {
-                        () = tokio::time::sleep(wait) => {}
-                        () = changed => {}
-                    }
-                    progress.working();
-                }
+            let taken = self.state().take(priority, Instant::now());
+            let Err(wait) = taken else { break };
+            let is_for_the_rate = wait != LOOK_AGAIN && wait > Duration::from_millis(200);
+            if is_for_the_rate {
+                progress.waiting("the rate limit", wait);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = changed => {}
+            }
+            if is_for_the_rate {
+                progress.working();
             }
         }
         drop(first);
-        Permit { limiter: self.clone(), settled: false, _slot: slot }
+        Permit { limiter: self.clone(), settled: false }
     }
 
     /// Lets nothing out for `wait`.
@@ -234,6 +239,7 @@ impl Drop for Permit {
     fn drop(&mut self) {
         if !self.settled {
             self.limiter.state().quota.unanswered();
+            self.limiter.changed.notify_waiters();
         }
     }
 }
@@ -351,5 +357,24 @@ mod tests {
         };
         tokio::join!(run("normal", Priority::Normal), run("first", Priority::First));
         assert_eq!(order.lock().unwrap().first(), Some(&"first"));
+    }
+
+    #[tokio::test]
+    async fn a_call_that_goes_first_and_one_slot_do_not_block_each_other() {
+        let limiter = Limiter::new(Quota::new(None, Instant::now()), 1);
+        let progress = TableProgress::silent();
+        let calls = (0..20).map(|number| {
+            let (limiter, progress) = (limiter.clone(), progress.clone());
+            tokio::spawn(async move {
+                let priority = if number % 3 == 0 { Priority::First } else { Priority::Normal };
+                let permit = limiter.acquire(priority, &progress).await;
+                tokio::task::yield_now().await;
+                permit.answered(None, Instant::now());
+            })
+        });
+        for call in calls.collect::<Vec<_>>() {
+            call.await.unwrap();
+        }
+        assert_eq!(limiter.left(Instant::now()), 146);
     }
 }

@@ -54,7 +54,7 @@ pub enum Verdict {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum After {
     /// 429: not carried out.
-    Refusal,
+    RateLimited,
     /// An error of the server, a broken answer, silence.
     Trouble,
 }
@@ -71,8 +71,10 @@ pub fn judge(
     let asked = failure.refusal().and_then(|refusal| refusal.wait);
     match failure.status() {
         Some(429) if elapsed < backoff.refusals => {
-            let wait = asked.map_or_else(|| backoff.wait(refused), |wait| wait + jitter());
-            Verdict::Again { after: After::Refusal, wait }
+            // A server that asks to come back at once and refuses again is given more time than it asks for.
+            let own = if refused == 0 && asked.is_some() { Duration::ZERO } else { backoff.wait(refused) };
+            let wait = asked.unwrap_or_default().max(own) + jitter();
+            Verdict::Again { after: After::RateLimited, wait }
         }
         Some(429) => Verdict::Fail,
         Some(status) if !is_transient(status) => Verdict::Fail,
@@ -134,11 +136,25 @@ mod tests {
     }
 
     #[test]
+    fn a_server_that_keeps_asking_back_at_once_is_asked_ever_less_often() {
+        let waits = (0..4).map(|refused| {
+            let failure = refusal(429, Some(0));
+            match judge(&failure, 0, refused, Duration::ZERO, Backoff::default()) {
+                Verdict::Again { wait, .. } => wait,
+                Verdict::Fail => panic!("must retry"),
+            }
+        });
+        let waits: Vec<Duration> = waits.collect();
+        assert!(waits[0] < Duration::from_millis(200), "{waits:?}");
+        assert!(waits[3] >= Duration::from_secs(2), "{waits:?}");
+    }
+
+    #[test]
     fn refusals_for_the_rate_are_waited_out_for_a_quarter_of_an_hour() {
         let late = judge(&refusal(429, None), 0, 9, Duration::from_secs(900), Backoff::default());
         assert_eq!(late, Verdict::Fail);
         let earlier = judge(&refusal(429, None), 99, 99, Duration::from_secs(899), Backoff::default());
-        assert!(matches!(earlier, Verdict::Again { after: After::Refusal, .. }));
+        assert!(matches!(earlier, Verdict::Again { after: After::RateLimited, .. }));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::{dry_run, print, report, setup, signals};
 use crate::cli::{Output, RunArgs};
+use crate::config::check_schema as check_name;
 use crate::destination::duckdb::DuckDb;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, Job, RunOptions, Stop};
@@ -22,6 +23,11 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
             "--schema names one schema, but tables of several connections are read",
         )
         .with_hint("read each connection in a run of its own"));
+    }
+    if let Some(schema) = &args.schema {
+        check_name(schema).map_err(|(reason, hint)| {
+            Error::new(ErrorKind::Usage, format!("--schema {schema:?} {reason}")).with_hint(hint)
+        })?;
     }
     let config = setup.duckdb(args.to.as_deref())?;
     let mut jobs = Vec::new();
@@ -42,11 +48,15 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
     }
     let progress = setup::progress(args.progress, &args.common);
     let destination = DuckDb::begin(&config.path, options, wait, progress.clone())?;
-    let done = setup::runtime()?.block_on(async {
+    let runtime = setup::runtime()?;
+    let done = runtime.block_on(async {
         let stop = Stop::new();
         signals::watch(&stop, "stopping: saving what is complete");
         pipeline::run(jobs, Box::new(destination), run_options, &progress, &stop).await
-    })?;
+    });
+    // A wait for a reader of the destination may still be under way after the run was stopped.
+    runtime.shutdown_background();
+    let done = done?;
     show(&done, args.output)?;
     Ok(done.exit_code())
 }
@@ -83,15 +93,17 @@ fn failures(done: &RunReport) -> Vec<Error> {
     groups.into_iter().map(|(_, error, tables)| error.clone().within(named(&tables))).collect()
 }
 
+/// The first whole second that is not before the moment; the dates of rows are whole seconds.
+fn ceiling(moment: Timestamp) -> i64 {
+    moment.as_second() + i64::from(moment.subsec_nanosecond() > 0)
+}
+
 /// The interval that was typed, in whole seconds.
 fn interval(args: &RunArgs) -> Result<Option<Window>> {
     if args.interval_start.is_none() && args.interval_end.is_none() {
         return Ok(None);
     }
-    let window = Window {
-        from: args.interval_start.map(Timestamp::as_second),
-        to: args.interval_end.map(Timestamp::as_second),
-    };
+    let window = Window { from: args.interval_start.map(ceiling), to: args.interval_end.map(ceiling) };
     if window.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "--interval-end is not after --interval-start")
             .with_hint("the start belongs to the interval, the end does not"));

@@ -188,11 +188,14 @@ pub(super) fn duckdb_options(config: &DuckDbConfig, wait: Option<Duration>) -> (
 /// DuckDB names a database after its file's stem up to the first dot; a schema of the same name makes
 /// `intercom.contacts` ambiguous for whoever queries the file.
 pub(super) fn check_schema(config: &DuckDbConfig, schema: &str) -> Result<()> {
-    let name = config.path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    // A link is named like what it leads to, as far as DuckDB is concerned.
+    let path = config.path.canonicalize().unwrap_or_else(|_| config.path.clone());
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.split('.').next().unwrap_or_default();
-    if !stem.eq_ignore_ascii_case(schema) {
+    let Some(schema) = [schema, "_ingest"].into_iter().find(|written| stem.eq_ignore_ascii_case(written))
+    else {
         return Ok(());
-    }
+    };
     let message = format!(
         "destination {}: a file called {stem:?} makes {schema}.contacts ambiguous in DuckDB, which calls the database {stem} too",
         config.path.display()

@@ -29,7 +29,7 @@ pub use destination::{
 pub use environment::Environment;
 pub use intercom::{ApiVersion, IntercomConnection, Region};
 pub use locate::{FILE_NAME, Located, config_path};
-pub use names::RESERVED_NAMES;
+pub use names::{RESERVED_NAMES, check_schema};
 pub use nearest::nearest;
 pub use secret::Secret;
 pub use values::{Expected, Rate, parse_duration, parse_instant, parse_rate};

@@ -33,6 +33,11 @@ pub(crate) fn check(name: &str, is_source: bool) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Checks what is to become a schema: a connection's name may, and nothing else.
+pub fn check_schema(name: &str) -> Result<(), (String, &'static str)> {
+    check(name, true)
+}
+
 /// The kind of a character that may not stand in a name: those that mean something in `<connection>.<table>`,
 /// in paths, in URIs or in SQL, and those nobody can see.
 fn forbidden(c: char) -> Option<&'static str> {

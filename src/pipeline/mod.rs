@@ -79,7 +79,7 @@ impl RunOptions {
 /// the destination's state is not readable or belongs to another workspace.
 pub async fn run(
     jobs: Vec<Job>,
-    mut destination: Box<dyn Destination>,
+    destination: Box<dyn Destination>,
     options: RunOptions,
     progress: &Progress,
     stop: &Stop,
@@ -87,7 +87,8 @@ pub async fn run(
     let started_at = clock::now();
     let targets = targets(&jobs);
     let workspaces = join_all(jobs.iter().map(|job| identify(job, stop))).await;
-    let states = destination.load(&targets)?;
+    let (destination, states) = load(destination, targets.clone(), stop).await?;
+    let has_history = states.iter().any(Option::is_some);
     let mut states = states.into_iter();
     let mut runs = Vec::new();
     let mut refused = Vec::new();
@@ -104,6 +105,7 @@ pub async fn run(
             }
         }
     }
+    let has_begun = has_history || !runs.is_empty();
     let targets: Vec<Target> =
         runs.iter().map(|(job, table, ..)| Target { schema: Arc::clone(&job.schema), table }).collect();
     let revisions = runs.iter().map(|(_, _, stored, ..)| stored.as_ref().map(|s| s.revision)).collect();
@@ -128,7 +130,8 @@ pub async fn run(
     let mut tables: Vec<TableReport> = join_all(tables).await;
     tables.extend(refused);
     let report = RunReport { run_id: run_id(started_at), started_at, finished_at: clock::now(), tables };
-    let logged = writer.record(records(&report)).await;
+    // Where nothing was ever written, a run that could not begin leaves nothing behind either.
+    let logged = if has_begun { writer.record(records(&report)).await } else { Ok(()) };
     drop(writer);
     thread.join().await?;
     if let Err(error) = logged {
@@ -141,6 +144,24 @@ pub async fn run(
     }
     progress.clear();
     Ok(report)
+}
+
+/// Reads the states, which may mean to wait for a reader of the destination.
+async fn load(
+    mut destination: Box<dyn Destination>,
+    targets: Vec<Target>,
+    stop: &Stop,
+) -> Result<(Box<dyn Destination>, Vec<Option<Stored>>)> {
+    let loading = tokio::task::spawn_blocking(move || {
+        let states = destination.load(&targets);
+        states.map(|states| (destination, states))
+    });
+    tokio::select! {
+        loaded = loading => {
+            loaded.map_err(|e| Error::new(ErrorKind::Destination, "loading was cut short").with_source(e))?
+        }
+        error = stop.asked() => Err(error),
+    }
 }
 
 /// Every table of every job, in order.

@@ -8,6 +8,9 @@ use crate::window::{DateField, Window};
 /// How late a change may become visible to searches.
 pub const LAG: SignedDuration = SignedDuration::from_hours(1);
 
+/// A `--full-refresh` goes on with one that was cut short less than this ago.
+const GO_ON_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+
 /// Everything the decision depends on.
 #[derive(Debug, Clone)]
 pub struct Situation<'a> {
@@ -84,7 +87,7 @@ pub const SHORTFALLS_UNTIL_REFRESH: u32 = 2;
 /// Decides for a table whose dates the server filters.
 pub fn decide(situation: &Situation<'_>) -> Reading {
     let Some(stored) = situation.stored else { return whole(situation, Reason::FirstLoad) };
-    if situation.full_refresh {
+    if situation.full_refresh && !is_under_way(situation, stored) {
         return whole(situation, Reason::Asked);
     }
     if stored.api_version != situation.api_version {
@@ -131,6 +134,12 @@ pub fn is_mass_absence(nominees: usize, live: u64) -> bool {
 fn is_due(last: Option<Timestamp>, every: Option<SignedDuration>, now: Timestamp) -> bool {
     let Some(every) = every else { return false };
     last.is_none_or(|last| now.duration_since(last) >= every)
+}
+
+/// Whether a refresh of everything was cut short so lately that asking for one means going on with it.
+fn is_under_way(situation: &Situation<'_>, stored: &TableState) -> bool {
+    let refresh = stored.refresh.as_ref().filter(|refresh| refresh.whole);
+    refresh.is_some_and(|refresh| situation.now.duration_since(refresh.started_at) < GO_ON_WITHIN)
 }
 
 /// A refresh of every row. Without a `start_date` its windows are about `created_at`. With one they are
@@ -294,8 +303,12 @@ mod tests {
         let stored = TableState { refresh: Some(refresh.clone()), checkpoint: None, ..state() };
         let later = Situation { now: at("2026-01-18T12:00:00Z"), ..situation(Some(&stored)) };
         assert_eq!(decide(&later), Reading::Refresh(refresh, Reason::Resumed));
-        let anew = decide(&Situation { full_refresh: true, ..situation(Some(&stored)) });
-        assert_eq!(reason(&anew), Some(Reason::Asked));
+        for (now, expected) in
+            [("2026-01-16T11:00:00Z", Reason::Resumed), ("2026-01-16T12:00:00Z", Reason::Asked)]
+        {
+            let asked = Situation { now: at(now), full_refresh: true, ..situation(Some(&stored)) };
+            assert_eq!(reason(&decide(&asked)), Some(expected), "{now}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
+use arrow::array::RecordBatch;
 use jiff::Timestamp;
 
 use super::plan::{self, LAG, Reading, Reason, Situation};
@@ -14,7 +15,7 @@ use crate::destination::{Committed, Scope, Stamp};
 use crate::error::{ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::report::{Outcome, TableReport};
-use crate::source::{Ask, Order, Page, Pass, Presence, Source, page_channel};
+use crate::source::{Ask, Order, Page, Pass, Presence, Proof, Source, page_channel};
 use crate::state::{Refresh, TableState};
 use crate::table::{Endpoint, TableSpec, WriteDisposition};
 use crate::window::{DateField, Window};
@@ -83,13 +84,18 @@ impl TableRun {
         };
         self.begin(report, if self.options.interval.is_some() { "interval" } else { "first look" });
         let flow = Flow { report: &mut *report, hold: false, limit: self.options.limit };
-        self.pump(Pass { table: self.table, ask, began }, flow, |page| {
-            if ask == Ask::Everything {
-                page.batch = in_window(self.table, &page.batch, window);
-            }
-            None
-        })
-        .await?;
+        let read = self
+            .pump(Pass { table: self.table, ask, began }, flow, |page| {
+                if ask == Ask::Everything {
+                    page.batch = in_window(self.table, &page.batch, window);
+                }
+                None
+            })
+            .await;
+        if let Err(error) = read {
+            self.keep_what_came(report, began).await?;
+            return Err(error);
+        }
         let committed = self.flush(report, began, Scope::Some, Vec::new(), None).await?;
         report.live = Some(committed.live);
         Ok(())
@@ -138,7 +144,7 @@ impl TableRun {
                 full_refresh: is_asked,
             });
             is_asked = false;
-            let was_refresh = matches!(reading, Reading::Refresh(..));
+            let is_for_shortfall = matches!(reading, Reading::Refresh(_, Reason::Shortfall));
             let mut next = self.next_state_after(state.as_ref());
             let from = match reading {
                 Reading::Refresh(refresh, reason) => self.refresh(report, &mut next, refresh, reason).await?,
@@ -148,10 +154,10 @@ impl TableRun {
                 }
             };
             self.increments(report, &mut next, from).await?;
-            let live = self.compare_counts(report, &mut next).await?;
+            let live = self.compare_counts(report, &mut next, is_for_shortfall).await?;
             report.live = Some(live);
             // Twice running the source counted more than the table holds: read everything, now.
-            if next.shortfalls < plan::SHORTFALLS_UNTIL_REFRESH || was_refresh {
+            if next.shortfalls < plan::SHORTFALLS_UNTIL_REFRESH {
                 return Ok(());
             }
             state = Some(next);
@@ -174,14 +180,18 @@ impl TableRun {
             let flow = Flow { report: &mut *report, hold: false, limit: None };
             let read = self
                 .pump(Pass { table: self.table, ask, began }, flow, |page| {
-                    refresh.advance_to(page.complete_to?);
+                    match page.proof {
+                        Proof::Nothing => return None,
+                        Proof::CompleteTo(second) => refresh.advance_to(second),
+                        Proof::Withdrawn => refresh.go_back_to(window),
+                    }
                     state.refresh = Some(refresh.clone());
                     Some(state.clone())
                 })
                 .await;
             if let Err(error) = read {
                 // What is proven so far is kept, whatever ended the pass.
-                self.flush(report, began, Scope::Some, Vec::new(), None).await?;
+                self.keep_what_came(report, began).await?;
                 return Err(error);
             }
             refresh.finish_window();
@@ -207,19 +217,22 @@ impl TableRun {
     ) -> Result<()> {
         loop {
             let began = pass_start(&*self.source);
+            let started = Instant::now();
             let window = Window { from: Some(from.as_second()), to: None };
             let ask = Ask::Dated { by: DateField::UpdatedAt, window, order: Order::NewestFirst };
             let flow = Flow { report: &mut *report, hold: false, limit: None };
             let read = self.pump(Pass { table: self.table, ask, began }, flow, |_| None).await;
             if let Err(error) = read {
-                self.flush(report, began, Scope::Some, Vec::new(), None).await?;
+                self.keep_what_came(report, began).await?;
                 return Err(error);
             }
             state.checkpoint = Some(began);
             let committed = self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
             report.checkpoint = Some(began);
             report.live = Some(committed.live);
-            if pass_start(&*self.source).duration_since(began) < LAG {
+            // By both clocks: the server's may stand still for want of answers that say it.
+            let took = pass_start(&*self.source).duration_since(began);
+            if took < LAG && started.elapsed() < LAG.unsigned_abs() {
                 return Ok(());
             }
             from = plan::increment_start(began, jiff::SignedDuration::ZERO);
@@ -227,7 +240,12 @@ impl TableRun {
     }
 
     /// Compares what the source counts with what the table holds; the latter.
-    async fn compare_counts(&self, report: &mut TableReport, state: &mut TableState) -> Result<u64> {
+    async fn compare_counts(
+        &self,
+        report: &mut TableReport,
+        state: &mut TableState,
+        is_for_shortfall: bool,
+    ) -> Result<u64> {
         let live = report.live.unwrap_or(0);
         if state.proven_from.is_some() {
             return Ok(live);
@@ -237,16 +255,26 @@ impl TableRun {
         let began = pass_start(&*self.source);
         let counting = self.source.count(Pass { table: self.table, ask, began }, &self.progress);
         let counted = tokio::select! {
-            counted = counting => counted?,
+            counted = counting => counted,
             error = self.stop.asked() => return Err(error),
         };
+        // Everything is read and saved; that it could not be counted as well takes nothing away from it.
+        let counted = counted.unwrap_or_else(|error| {
+            report.notes.push(format!("the rows could not be counted: {error}"));
+            None
+        });
         report.counted = counted;
-        let shortfalls = match counted {
-            Some(counted) if plan::is_shortfall(counted, live) => state.shortfalls + 1,
-            _ => 0,
-        };
-        if shortfalls != state.shortfalls {
-            state.shortfalls = shortfalls;
+        let known = (state.shortfalls, state.unexplained);
+        match counted {
+            None => {}
+            // What a refresh for just that has left unexplained, another one would not explain either.
+            Some(counted) if is_for_shortfall => {
+                (state.shortfalls, state.unexplained) = (0, counted.saturating_sub(live));
+            }
+            Some(counted) if plan::is_shortfall(counted, live + state.unexplained) => state.shortfalls += 1,
+            Some(_) => state.shortfalls = 0,
+        }
+        if (state.shortfalls, state.unexplained) != known {
             let committed = self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
             return Ok(committed.live);
         }
@@ -272,14 +300,28 @@ impl TableRun {
             return Ok(Vec::new());
         }
         let mut stamps = Vec::new();
+        let mut unconfirmed = 0;
         for key in nominees {
+            let pass = Pass { table: self.table, ask: Ask::Everything, began };
             let presence = tokio::select! {
-                presence = self.source.look_up(self.table, &key, &self.progress) => presence?,
+                presence = self.source.look_up(pass, &key, &self.progress) => presence,
                 error = self.stop.asked() => return Err(error),
             };
-            if presence == Presence::Gone {
-                stamps.push(Stamp { key, deleted_at: began });
+            match presence {
+                Ok(Presence::Gone) => stamps.push(Stamp { key, deleted_at: began }),
+                // Hidden from the pass, or come meanwhile: what its own request shows is as good.
+                Ok(Presence::Present(batch)) => self.hand_over(batch, began, None, false).await?,
+                Err(error) if error.kind() == ErrorKind::Auth => return Err(error),
+                Err(error) => {
+                    tracing::warn!(table = self.table.name, %error, "an absence could not be confirmed");
+                    unconfirmed += 1;
+                }
             }
+        }
+        if unconfirmed > 0 {
+            report.notes.push(format!(
+                "{unconfirmed} rows are no longer shown, but could not be asked for one by one"
+            ));
         }
         Ok(stamps)
     }
@@ -292,7 +334,7 @@ impl TableRun {
         flow: Flow<'_>,
         mut on_page: impl FnMut(&mut Page) -> Option<TableState>,
     ) -> Result<()> {
-        let (sender, mut pages) = page_channel();
+        let (sender, pages) = page_channel();
         let read = async {
             tokio::select! {
                 read = self.source.read(pass, sender, &self.progress) => read,
@@ -300,6 +342,8 @@ impl TableRun {
             }
         };
         let write = async {
+            // Owned here, so that leaving closes the channel: a source that waits for room is let go.
+            let mut pages = pages;
             let mut left = flow.limit;
             while let Some(mut page) = pages.recv().await {
                 let state = on_page(&mut page);
@@ -311,27 +355,37 @@ impl TableRun {
                 flow.report.read += page.batch.num_rows() as u64;
                 flow.report.shape.add(&page.shape);
                 self.progress.add_rows(page.batch.num_rows() as u64);
-                let supersedes_before = plan::earlier_by(pass.began, LAG);
-                let rows = Rows {
-                    table: self.position,
-                    batch: page.batch,
-                    supersedes_before,
-                    state,
-                    hold: flow.hold,
-                };
-                self.writer.rows(rows).await?;
+                self.hand_over(page.batch, pass.began, state, flow.hold).await?;
                 if left == Some(0) {
-                    pages.close();
                     return Ok(true);
                 }
             }
             Ok(false)
         };
-        // The writer goes on with what was handed out before the source ended, for better or worse; a
-        // writer that fails closes the channel, which ends the source.
+        // What was handed out before the source ended, for better or worse, is still written.
         let (read, written) = tokio::join!(read, write);
         let has_enough = written?;
         if has_enough { Ok(()) } else { read }
+    }
+
+    /// Saves what a pass handed out before it failed; a table of which nothing came is not even created.
+    async fn keep_what_came(&self, report: &mut TableReport, began: Timestamp) -> Result<()> {
+        if report.read > 0 {
+            self.flush(report, began, Scope::Some, Vec::new(), None).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives rows to the writer.
+    async fn hand_over(
+        &self,
+        batch: RecordBatch,
+        began: Timestamp,
+        state: Option<TableState>,
+        hold: bool,
+    ) -> Result<()> {
+        let supersedes_before = plan::earlier_by(began, LAG);
+        self.writer.rows(Rows { table: self.position, batch, supersedes_before, state, hold }).await
     }
 
     async fn flush(
@@ -379,11 +433,7 @@ impl TableRun {
 }
 
 /// The rows whose cursor lies in the window; all rows of a table without one.
-fn in_window(
-    table: &TableSpec,
-    batch: &arrow::array::RecordBatch,
-    window: Window,
-) -> arrow::array::RecordBatch {
+fn in_window(table: &TableSpec, batch: &RecordBatch, window: Window) -> RecordBatch {
     let Some(cursor) = table.cursor else { return batch.clone() };
     let dates = crate::batch::seconds(batch, cursor);
     crate::batch::filter(batch, |row| window.contains(dates[row]))

@@ -3,7 +3,8 @@
 //! DuckDB is synchronous and a commit takes a while; reading goes on meanwhile, as far as the bounded
 //! channel lets it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
@@ -34,14 +35,14 @@ impl Default for CommitEvery {
 
 /// Messages that may wait for the thread.
 const UNDERWAY: usize = 16;
-/// Without a message for this long, the destination is let go of. Opening it again costs about as much.
+/// A destination that was not used for this long is let go of. Opening it again costs about as much.
 const GRACE: Duration = Duration::from_millis(60);
 
 /// The way to the thread; clones lead to the same one.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     sender: mpsc::Sender<Message>,
-    failure: Arc<Mutex<Option<Error>>>,
+    failures: Arc<Mutex<Failures>>,
 }
 
 /// The thread itself; ends when every [`Writer`] is gone.
@@ -82,9 +83,25 @@ pub(super) struct Flush {
 
 enum Message {
     Rows(Box<Rows>),
-    Flush(Box<Flush>, oneshot::Sender<Committed>),
-    LiveKeys(usize, oneshot::Sender<Vec<String>>),
-    Record(Vec<RunRecord>),
+    Flush(Box<Flush>, Reply<Committed>),
+    LiveKeys(usize, Reply<Vec<String>>),
+    Record(Vec<RunRecord>, Reply<()>),
+}
+
+/// Whoever asked may have been stopped meanwhile, so that an answer may find nobody.
+type Reply<T> = oneshot::Sender<Result<T>>;
+
+/// Why nothing more is written: nothing at all, or nothing of one table.
+#[derive(Debug, Default)]
+struct Failures {
+    all: Option<Error>,
+    tables: HashMap<usize, Error>,
+}
+
+impl Failures {
+    fn of(&self, table: usize) -> Option<Error> {
+        self.all.as_ref().or_else(|| self.tables.get(&table)).cloned()
+    }
 }
 
 impl Writer {
@@ -96,49 +113,58 @@ impl Writer {
         every: CommitEvery,
     ) -> (Self, WriterThread) {
         let (sender, receiver) = mpsc::channel(UNDERWAY);
-        let failure = Arc::new(Mutex::new(None));
+        let failures = Arc::new(Mutex::new(Failures::default()));
         let tables = targets.into_iter().zip(revisions);
         let desk = Desk {
             destination,
+            used: Some(Instant::now()),
             tables: tables.map(|(target, revision)| Pending::new(target, revision)).collect(),
             every,
-            failure: Arc::clone(&failure),
+            failures: Arc::clone(&failures),
         };
         let handle = Handle::current();
         let thread = std::thread::spawn(move || desk.work(receiver, &handle));
-        (Self { sender, failure }, WriterThread { thread })
+        (Self { sender, failures }, WriterThread { thread })
     }
 
     /// Hands rows over, waiting while the thread is behind.
     pub(super) async fn rows(&self, rows: Rows) -> Result<()> {
-        self.sender.send(Message::Rows(Box::new(rows))).await.map_err(|_| self.failure())
+        if let Some(error) = locked(&self.failures).of(rows.table) {
+            return Err(error);
+        }
+        self.sender.send(Message::Rows(Box::new(rows))).await.map_err(|_| self.gone())
     }
 
     /// Commits what is gathered for a table; what was done to it since its last flush.
     pub(super) async fn flush(&self, flush: Flush) -> Result<Committed> {
-        let (reply, answer) = oneshot::channel();
-        let sent = self.sender.send(Message::Flush(Box::new(flush), reply)).await;
-        sent.map_err(|_| self.failure())?;
-        answer.await.map_err(|_| self.failure())
+        self.ask(|reply| Message::Flush(Box::new(flush), reply)).await
     }
 
     /// The keys of a table's rows that are not stamped.
     pub(super) async fn live_keys(&self, table: usize) -> Result<Vec<String>> {
-        let (reply, answer) = oneshot::channel();
-        self.sender.send(Message::LiveKeys(table, reply)).await.map_err(|_| self.failure())?;
-        answer.await.map_err(|_| self.failure())
+        self.ask(|reply| Message::LiveKeys(table, reply)).await
     }
 
     /// Adds to the log of runs.
     pub(super) async fn record(&self, runs: Vec<RunRecord>) -> Result<()> {
-        self.sender.send(Message::Record(runs)).await.map_err(|_| self.failure())
+        self.ask(|reply| Message::Record(runs, reply)).await
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(Reply<T>) -> Message) -> Result<T> {
+        let (reply, answer) = oneshot::channel();
+        self.sender.send(message(reply)).await.map_err(|_| self.gone())?;
+        answer.await.unwrap_or_else(|_| Err(self.gone()))
     }
 
     /// Why the thread has ended.
-    fn failure(&self) -> Error {
-        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
-        failure.clone().unwrap_or_else(|| Error::new(ErrorKind::Destination, "the writer ended unexpectedly"))
+    fn gone(&self) -> Error {
+        let failure = locked(&self.failures).all.clone();
+        failure.unwrap_or_else(|| Error::new(ErrorKind::Destination, "the writer ended unexpectedly"))
     }
+}
+
+fn locked(failures: &Mutex<Failures>) -> MutexGuard<'_, Failures> {
+    failures.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl WriterThread {
@@ -155,9 +181,11 @@ impl WriterThread {
 /// What the thread works on.
 struct Desk {
     destination: Box<dyn Destination>,
+    /// When the destination was last used, unless it has been let go of since.
+    used: Option<Instant>,
     tables: Vec<Pending>,
     every: CommitEvery,
-    failure: Arc<Mutex<Option<Error>>>,
+    failures: Arc<Mutex<Failures>>,
 }
 
 /// Rows of one table that are not yet committed.
@@ -239,48 +267,49 @@ impl Pending {
 /// A flush whose sender waits for the outcome.
 struct Asked {
     flush: Flush,
-    reply: oneshot::Sender<Committed>,
+    reply: Reply<Committed>,
 }
 
 impl Desk {
     fn work(mut self, mut receiver: mpsc::Receiver<Message>, handle: &Handle) -> Box<dyn Destination> {
         loop {
-            let due = self.until_next_commit();
-            let first = match handle.block_on(next_message(&mut receiver, due, || self.destination.rest())) {
-                Next::Message(message) => Some(message),
-                Next::Nothing => None,
-                Next::End => return self.destination,
+            let wait = self.until_next_deed();
+            let first = match handle.block_on(async { tokio::time::timeout(wait, receiver.recv()).await }) {
+                Ok(Some(message)) => Some(message),
+                Ok(None) => return self.destination,
+                Err(_elapsed) => None,
             };
-            // Whatever else has arrived meanwhile shares the next commit.
-            let messages = first.into_iter().chain(std::iter::from_fn(|| receiver.try_recv().ok()));
-            if self.take(messages).is_err() {
+            // What else has arrived meanwhile shares the next commit; what arrives later has to wait for it.
+            let others = std::iter::from_fn(|| receiver.try_recv().ok()).take(UNDERWAY);
+            if let Err(error) = self.take(first.into_iter().chain(others)) {
+                locked(&self.failures).all = Some(error);
                 return self.destination;
+            }
+            if self.used.is_some_and(|used| used.elapsed() >= GRACE) {
+                self.destination.rest();
+                self.used = None;
             }
         }
     }
 
-    /// Keeps an error where whoever sends next, or waits for an answer, looks once the channel is closed. So it
-    /// has to be there before the first of the answers is given up.
-    fn keep<T>(&self, outcome: Result<T>) -> Result<T> {
-        if let Err(error) = &outcome {
-            *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error.clone());
-        }
-        outcome
-    }
-
-    fn until_next_commit(&self) -> Duration {
+    /// How long nothing has to be done if no message comes.
+    fn until_next_deed(&self) -> Duration {
         let waiting = self.tables.iter().filter(|table| !table.hold && table.rows > 0);
         let oldest = waiting.filter_map(|table| table.since).min();
-        oldest.map_or(self.every.age, |since| self.every.age.saturating_sub(since.elapsed()))
+        let commit = oldest.map_or(self.every.age, |since| self.every.age.saturating_sub(since.elapsed()));
+        self.used.map_or(commit, |used| commit.min(GRACE.saturating_sub(used.elapsed())))
     }
 
+    /// Carries messages out. An error concerns everything and ends the thread; all who wait have been told.
     fn take(&mut self, messages: impl Iterator<Item = Message>) -> Result<()> {
         let mut asked = Vec::new();
         for message in messages {
             match message {
                 Message::Rows(rows) => {
                     let table = rows.table;
-                    self.tables[table].add(*rows);
+                    if locked(&self.failures).of(table).is_none() {
+                        self.tables[table].add(*rows);
+                    }
                     // Looked at after every page, so that memory stays bounded however many have arrived.
                     if self.tables[table].is_due(self.every) {
                         self.commit(vec![Part::due(table)])?;
@@ -289,19 +318,27 @@ impl Desk {
                 Message::Flush(flush, reply) => asked.push(Asked { flush: *flush, reply }),
                 Message::LiveKeys(table, reply) => {
                     let target = self.tables[table].target.clone();
-                    let keys = self.destination.live_keys(&target);
-                    // Nobody waits any more if the table was stopped.
-                    reply.send(self.keep(keys)?).ok();
+                    reply.send(self.destination.live_keys(&target)).ok();
+                    self.used = Some(Instant::now());
                 }
-                Message::Record(runs) => {
-                    let recorded = self.destination.record(&runs);
-                    self.keep(recorded)?;
+                Message::Record(runs, reply) => {
+                    reply.send(self.destination.record(&runs)).ok();
+                    self.used = Some(Instant::now());
                 }
             }
         }
+        self.flush(asked)
+    }
+
+    /// Commits the tables that were asked for and those that are due, together.
+    fn flush(&mut self, asked: Vec<Asked>) -> Result<()> {
         let mut parts: Vec<Part> = Vec::new();
         let mut replies = Vec::new();
         for Asked { flush, reply } in asked {
+            if let Some(error) = locked(&self.failures).of(flush.table) {
+                reply.send(Err(error)).ok();
+                continue;
+            }
             let pending = &mut self.tables[flush.table];
             pending.supersedes_before = flush.supersedes_before;
             pending.state = flush.state.or(pending.state.take());
@@ -313,13 +350,17 @@ impl Desk {
                 parts.push(Part::due(table));
             }
         }
-        self.commit(parts)?;
+        let outcome = self.commit(parts);
         for (table, reply) in replies {
-            reply.send(std::mem::take(&mut self.tables[table].done)).ok();
+            let failure = outcome.as_ref().err().cloned().or_else(|| locked(&self.failures).of(table));
+            let done = std::mem::take(&mut self.tables[table].done);
+            reply.send(failure.map_or(Ok(done), Err)).ok();
         }
-        Ok(())
+        outcome
     }
 
+    /// Commits in one transaction or, if that fails, each table in its own, so that a table that cannot be
+    /// written does not take the others with it. An error concerns all of them.
     fn commit(&mut self, parts: Vec<Part>) -> Result<()> {
         if parts.is_empty() {
             return Ok(());
@@ -330,38 +371,36 @@ impl Desk {
             .into_iter()
             .map(|part| self.tables[part.table].hand_over(part.scope, part.stamps))
             .collect();
-        let committed = self.destination.commit(&commits);
-        let committed = self.keep(committed)?;
-        for (table, done) in tables.into_iter().zip(&committed) {
-            self.tables[table].note(done);
+        match self.destination.commit(&commits) {
+            Ok(committed) => {
+                for (table, done) in tables.iter().zip(&committed) {
+                    self.tables[*table].note(done);
+                }
+            }
+            Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
+            Err(error) if commits.len() == 1 => self.give_up(tables[0], error),
+            Err(_) => self.commit_one_by_one(&tables, &commits)?,
         }
+        self.used = Some(Instant::now());
         let rows: usize = commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum();
         tracing::debug!(tables = commits.len(), rows, elapsed = ?started.elapsed(), "committed");
         Ok(())
     }
-}
 
-enum Next {
-    Message(Message),
-    /// None came until a commit was due.
-    Nothing,
-    /// Every sender is gone.
-    End,
-}
+    fn commit_one_by_one(&mut self, tables: &[usize], commits: &[TableCommit]) -> Result<()> {
+        for (table, commit) in tables.iter().zip(commits) {
+            match self.destination.commit(std::slice::from_ref(commit)) {
+                Ok(committed) => committed.iter().for_each(|done| self.tables[*table].note(done)),
+                Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
+                Err(error) => self.give_up(*table, error),
+            }
+        }
+        Ok(())
+    }
 
-/// Waits for a message until a commit is `due`; calls `rest` once if none comes for a moment.
-async fn next_message(receiver: &mut mpsc::Receiver<Message>, due: Duration, mut rest: impl FnMut()) -> Next {
-    let or_end = |message: Option<Message>| message.map_or(Next::End, Next::Message);
-    if let Ok(message) = tokio::time::timeout(due.min(GRACE), receiver.recv()).await {
-        return or_end(message);
-    }
-    if due <= GRACE {
-        return Next::Nothing;
-    }
-    rest();
-    match tokio::time::timeout(due.saturating_sub(GRACE), receiver.recv()).await {
-        Ok(message) => or_end(message),
-        Err(_elapsed) => Next::Nothing,
+    /// Nothing more of this table is written; whoever sends rows of it is told.
+    fn give_up(&self, table: usize, error: Error) {
+        locked(&self.failures).tables.insert(table, error);
     }
 }
 

@@ -45,7 +45,7 @@ pub trait Source: Debug + Send + Sync {
     /// Asks for one row by its key. One request.
     fn look_up<'a>(
         &'a self,
-        table: &'static TableSpec,
+        pass: Pass,
         key: &'a str,
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<Presence>>;
@@ -74,10 +74,10 @@ pub struct Identity {
 }
 
 /// Whether a row is still there.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Presence {
-    /// It is.
-    Present,
+    /// It is, and this is what it looks like: one row, with the columns of [`TableSpec::schema`].
+    Present(RecordBatch),
     /// It is not.
     Gone,
 }
@@ -123,8 +123,8 @@ pub enum Order {
 pub struct Page {
     /// The rows, with the columns of [`TableSpec::schema`].
     pub batch: RecordBatch,
-    /// `Some(second)` once every row dated before it has been handed out; `None` proves nothing.
-    pub complete_to: Option<i64>,
+    /// What is known once this page has been taken.
+    pub proof: Proof,
     /// What did not fit the declaration.
     pub shape: Shape,
     slot: Option<OwnedSemaphorePermit>,
@@ -132,9 +132,20 @@ pub struct Page {
 
 impl Page {
     /// A page on its way.
-    pub fn new(batch: RecordBatch, complete_to: Option<i64>, shape: Shape) -> Self {
-        Self { batch, complete_to, shape, slot: None }
+    pub fn new(batch: RecordBatch, proof: Proof, shape: Shape) -> Self {
+        Self { batch, proof, shape, slot: None }
     }
+}
+
+/// What follows from the pages of a pass up to one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// Nothing new.
+    Nothing,
+    /// Every row of the window dated before this second has been handed out.
+    CompleteTo(i64),
+    /// Nothing, and what earlier pages of the pass proved was wrong: the order they relied on is broken.
+    Withdrawn,
 }
 
 /// Pages that may wait between source and destination before the source has to.

@@ -1,16 +1,18 @@
 //! The log of runs.
 
 use ingest::destination::{Committed, RunRecord};
+use jiff::Timestamp;
 
-use crate::support::tables::{Subject, nothing, pass, target};
+use crate::support::tables::{Subject, nothing, target};
 
 pub(super) fn the_log_of_runs_keeps_everything_in_order(subject: &mut dyn Subject) {
+    let moment = |micros| Timestamp::from_microsecond(micros).unwrap();
     let record = |number: i64, table: &str, error: Option<&str>| RunRecord {
         run_id: format!("run {number}"),
         schema: "it's".into(),
         table: table.into(),
-        started_at: pass(number),
-        finished_at: pass(number + 1),
+        started_at: moment(1_780_000_000_000_000 + number),
+        finished_at: moment(1_799_999_999_999_999 - number),
         outcome: if error.is_some() { "failed" } else { "complete" }.into(),
         committed: Committed {
             new: 1,

@@ -42,7 +42,10 @@ async fn no_permission_at_all_is_exit_code_3() {
 async fn a_permission_taken_away_and_given_back_costs_nothing_but_time() {
     let mut world = World::start(Settings::default()).await;
     world.load(&["contacts", "companies"]).await;
-    let twin = Settings { denied: vec![ingest::sandbox::Denied { path_prefix: "/companies".into(), status: 403 }], ..Settings::default() };
+    let twin = Settings {
+        denied: vec![ingest::sandbox::Denied { path_prefix: "/companies".into(), status: 403 }],
+        ..Settings::default()
+    };
     let whole = std::mem::replace(&mut world.sandbox, ingest::sandbox::Sandbox::start(twin).await.unwrap());
     world.sandbox.advance(HOUR);
     let before = world.state("companies");
@@ -70,7 +73,12 @@ async fn a_token_revoked_in_mid_run_stops_the_run() {
     let report = world.run().tables(&NAMES).watching(revoked).go().await;
     assert_eq!(report.exit_code(), 3);
     for table in &report.tables {
-        assert_eq!(table.error.as_ref().map(ingest::error::Error::kind), Some(ErrorKind::Auth), "{}", table.table);
+        assert_eq!(
+            table.error.as_ref().map(ingest::error::Error::kind),
+            Some(ErrorKind::Auth),
+            "{}",
+            table.table
+        );
     }
     let after: Vec<_> = NAMES.iter().map(|table| world.state(table)).collect();
     assert_eq!(after, states);

@@ -4,7 +4,7 @@ use ingest::report::Outcome;
 use ingest::sandbox::Settings;
 use jiff::Timestamp;
 
-use crate::support::world::{all_tables, of, DAY, HOUR, MINUTE, SEARCHED, World};
+use crate::support::world::{DAY, HOUR, MINUTE, SEARCHED, World, all_tables, of};
 
 fn second_of(row: &serde_json::Value) -> i64 {
     row["updated_at"].as_i64().unwrap_or_default()
@@ -34,7 +34,9 @@ async fn an_interval_merges_its_rows_and_touches_nothing_else() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let report = world.run().tables(&tables).interval(at(from), at(to)).go().await;
 
-    assert!(report.tables.iter().all(|table| table.outcome == Outcome::Partial && table.checkpoint.is_none()));
+    assert!(
+        report.tables.iter().all(|table| table.outcome == Outcome::Partial && table.checkpoint.is_none())
+    );
     let inside = |row: &&serde_json::Value| (from..to).contains(&second_of(row));
     let expected = contacts.iter().filter(inside).count();
     let moved = world.rows("contacts").iter().filter(|row| row["name"].as_deref() == Some("Moved")).count();
@@ -79,7 +81,8 @@ async fn a_first_look_brings_the_newest_rows_and_claims_nothing() {
     }
     let mut newest: Vec<_> = world.sandbox.truth("contacts").iter().map(second_of).collect();
     newest.sort_unstable();
-    let oldest_shown = world.rows("contacts").iter().map(|row| row["updated_at"].clone().unwrap()).min().unwrap();
+    let oldest_shown =
+        world.rows("contacts").iter().map(|row| row["updated_at"].clone().unwrap()).min().unwrap();
     assert_eq!(oldest_shown, format!("{}000000", newest[newest.len() - 10]));
 
     // A scroll that was left open is gone after its minute.

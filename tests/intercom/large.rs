@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use ingest::sandbox::{RateLimit, Settings};
 
-use crate::support::world::{all_tables, World};
+use crate::support::world::{World, all_tables};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn more_than_ten_thousand_companies_come_also_those_without_users() {
     let world = World::start(Settings { companies: 10_250, ..Settings::default() }).await;
     world.load(&["companies"]).await;
     world.assert_truth(&["companies"]);
-    let lonely = world.rows("companies").iter().filter(|row| row["user_count"].as_deref() == Some("0")).count();
+    let lonely =
+        world.rows("companies").iter().filter(|row| row["user_count"].as_deref() == Some("0")).count();
     assert!(lonely > 1_000, "{lonely} companies without users");
 }
 

@@ -4,8 +4,8 @@ use ingest::error::ErrorKind;
 use ingest::sandbox::{Sandbox, Settings};
 use ingest::source::intercom::tables;
 
-use crate::support::world::{HOUR, World, of, spec};
 use crate::support::truth::Differences;
+use crate::support::world::{HOUR, World, of, spec};
 
 /// Columns whose values 2.16 writes differently, or no longer writes.
 const CHANGED: &[&str] =
@@ -24,8 +24,7 @@ async fn every_version_fills_the_same_tables() {
                 truth.retain(|row| !row.contains(r#""model":"conversation""#));
             }
             let ignored = if version == "2.16" { CHANGED } else { &[] };
-            let differences =
-                Differences::between(spec(table.name), &truth, world.rows(table.name), ignored);
+            let differences = Differences::between(spec(table.name), &truth, world.rows(table.name), ignored);
             assert_eq!(differences, Differences::default(), "{version}, {}", table.name);
         }
     }
@@ -45,7 +44,8 @@ async fn another_version_than_the_last_runs_means_reading_everything_again() {
     let rows = world.rows("conversations");
     let differences = Differences::between(spec("conversations"), &truth, rows, CHANGED);
     assert_eq!(differences, Differences::default());
-    let priorities = world.rows("conversations").iter().filter(|row| row["priority"].as_deref() == Some("none")).count();
+    let priorities =
+        world.rows("conversations").iter().filter(|row| row["priority"].as_deref() == Some("none")).count();
     assert!(priorities > 0, "rows have the new version's values");
 }
 

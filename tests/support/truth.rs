@@ -30,7 +30,13 @@ pub(crate) fn expected(table: &TableSpec, text: &str) -> Cells {
     cells
 }
 
-fn walk(table: &TableSpec, prefix: &str, text: &str, cells: &mut Cells, extra: &mut BTreeMap<String, String>) {
+fn walk(
+    table: &TableSpec,
+    prefix: &str,
+    text: &str,
+    cells: &mut Cells,
+    extra: &mut BTreeMap<String, String>,
+) {
     for (name, value) in serde_json::from_str::<Members>(text).expect("the sandbox serves objects") {
         let (path, raw) = (format!("{prefix}{name}"), value.get());
         let inside = format!("{path}.");
@@ -114,7 +120,9 @@ fn shown(value: ValueRef<'_>) -> Option<String> {
     match value {
         ValueRef::Null => None,
         ValueRef::Boolean(value) => Some(value.to_string()),
-        ValueRef::BigInt(value) | ValueRef::Timestamp(TimeUnit::Microsecond, value) => Some(value.to_string()),
+        ValueRef::BigInt(value) | ValueRef::Timestamp(TimeUnit::Microsecond, value) => {
+            Some(value.to_string())
+        }
         ValueRef::Text(text) => Some(String::from_utf8(text.to_vec()).expect("text is UTF-8")),
         other => panic!("no table has a column of type {:?} yet", other.data_type()),
     }

@@ -152,7 +152,11 @@ impl Source for Watched {
         self.inner.look_up(table, key, progress)
     }
 
-    fn probe<'a>(&'a self, table: &'static TableSpec, progress: &'a TableProgress) -> BoxFuture<'a, Result<()>> {
+    fn probe<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Result<()>> {
         self.inner.probe(table, progress)
     }
 }

@@ -76,6 +76,17 @@ pub(super) fn remove_leftovers(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Removes a file that holds nothing at all, such as one that `mktemp` made: DuckDB makes a database where
+/// there is no file, and refuses an empty one. Only called by the holder of the run lock.
+pub(super) fn remove_empty(path: &Path) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.is_file() && found.len() == 0 => {
+            std::fs::remove_file(path).map_err(|e| unusable(path, e))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Opens the file to write, waiting while a reader holds it.
 pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Result<Connection> {
     let mut is_told = false;
@@ -166,7 +177,13 @@ pub(super) fn failed(what: &str, error: &::duckdb::Error) -> Error {
     let safe = if first.starts_with("IO Error") || first.starts_with("Invalid Input Error: Could not set") {
         first.to_owned()
     } else {
-        first.split(['"', '\'']).next().unwrap_or_default().trim_end().to_owned()
+        first
+            .split(['"', '\''])
+            .next()
+            .and_then(|words| words.split(" with value ").next())
+            .unwrap_or_default()
+            .trim_end()
+            .to_owned()
     };
     let full = ["No space left on device", "Disk quota exceeded", "File too large"];
     let full = full.into_iter().find(|reason| words.contains(reason));

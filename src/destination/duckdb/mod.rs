@@ -41,6 +41,7 @@ impl DuckDb {
         let path = connect::canonical(path)?;
         let lock = RunLock::take(&path, wait, &progress)?;
         connect::remove_leftovers(&path)?;
+        connect::remove_empty(&path)?;
         Ok(Self { path, options, progress, connection: None, _lock: lock })
     }
 
@@ -146,7 +147,18 @@ fn load_states(connection: &Connection, targets: &[Target]) -> Result<Vec<Option
     if !sql::has_table(connection, "_ingest", "state").map_err(|e| failed("read", &e))? {
         return Ok(vec![None; targets.len()]);
     }
-    targets.iter().map(|target| read_state(connection, target)).collect()
+    let load = |target: &Target| {
+        let Some(stored) = read_state(connection, target)? else { return Ok(None) };
+        let has_table = sql::has_table(connection, &target.schema, target.table.name);
+        // Whoever drops a table to have it loaded again has not dropped what we remember of it.
+        let state = if has_table.map_err(|e| failed("read", &e))? {
+            stored.state
+        } else {
+            stored.state.without_table()
+        };
+        Ok(Some(Stored { state, ..stored }))
+    };
+    targets.iter().map(load).collect()
 }
 
 impl Destination for DuckDb {
@@ -222,7 +234,8 @@ fn apply(connection: &Connection, commit: &TableCommit) -> Result<Committed> {
         |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
     let mut done = Committed::default();
     if sql::is_view(connection, target).map_err(context("read"))? {
-        let message = format!("table {}: a view of that name is in the schema {}", target.table.name, target.schema);
+        let message =
+            format!("table {}: a view of that name is in the schema {}", target.table.name, target.schema);
         return Err(Error::new(ErrorKind::Destination, message)
             .with_hint("rename the view, or write to another schema with --schema"));
     }

@@ -1,12 +1,12 @@
 //! Reading tables that one unpaged answer, or one per variant, holds whole.
 
-use super::search::decode;
-use super::trouble::{PASSES, Trouble, give_up};
+use super::page::decode;
+use super::trouble::{Passes, Trouble};
 use crate::batch::{Decoder, Layout};
 use crate::client::{Call, Client};
 use crate::error::Result;
 use crate::progress::TableProgress;
-use crate::source::{Page, PageSender, Pass};
+use crate::source::{Page, PageSender, Pass, Proof};
 use crate::table::ListQuery;
 
 /// Reads every row. `minor` is that of the API version, 2.x.
@@ -18,24 +18,17 @@ pub(super) async fn read(
     progress: &TableProgress,
 ) -> Result<()> {
     let decoder = Decoder::new(Layout::new(pass.table));
+    let mut passes = Passes::new(client, progress);
     for list in queries.iter().filter(|list| list.until_minor.is_none_or(|until| minor <= until)) {
-        let mut failed = 0;
-        loop {
-            let reason = match read_one(client, pass, list.query, &decoder).await {
-                Ok(page) => {
-                    pages.send(page).await?;
-                    break;
-                }
+        let page = loop {
+            match read_one(client, pass, list.query, &decoder).await {
+                Ok(page) => break page,
                 Err(Trouble::Fatal(error)) => return Err(error),
-                Err(Trouble::FailedPass(reason)) => reason,
-            };
-            failed += 1;
-            if failed >= PASSES {
-                return Err(give_up(failed, &reason));
+                Err(Trouble::FailedPass(reason)) => passes.failed(&reason).await?,
             }
-            tracing::warn!(table = pass.table.name, reason, "answer unusable, asking again");
-            progress.reading(&format!("asking again: {reason}"));
-        }
+        };
+        passes.moved();
+        pages.send(page).await?;
     }
     Ok(())
 }
@@ -53,5 +46,5 @@ async fn read_one(
     if contents.next.is_some() {
         return Err(Trouble::failed("a list that claims to have a second page"));
     }
-    Ok(Page::new(contents.batch, None, contents.shape))
+    Ok(Page::new(contents.batch, Proof::Nothing, contents.shape))
 }

@@ -18,6 +18,7 @@ use serde_json::Value;
 use super::{Ask, Identity, PageSender, Pass, Presence, Source};
 use query::Search;
 
+use crate::batch::{Decoder, Layout};
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
@@ -128,25 +129,27 @@ impl Intercom {
         else {
             return Ok(None);
         };
-        let search = Search { by, window, order, now: pass.began.as_second() };
+        let search = Search { by, window, order, sort: by, now: pass.began.as_second() };
         let answer = self.client(progress).send(|_| Call::post(path, search.body(1, None))).await;
         let answer = answer.map_err(CallError::into_error)?;
         let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         Ok(page["total_count"].as_u64())
     }
 
-    async fn look_up_row(
-        &self,
-        table: &'static TableSpec,
-        key: &str,
-        progress: &TableProgress,
-    ) -> Result<Presence> {
-        let Endpoint::Scroll { object, .. } = table.endpoint else {
-            return Err(Error::new(ErrorKind::Api, format!("table {} has no path for one row", table.name)));
+    async fn look_up_row(&self, pass: Pass, key: &str, progress: &TableProgress) -> Result<Presence> {
+        let Endpoint::Scroll { object, .. } = pass.table.endpoint else {
+            return Err(Error::new(
+                ErrorKind::Api,
+                format!("table {} has no path for one row", pass.table.name),
+            ));
         };
         let key: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
         match self.client(progress).send(|_| Call::get(format!("{object}/{key}"))).await {
-            Ok(_) => Ok(Presence::Present),
+            Ok(answer) => {
+                let decoder = Decoder::new(Layout::new(pass.table));
+                let row = page::read_object(pass.table, &decoder, &answer.body, pass.began);
+                row.map(Presence::Present).map_err(|e| Error::new(ErrorKind::Data, format!("one row: {e}")))
+            }
             Err(error) if matches!(error.status(), Some(404 | 410)) => Ok(Presence::Gone),
             Err(error) => Err(error.into_error()),
         }
@@ -216,14 +219,14 @@ impl Source for Intercom {
 
     fn look_up<'a>(
         &'a self,
-        table: &'static TableSpec,
+        pass: Pass,
         key: &'a str,
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<Presence>> {
         async move {
-            match self.look_up_row(table, key, progress).await {
+            match self.look_up_row(pass, key, progress).await {
                 Ok(presence) => Ok(presence),
-                Err(error) => Err(self.explain(table, error, progress).await),
+                Err(error) => Err(self.explain(pass.table, error, progress).await),
             }
         }
         .boxed()

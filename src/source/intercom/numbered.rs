@@ -2,18 +2,18 @@
 //!
 //! Such pages drift: a row that changes moves to the front and pushes the others back, a row that is deleted
 //! pulls them forward, over page edges and past the reader. A pass therefore counts as complete only if the
-//! stated total stayed the same, as many distinct rows were read, and nothing changed at the front meanwhile.
+//! stated total stayed the same and as many distinct rows were read (or, where totals are missing or wrong,
+//! if two passes running read the same rows), and if nothing changed at the front meanwhile.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::page::{Contents, Next};
-use super::search::decode;
-use super::trouble::{PASSES, Trouble, give_up};
+use super::page::{Contents, Next, decode};
+use super::trouble::{Passes, Trouble};
 use crate::batch::{self, Decoder, Layout};
 use crate::client::{Call, Client};
 use crate::error::Result;
 use crate::progress::TableProgress;
-use crate::source::{Page, PageSender, Pass};
+use crate::source::{Page, PageSender, Pass, Proof};
 
 /// Rows asked for at once.
 const PER_PAGE: u32 = 50;
@@ -26,20 +26,30 @@ pub(super) async fn read(
     progress: &TableProgress,
 ) -> Result<()> {
     let decoder = Decoder::new(Layout::new(pass.table));
-    let mut failed = 0;
+    let mut passes = Passes::new(client, progress);
+    let mut keys_before: Option<HashSet<u64>> = None;
     loop {
         let reason = match read_once(client, pass, &decoder, pages, progress).await {
-            Ok(()) => return Ok(()),
+            Ok(read) => {
+                let keys: HashSet<u64> = read.seen.keys().copied().collect();
+                if read.is_counted || keys_before.as_ref() == Some(&keys) {
+                    return Ok(());
+                }
+                keys_before = Some(keys);
+                "rows that no total confirms".to_owned()
+            }
             Err(Trouble::Fatal(error)) => return Err(error),
             Err(Trouble::FailedPass(reason)) => reason,
         };
-        failed += 1;
-        if failed >= PASSES {
-            return Err(give_up(failed, &reason));
-        }
-        tracing::warn!(table = pass.table.name, reason, "pass failed, starting again");
-        progress.reading(&format!("starting again: {reason}"));
+        passes.failed(&reason).await?;
     }
+}
+
+/// A pass over all pages.
+struct Read {
+    seen: Seen,
+    /// Whether as many rows were read as the server states.
+    is_counted: bool,
 }
 
 /// When each row read so far last changed.
@@ -51,7 +61,7 @@ async fn read_once(
     decoder: &Decoder,
     pages: &PageSender,
     progress: &TableProgress,
-) -> std::result::Result<(), Trouble> {
+) -> std::result::Result<Read, Trouble> {
     let mut seen = Seen::new();
     let mut total = None;
     let mut number = 1;
@@ -60,7 +70,7 @@ async fn read_once(
         if number == 1 {
             total = contents.total_count;
             progress.expect(total.unwrap_or(0));
-        } else if contents.total_count != total {
+        } else if contents.total_count.zip(total).is_some_and(|(now, before)| now != before) {
             return Err(Trouble::failed("rows that came or went while the pages were read"));
         }
         let next = next_number(contents.next.as_ref(), number)?;
@@ -68,16 +78,17 @@ async fn read_once(
         if next.is_some() && !brought_news {
             return Err(Trouble::failed("a page that brought nothing new"));
         }
-        pages.send(Page::new(contents.batch, None, contents.shape)).await?;
+        pages.send(Page::new(contents.batch, Proof::Nothing, contents.shape)).await?;
         match next {
             Some(next) => number = next,
             None => break,
         }
     }
-    if total.is_some_and(|total| total > seen.len() as u64) {
-        return Err(Trouble::failed(format!("{} rows where {} are stated", seen.len(), total.unwrap_or(0))));
+    let is_counted = total.is_some_and(|total| seen.len() as u64 >= total);
+    if number > 1 {
+        close(client, pass, decoder, pages, &mut seen).await?;
     }
-    if number > 1 { close(client, pass, decoder, pages, &mut seen).await } else { Ok(()) }
+    Ok(Read { seen, is_counted })
 }
 
 /// Reads the front again until a whole page holds only what is known: what changed meanwhile stands there.
@@ -93,7 +104,7 @@ async fn close(
         let contents = fetch(client, pass, decoder, number).await?;
         let next = next_number(contents.next.as_ref(), number)?;
         let brought_news = note(pass, seen, &contents);
-        pages.send(Page::new(contents.batch, None, contents.shape)).await?;
+        pages.send(Page::new(contents.batch, Proof::Nothing, contents.shape)).await?;
         match next {
             Some(next) if brought_news => number = next,
             _ => return Ok(()),
@@ -105,7 +116,7 @@ async fn fetch(
     client: &Client,
     pass: Pass,
     decoder: &Decoder,
-    number: u32,
+    number: u64,
 ) -> std::result::Result<Contents, Trouble> {
     let path = pass.table.endpoint.path();
     let answer = client.send(|_| Call::get(format!("{path}?page={number}&per_page={PER_PAGE}"))).await?;
@@ -122,20 +133,12 @@ fn note(pass: Pass, seen: &mut Seen, contents: &Contents) -> bool {
     news
 }
 
-/// The number of the next page. The host of a URL is not followed.
-fn next_number(next: Option<&Next>, number: u32) -> std::result::Result<Option<u32>, Trouble> {
-    let following = match next {
-        None => return Ok(None),
-        Some(Next::Url(url)) => {
-            let query = url.split_once('?').map_or("", |(_, query)| query);
-            let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-            pairs.find(|(name, _)| name == "page").and_then(|(_, value)| value.parse().ok())
-        }
-        Some(Next::Cursor(_)) => None,
-    };
-    match following {
-        Some(following) if following == number + 1 => Ok(Some(following)),
-        _ => Err(Trouble::failed(format!("a next page that does not follow page {number}"))),
+/// The number of the next page, which must be the following one.
+fn next_number(next: Option<&Next>, number: u64) -> std::result::Result<Option<u64>, Trouble> {
+    match next.map(|next| next.page) {
+        None => Ok(None),
+        Some(Some(following)) if following == number + 1 => Ok(Some(following)),
+        Some(_) => Err(Trouble::failed(format!("a next page that does not follow page {number}"))),
     }
 }
 
@@ -145,14 +148,12 @@ mod tests {
 
     #[test]
     fn only_the_following_page_is_next() {
-        let url = |text: &str| Some(Next::Url(text.into()));
         for (next, expected) in [
             (None, Some(None)),
-            (url("https://api.intercom.io/articles?per_page=50&page=3"), Some(Some(3))),
-            (url("/articles?page=3"), Some(Some(3))),
-            (url("/articles?page=2"), None),
-            (url("/articles"), None),
-            (Some(Next::Cursor("3".into())), None),
+            (Some(Next { page: Some(3), cursor: None }), Some(Some(3))),
+            (Some(Next { page: Some(3), cursor: Some("x".into()) }), Some(Some(3))),
+            (Some(Next { page: Some(2), cursor: None }), None),
+            (Some(Next { page: None, cursor: Some("3".into()) }), None),
         ] {
             assert_eq!(next_number(next.as_ref(), 2).ok(), expected, "{next:?}");
         }

@@ -3,12 +3,16 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::trouble::Trouble;
 use crate::batch::{Decoder, RowError, Rows, Shape, key_hashes};
+use crate::error::{Error, ErrorKind};
+use crate::source::Pass;
 use crate::table::TableSpec;
 
 /// Rows of one answer and what its envelope says.
@@ -17,19 +21,21 @@ pub(super) struct Contents {
     pub(super) batch: RecordBatch,
     pub(super) shape: Shape,
     pub(super) next: Option<Next>,
+    /// Number of this page and of all pages, as stated.
+    pub(super) position: Option<(u64, u64)>,
     pub(super) total_count: Option<u64>,
     pub(super) scroll_param: Option<String>,
     /// One hash per row of its key.
     pub(super) keys: Vec<u64>,
 }
 
-/// The answer's way to the next page.
+/// The answer's way to the next page; at least one of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) struct Next {
+    /// The page's number.
+    pub(super) page: Option<u64>,
     /// `starting_after` of a keyset cursor.
-    Cursor(String),
-    /// An absolute URL or a path with query.
-    Url(String),
+    pub(super) cursor: Option<String>,
 }
 
 /// Why an answer is not a page; never to be taken for the end.
@@ -42,7 +48,7 @@ pub(super) enum PageError {
     Json { category: &'static str, line: usize, column: usize },
     #[error("no list under {0:?}")]
     NoRecords(&'static str),
-    #[error("pages.next is neither a cursor nor a URL")]
+    #[error("pages.next leads nowhere")]
     Next,
     #[error(transparent)]
     Row(#[from] RowError),
@@ -60,8 +66,37 @@ impl From<serde_json::Error> for PageError {
     }
 }
 
+/// Decodes an answer on a thread where it holds up no other request.
+pub(super) async fn decode(pass: Pass, decoder: &Decoder, body: Bytes) -> Result<Contents, Trouble> {
+    let decoder = decoder.clone();
+    let decoding = tokio::task::spawn_blocking(move || read(pass.table, &decoder, &body, pass.began));
+    match decoding.await {
+        Ok(contents) => contents.map_err(Trouble::failed),
+        Err(error) => {
+            Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error)))
+        }
+    }
+}
+
+/// Reads the answer to a request for one object as a page of one row.
+pub(super) fn read_object(
+    table: &'static TableSpec,
+    decoder: &Decoder,
+    body: &[u8],
+    began: Timestamp,
+) -> Result<RecordBatch, PageError> {
+    let text = format!("[{}]", std::str::from_utf8(body)?);
+    let mut rows = decoder.rows(1);
+    let mut parser = serde_json::Deserializer::from_str(&text);
+    rows.deserialize(&mut parser)?;
+    parser.end()?;
+    let (batch, _) = rows.finish(began)?;
+    debug_assert_eq!(batch.num_rows(), 1, "one row of {}", table.name);
+    Ok(batch)
+}
+
 /// Reads a page whose rows stand under the table's record key.
-pub(super) fn decode(
+fn read(
     table: &'static TableSpec,
     decoder: &Decoder,
     body: &[u8],
@@ -76,26 +111,35 @@ pub(super) fn decode(
     if !envelope.has_records {
         return Err(PageError::NoRecords(records));
     }
-    let next = next_page(envelope.pages.as_deref())?;
+    let pages: Value = envelope.pages.as_deref().map_or(Ok(Value::Null), serde_json::from_str)?;
+    let next = next_page(&pages)?;
+    let position = pages["page"].as_u64().zip(pages["total_pages"].as_u64());
     let (batch, shape) = rows.finish(began)?;
     let keys = key_hashes(table, &batch);
     let Read { total_count, scroll_param, .. } = envelope;
-    Ok(Contents { batch, shape, next, total_count, scroll_param, keys })
+    Ok(Contents { batch, shape, next, position, total_count, scroll_param, keys })
 }
 
 /// `pages` may be null or missing, `pages.next` an object, a URL, null or missing.
-fn next_page(pages: Option<&str>) -> Result<Option<Next>, PageError> {
-    let Some(pages) = pages else { return Ok(None) };
-    let pages: Value = serde_json::from_str(pages)?;
-    match pages.get("next") {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(url)) if !url.is_empty() => Ok(Some(Next::Url(url.clone()))),
-        Some(Value::Object(next)) => match next.get("starting_after") {
-            Some(Value::String(cursor)) if !cursor.is_empty() => Ok(Some(Next::Cursor(cursor.clone()))),
-            _ => Err(PageError::Next),
+fn next_page(pages: &Value) -> Result<Option<Next>, PageError> {
+    let next = match &pages["next"] {
+        Value::Null => return Ok(None),
+        Value::String(url) => Next { page: page_of(url), cursor: None },
+        Value::Object(next) => Next {
+            page: next.get("page").and_then(Value::as_u64),
+            cursor: next.get("starting_after").and_then(Value::as_str).map(str::to_owned),
         },
-        Some(_) => Err(PageError::Next),
-    }
+        _ => return Err(PageError::Next),
+    };
+    let next = Next { cursor: next.cursor.filter(|cursor| !cursor.is_empty()), ..next };
+    if next.page.is_none() && next.cursor.is_none() { Err(PageError::Next) } else { Ok(Some(next)) }
+}
+
+/// The page number in a URL's query. Its host is not followed.
+fn page_of(url: &str) -> Option<u64> {
+    let (_, query) = url.split_once('?')?;
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(name, _)| name == "page").and_then(|(_, value)| value.parse().ok())
 }
 
 #[derive(Debug, Default)]
@@ -160,28 +204,30 @@ mod tests {
     use crate::batch::{Layout, hash_of_key};
     use crate::source::intercom::tables;
 
-    fn read(body: &str) -> Result<Contents, PageError> {
+    fn page(body: &str) -> Result<Contents, PageError> {
         let table = tables::find("contacts").unwrap();
-        decode(table, &Decoder::new(Layout::new(table)), body.as_bytes(), Timestamp::UNIX_EPOCH)
+        read(table, &Decoder::new(Layout::new(table)), body.as_bytes(), Timestamp::UNIX_EPOCH)
     }
 
     #[test]
     fn the_ways_to_say_that_there_is_or_is_no_next_page() {
-        let cursor = Some(Next::Cursor("abc".into()));
-        let url = Some(Next::Url("https://api.intercom.io/articles?page=2".into()));
+        let cursor = Some(Next { page: Some(2), cursor: Some("abc".into()) });
+        let url = Some(Next { page: Some(2), cursor: None });
         for (pages, expected) in [
             (r#""pages":{"next":{"page":2,"starting_after":"abc"}},"#, cursor),
-            (r#""pages":{"next":"https://api.intercom.io/articles?page=2"},"#, url),
+            (r#""pages":{"next":"https://api.intercom.io/articles?per_page=50&page=2"},"#, url.clone()),
+            (r#""pages":{"next":{"page":2}},"#, url),
             (r#""pages":{"next":null},"#, None),
             (r#""pages":{},"#, None),
             (r#""pages":null,"#, None),
             ("", None),
         ] {
-            let page = read(&format!(r#"{{"type":"list",{pages}"data":[]}}"#)).unwrap();
-            assert_eq!(page.next, expected, "{pages}");
+            let read = page(&format!(r#"{{"type":"list",{pages}"data":[]}}"#)).unwrap();
+            assert_eq!(read.next, expected, "{pages}");
         }
-        assert!(matches!(read(r#"{"pages":{"next":{"page":2}},"data":[]}"#), Err(PageError::Next)));
-        assert!(matches!(read(r#"{"pages":{"next":7},"data":[]}"#), Err(PageError::Next)));
+        assert!(matches!(page(r#"{"pages":{"next":{}},"data":[]}"#), Err(PageError::Next)));
+        assert!(matches!(page(r#"{"pages":{"next":"/articles"},"data":[]}"#), Err(PageError::Next)));
+        assert!(matches!(page(r#"{"pages":{"next":7},"data":[]}"#), Err(PageError::Next)));
     }
 
     #[test]
@@ -195,7 +241,7 @@ mod tests {
             (r#"{"data":["joe@example.com"]}"#, "unexpected shape"),
             (r#"{"data":[{"name":"joe@example.com"}]}"#, "key column id is null"),
         ] {
-            let error = read(body).unwrap_err().to_string();
+            let error = page(body).unwrap_err().to_string();
             assert!(error.contains(message), "{body}: {error}");
             assert!(!error.contains("joe"), "{error}");
         }
@@ -203,8 +249,8 @@ mod tests {
 
     #[test]
     fn a_keys_hash_is_that_of_its_row() {
-        let page = read(r#"{"data":[{"id":"a"},{"id":7}],"total_count":2}"#).unwrap();
-        assert_eq!(page.keys, [hash_of_key("a"), hash_of_key("7")]);
-        assert_eq!(page.total_count, Some(2));
+        let read = page(r#"{"data":[{"id":"a"},{"id":7}],"total_count":2}"#).unwrap();
+        assert_eq!(read.keys, [hash_of_key("a"), hash_of_key("7")]);
+        assert_eq!(read.total_count, Some(2));
     }
 }

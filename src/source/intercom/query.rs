@@ -15,6 +15,8 @@ pub(super) struct Search {
     pub(super) by: DateField,
     pub(super) window: Window,
     pub(super) order: Order,
+    /// The date to sort by; another one than `by` where the endpoint does not sort by that.
+    pub(super) sort: DateField,
     /// The pass's start in epoch seconds.
     pub(super) now: i64,
 }
@@ -30,7 +32,7 @@ impl Search {
         if let Some(cursor) = cursor {
             pagination["starting_after"] = cursor.into();
         }
-        let sort = json!({ "field": self.by.as_str(), "order": order });
+        let sort = json!({ "field": self.sort.as_str(), "order": order });
         json!({ "query": self.filter(), "pagination": pagination, "sort": sort }).to_string()
     }
 
@@ -42,16 +44,25 @@ impl Search {
                 json!({ "operator": "AND", "value": [condition(">", after), condition("<", before)] })
             }
             (None, Some(before)) => condition("<", before),
-            // A query is required, and every row is younger than the epoch.
-            (after, None) => condition(">", after.unwrap_or(0)),
+            (Some(after), None) => condition(">", after),
+            // A query is required. A row may lack one of its dates, or have one before the epoch.
+            (None, None) => json!({ "operator": "OR", "value": [
+                { "field": "created_at", "operator": ">", "value": 0 },
+                { "field": "updated_at", "operator": ">", "value": 0 },
+            ] }),
         }
     }
 }
 
 /// The cheapest body there is: any one row.
 pub(super) fn anything() -> String {
-    let everything =
-        Search { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst, now: 0 };
+    let everything = Search {
+        by: DateField::CreatedAt,
+        window: Window::default(),
+        order: Order::OldestFirst,
+        sort: DateField::CreatedAt,
+        now: 0,
+    };
     everything.body(1, None)
 }
 
@@ -61,16 +72,22 @@ mod tests {
     use crate::window::DAY;
 
     fn body(window: Window, order: Order, cursor: Option<&str>) -> String {
-        let search = Search { by: DateField::UpdatedAt, window, order, now: 1_768_478_400 };
+        let search = Search {
+            by: DateField::UpdatedAt,
+            window,
+            order,
+            sort: DateField::UpdatedAt,
+            now: 1_768_478_400,
+        };
         search.body(150, cursor)
     }
 
     #[test]
     fn bodies() {
         let from = Some(1_700_000_000);
-        insta::assert_snapshot!(body(Window::default(), Order::OldestFirst, None), @r#"{"query":{"field":"updated_at","operator":">","value":0},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
+        insta::assert_snapshot!(body(Window::default(), Order::OldestFirst, None), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"updated_at","operator":">","value":0}]},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
         insta::assert_snapshot!(body(Window { from, to: None }, Order::NewestFirst, Some("abc")), @r#"{"query":{"field":"updated_at","operator":">","value":1699827200},"pagination":{"per_page":150,"starting_after":"abc"},"sort":{"field":"updated_at","order":"descending"}}"#);
         insta::assert_snapshot!(body(Window { from, to: Some(1_700_000_000 + 9 * DAY) }, Order::OldestFirst, None), @r#"{"query":{"operator":"AND","value":[{"field":"updated_at","operator":">","value":1699827200},{"field":"updated_at","operator":"<","value":1700950400}]},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
-        insta::assert_snapshot!(anything(), @r#"{"query":{"field":"created_at","operator":">","value":0},"pagination":{"per_page":1},"sort":{"field":"created_at","order":"ascending"}}"#);
+        insta::assert_snapshot!(anything(), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"updated_at","operator":">","value":0}]},"pagination":{"per_page":1},"sort":{"field":"created_at","order":"ascending"}}"#);
     }
 }

@@ -8,13 +8,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::search::decode;
-use super::trouble::{PASSES, Trouble, give_up};
+use super::page::decode;
+use super::trouble::{Passes, Trouble};
 use crate::batch::{Decoder, Layout};
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
-use crate::source::{Page, PageSender, Pass};
+use crate::source::{Page, PageSender, Pass, Proof};
 
 /// Restarts after lost answers before the table fails.
 const RESTARTS: u32 = 10;
@@ -30,7 +30,8 @@ pub(super) async fn read(
 ) -> Result<()> {
     let decoder = Decoder::new(Layout::new(pass.table));
     let waits = client.backoff();
-    let (mut restarts, mut failed, mut busy) = (0, 0, 0);
+    let mut passes = Passes::new(client, progress);
+    let (mut restarts, mut busy) = (0, 0);
     let mut waited = Duration::ZERO;
     loop {
         match read_once(client, pass, &decoder, pages).await {
@@ -54,19 +55,12 @@ pub(super) async fn read(
                 restarts += 1;
                 busy = 0;
                 if restarts > RESTARTS {
-                    return Err(error.into_error().within("scroll restarted 10 times"));
+                    return Err(error.into_error().within(format!("scroll restarted {RESTARTS} times")));
                 }
                 tracing::warn!(reason = %error, "scroll lost, starting over");
                 client.pause(waits.wait(restarts - 1), "scroll lost, starting over").await;
             }
-            Err(Interruption::Pass(Trouble::FailedPass(reason))) => {
-                failed += 1;
-                if failed >= PASSES {
-                    return Err(give_up(failed, &reason));
-                }
-                tracing::warn!(reason, "scroll failed, starting over");
-                progress.reading(&format!("starting over: {reason}"));
-            }
+            Err(Interruption::Pass(Trouble::FailedPass(reason))) => passes.failed(&reason).await?,
             Err(Interruption::Pass(Trouble::Fatal(error))) => return Err(error),
         }
     }
@@ -113,7 +107,7 @@ async fn read_once(
             return Err(Trouble::failed("a page without scroll_param").into());
         };
         // Never held up by a slow writer: the scroll would expire.
-        pages.send_now(Page::new(contents.batch, None, contents.shape)).map_err(Trouble::Fatal)?;
+        pages.send_now(Page::new(contents.batch, Proof::Nothing, contents.shape)).map_err(Trouble::Fatal)?;
         let param: String = url::form_urlencoded::byte_serialize(param.as_bytes()).collect();
         call = Call::get(format!("{path}?scroll_param={param}")).first();
     }
@@ -121,7 +115,7 @@ async fn read_once(
 
 fn classify(error: CallError, is_open: bool) -> Interruption {
     match error.status() {
-        _ if error.has_code("scroll_exists") => Interruption::Busy,
+        _ if error.says_scroll_exists() => Interruption::Busy,
         None | Some(408 | 500..) => Interruption::Lost(error),
         Some(404) if is_open => Interruption::Lost(error),
         Some(_) => Trouble::Fatal(error.into_error()).into(),

@@ -1,14 +1,14 @@
 //! Reading through a search endpoint: keyset cursors, sorted by a date, decided by value.
 
-use super::page::{self, Contents, Next};
+use super::page::{self, Next};
 use super::query::Search;
-use super::sequence::Sequence;
-use super::trouble::{PASSES, Trouble, give_up};
+use super::sequence::{Envelope, Sequence};
+use super::trouble::{Passes, Trouble};
 use crate::batch::{self, Decoder, Layout};
-use crate::client::{Attempts, Call, Client};
-use crate::error::{Error, ErrorKind, Result};
+use crate::client::{Attempts, Call, CallError, Client};
+use crate::error::Result;
 use crate::progress::TableProgress;
-use crate::source::{Order, Page, PageSender, Pass};
+use crate::source::{Order, Page, PageSender, Pass, Proof};
 use crate::window::{DateField, Window};
 
 /// The most rows a search hands out at once.
@@ -22,34 +22,46 @@ const PAGES_UNTIL_LARGER: u32 = 10;
 pub(super) async fn read(
     client: &Client,
     pass: Pass,
-    (by, mut window, order): (DateField, Window, Order),
+    (by, window, order): (DateField, Window, Order),
     pages: &PageSender,
     progress: &TableProgress,
 ) -> Result<()> {
     let decoder = Decoder::new(Layout::new(pass.table));
-    let mut failed = 0;
+    let mut passes = Passes::new(client, progress);
+    let mut search = Search { by, window, order, sort: by, now: pass.began.as_second() };
     loop {
-        let search = Search { by, window, order, now: pass.began.as_second() };
-        let mut proven = None;
-        let outcome = read_once(client, pass, search, &decoder, pages, progress, &mut proven).await;
+        let mut findings = Findings::default();
+        let outcome = read_once(client, pass, search, &decoder, pages, progress, &mut findings).await;
         let reason = match outcome {
             Ok(()) => return Ok(()),
             Err(Trouble::Fatal(error)) => return Err(error),
             Err(Trouble::FailedPass(reason)) => reason,
         };
-        // Rows before `proven` are handed out for good; only a pass that brought none of them counts.
-        let moved = proven.is_some_and(|proven| window.from.is_none_or(|from| proven > from));
-        if moved {
-            window.from = proven;
-            failed = 0;
+        if findings.refuses_sort {
+            search.sort = DateField::UpdatedAt;
         }
-        failed += 1;
-        if failed >= PASSES {
-            return Err(give_up(failed, &reason));
+        if findings.order_broke {
+            search.window = window;
+        } else if let Some(proven) = findings.proven
+            && search.window.from.is_none_or(|from| proven > from)
+        {
+            // Rows before it are handed out for good; only a pass that brought none of them counts.
+            search.window.from = Some(proven);
+            passes.moved();
         }
-        tracing::warn!(table = pass.table.name, reason, "pass failed, starting again");
-        progress.reading(&format!("starting again: {reason}"));
+        passes.failed(&reason).await?;
     }
+}
+
+/// What a pass came to know, however it ended.
+#[derive(Debug, Default)]
+struct Findings {
+    /// Every row of the window before this second was handed out.
+    proven: Option<i64>,
+    /// The order that proofs rely on does not hold.
+    order_broke: bool,
+    /// The endpoint does not sort by the date asked for.
+    refuses_sort: bool,
 }
 
 async fn read_once(
@@ -59,33 +71,42 @@ async fn read_once(
     decoder: &Decoder,
     pages: &PageSender,
     progress: &TableProgress,
-    proven: &mut Option<i64>,
+    findings: &mut Findings,
 ) -> std::result::Result<(), Trouble> {
     let path = pass.table.endpoint.path();
-    let mut sequence = Sequence::new(search.order, search.window, search.now);
+    let mut sequence = Sequence::new(search.order, search.window, search.sort == search.by, search.now);
     let mut size = PageSize::default();
     let mut cursor: Option<String> = None;
     loop {
         let make =
             |attempts: Attempts| Call::post(path, search.body(size.for_attempt(attempts), cursor.as_deref()));
-        let answer = client.send(make).await?;
+        let answer = client.send(make).await.map_err(|error| {
+            findings.refuses_sort = search.sort == DateField::CreatedAt && refuses_sort(&error);
+            if findings.refuses_sort { Trouble::failed(error) } else { error.into() }
+        })?;
         size.settle(answer.attempts.troubled);
-        let contents = decode(pass, decoder, answer.body).await?;
+        let contents = page::decode(pass, decoder, answer.body).await?;
         let next = match &contents.next {
             None => None,
-            Some(Next::Cursor(next)) => Some(next.clone()),
-            Some(Next::Url(_)) => return Err(Trouble::failed("a URL where a search has a cursor")),
+            Some(Next { cursor: Some(cursor), .. }) => Some(cursor.clone()),
+            Some(_) => return Err(Trouble::failed("a next page without a cursor")),
         };
         // An increment ends long before it has seen all that its widened bounds let in.
         let is_telling = cursor.is_none() && search.order == Order::OldestFirst;
         if is_telling && let Some(total) = contents.total_count {
             progress.expect(total);
         }
+        let sorted_by = batch::seconds(&contents.batch, search.sort.as_str());
+        let step =
+            sequence.take(Envelope::of(&contents, next.as_deref()), &sorted_by).map_err(Trouble::failed)?;
         let dates = batch::seconds(&contents.batch, search.by.as_str());
-        let step = sequence.take(&contents.keys, &dates, next.as_deref()).map_err(Trouble::failed)?;
         let batch = batch::filter(&contents.batch, |row| search.window.contains(dates[row]));
-        pages.send(Page::new(batch, step.complete_to, contents.shape)).await?;
-        *proven = step.complete_to.or(*proven);
+        pages.send(Page::new(batch, step.proof, contents.shape)).await?;
+        match step.proof {
+            Proof::Nothing => {}
+            Proof::CompleteTo(second) => findings.proven = Some(second),
+            Proof::Withdrawn => (findings.proven, findings.order_broke) = (None, true),
+        }
         if step.ended {
             return Ok(());
         }
@@ -93,21 +114,10 @@ async fn read_once(
     }
 }
 
-/// Decodes on a thread where it holds up no other request.
-pub(super) async fn decode(
-    pass: Pass,
-    decoder: &Decoder,
-    body: bytes::Bytes,
-) -> std::result::Result<Contents, Trouble> {
-    let decoder = decoder.clone();
-    let contents =
-        tokio::task::spawn_blocking(move || page::decode(pass.table, &decoder, &body, pass.began)).await;
-    match contents {
-        Ok(contents) => contents.map_err(Trouble::failed),
-        Err(error) => {
-            Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error)))
-        }
-    }
+fn refuses_sort(error: &CallError) -> bool {
+    let Some(refusal) = error.refusal().filter(|refusal| refusal.status == 400) else { return false };
+    let speaks_of_it = |words: &Option<String>| words.as_ref().is_some_and(|words| words.contains("sort"));
+    speaks_of_it(&refusal.code) || speaks_of_it(&refusal.message)
 }
 
 /// How many rows to ask for. Large pages are cheap until the server cannot make them any more.

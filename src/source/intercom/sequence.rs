@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use crate::source::Order;
+use super::page::Contents;
+use crate::source::{Order, Proof};
 use crate::window::Window;
 
 /// The pages of one pass so far, in the order of one date.
@@ -11,14 +12,41 @@ use crate::window::Window;
 pub(super) struct Sequence {
     order: Order,
     window: Window,
+    /// Whether the date that the pages are sorted by is the one that the window is about. If not, nothing
+    /// follows from a page but that the pages go on.
+    is_sorted_by_window: bool,
     /// The pass's start: rows that are younger belong to the next pass.
     now: i64,
     /// The last date seen, in the direction of the order.
     last: Option<i64>,
+    /// Whether the dates have ever moved in that direction: one second alone shows no order.
+    has_moved: bool,
     /// Keys of the previous page and of all rows dated `last`.
     recent: HashSet<u64>,
     cursors: HashSet<u64>,
     in_order: bool,
+    rows: u64,
+    largest_page: usize,
+}
+
+/// What a page says beside its rows' dates.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Envelope<'p> {
+    /// One hash per row.
+    pub(super) keys: &'p [u64],
+    /// The way to the next page.
+    pub(super) next: Option<&'p str>,
+    /// Rows that match the query, as stated.
+    pub(super) total: Option<u64>,
+    /// Number of this page and of all pages, as stated.
+    pub(super) position: Option<(u64, u64)>,
+}
+
+impl<'p> Envelope<'p> {
+    /// That of a page, whose next page begins after `next`.
+    pub(super) fn of(contents: &'p Contents, next: Option<&'p str>) -> Self {
+        Self { keys: &contents.keys, next, total: contents.total_count, position: contents.position }
+    }
 }
 
 /// What follows from a page.
@@ -26,8 +54,7 @@ pub(super) struct Sequence {
 pub(super) struct Step {
     /// Nothing of the window can come after this page.
     pub(super) ended: bool,
-    /// Every row of the window dated before this second has been seen.
-    pub(super) complete_to: Option<i64>,
+    pub(super) proof: Proof,
 }
 
 /// A sequence that cannot be trusted to reach its end.
@@ -39,59 +66,79 @@ pub(super) enum Stuck {
     EmptyPage,
     #[error("a page that brought nothing new")]
     NothingNew,
+    #[error("a last page that comes too early: {rows} rows where {total} are stated")]
+    EndsEarly { rows: u64, total: u64 },
 }
 
 impl Sequence {
-    pub(super) fn new(order: Order, window: Window, now: i64) -> Self {
+    pub(super) fn new(order: Order, window: Window, is_sorted_by_window: bool, now: i64) -> Self {
         Self {
             order,
             window,
+            is_sorted_by_window,
             now,
             last: None,
+            has_moved: false,
             recent: HashSet::new(),
             cursors: HashSet::new(),
             in_order: true,
+            rows: 0,
+            largest_page: 0,
         }
     }
 
-    /// Takes the next page: key and date of each row, and the cursor to the page after it.
-    pub(super) fn take(
-        &mut self,
-        keys: &[u64],
-        dates: &[Option<i64>],
-        next: Option<&str>,
-    ) -> Result<Step, Stuck> {
-        if let Some(cursor) = next {
+    /// Takes the next page, with the date it is sorted by row by row.
+    pub(super) fn take(&mut self, page: Envelope<'_>, dates: &[Option<i64>]) -> Result<Step, Stuck> {
+        if let Some(cursor) = page.next {
             let mut hasher = DefaultHasher::new();
             cursor.hash(&mut hasher);
             if !self.cursors.insert(hasher.finish()) {
                 return Err(Stuck::RepeatedCursor);
             }
-            if keys.is_empty() {
+            if page.keys.is_empty() {
                 return Err(Stuck::EmptyPage);
             }
         }
-        let before = self.last;
-        for date in dates.iter().flatten() {
-            match self.last {
-                Some(last) if self.goes_back(last, *date) => self.in_order = false,
-                _ => self.last = Some(*date),
-            }
-        }
-        let advanced = self.last != before;
-        if !keys.is_empty() && !advanced && keys.iter().all(|key| self.recent.contains(key)) {
+        let was_in_order = self.in_order;
+        let advanced = self.follow(dates);
+        if !page.keys.is_empty() && !advanced && page.keys.iter().all(|key| self.recent.contains(key)) {
             return Err(Stuck::NothingNew);
         }
         if advanced {
             self.recent.clear();
         }
-        self.recent.extend(keys);
-        let ended = next.is_none() || (self.in_order && self.is_behind_us(dates));
-        let complete_to = match self.order {
-            Order::OldestFirst if self.in_order => self.last,
-            _ => None,
+        self.recent.extend(page.keys);
+        let is_full = page.keys.len() >= self.largest_page;
+        self.largest_page = self.largest_page.max(page.keys.len());
+        self.rows += page.keys.len() as u64;
+        if page.next.is_none() {
+            self.check_end(page, is_full)?;
+        }
+        let ended = page.next.is_none() || self.is_behind_us(dates);
+        let proof = match self.order {
+            Order::OldestFirst if was_in_order && !self.in_order => Proof::Withdrawn,
+            Order::OldestFirst if self.in_order && self.is_sorted_by_window => {
+                self.last.map_or(Proof::Nothing, Proof::CompleteTo)
+            }
+            _ => Proof::Nothing,
         };
-        Ok(Step { ended, complete_to })
+        Ok(Step { ended, proof })
+    }
+
+    /// Follows the dates of a page; true if they went on in the order's direction.
+    fn follow(&mut self, dates: &[Option<i64>]) -> bool {
+        let before = self.last;
+        for date in dates.iter().flatten() {
+            match self.last {
+                Some(last) if self.goes_back(last, *date) => self.in_order = false,
+                Some(last) => {
+                    self.has_moved |= last != *date;
+                    self.last = Some(*date);
+                }
+                None => self.last = Some(*date),
+            }
+        }
+        self.last != before
     }
 
     fn goes_back(&self, last: i64, date: i64) -> bool {
@@ -101,11 +148,31 @@ impl Sequence {
         }
     }
 
+    /// A page without a next one is the end, unless the server says itself that more must follow. Counts alone
+    /// do not tell: they may include rows that the token may not see. But a page as full as any, where the
+    /// server does not number it as the last, was not the last.
+    fn check_end(&self, page: Envelope<'_>, is_full: bool) -> Result<(), Stuck> {
+        let Some(total) = page.total else { return Ok(()) };
+        let is_numbered_last = page.position.is_some_and(|(number, of)| number >= of);
+        let is_short = total > self.rows + (total / 1000).max(10);
+        if is_short && is_full && !is_numbered_last {
+            return Err(Stuck::EndsEarly { rows: self.rows, total });
+        }
+        Ok(())
+    }
+
     /// Whether every row of the page, and so every later one, lies beyond the window's far end.
     fn is_behind_us(&self, dates: &[Option<i64>]) -> bool {
+        if !self.in_order || !self.has_moved {
+            return false;
+        }
         let beyond = |date: i64| match self.order {
-            Order::OldestFirst => date > self.now || self.window.to.is_some_and(|to| date >= to),
-            Order::NewestFirst => self.window.from.is_some_and(|from| date < from),
+            Order::OldestFirst => {
+                date > self.now || (self.is_sorted_by_window && self.window.to.is_some_and(|to| date >= to))
+            }
+            Order::NewestFirst => {
+                self.is_sorted_by_window && self.window.from.is_some_and(|from| date < from)
+            }
         };
         dates.iter().all(|date| date.is_some_and(beyond))
     }
@@ -121,43 +188,68 @@ mod tests {
         dates.iter().copied().map(Some).collect()
     }
 
+    fn page<'p>(keys: &'p [u64], next: Option<&'p str>) -> Envelope<'p> {
+        Envelope { keys, next, ..Envelope::default() }
+    }
+
     fn increment() -> Sequence {
-        Sequence::new(Order::NewestFirst, Window { from: Some(100), to: None }, NOW)
+        Sequence::new(Order::NewestFirst, Window { from: Some(100), to: None }, true, NOW)
     }
 
     fn backfill(to: Option<i64>) -> Sequence {
-        Sequence::new(Order::OldestFirst, Window { from: None, to }, NOW)
+        Sequence::new(Order::OldestFirst, Window { from: None, to }, true, NOW)
     }
 
     #[test]
     fn an_increment_ends_after_a_whole_page_of_older_rows() {
         let mut pages = increment();
-        assert!(!pages.take(&[1, 2], &some(&[900, 120]), Some("a")).unwrap().ended);
-        assert!(!pages.take(&[3, 4], &some(&[100, 99]), Some("b")).unwrap().ended);
-        assert!(pages.take(&[5, 6], &some(&[99, 98]), Some("c")).unwrap().ended);
+        assert!(!pages.take(page(&[1, 2], Some("a")), &some(&[900, 120])).unwrap().ended);
+        assert!(!pages.take(page(&[3, 4], Some("b")), &some(&[100, 99])).unwrap().ended);
+        assert!(pages.take(page(&[5, 6], Some("c")), &some(&[99, 98])).unwrap().ended);
     }
 
     #[test]
     fn an_increment_out_of_order_is_read_to_the_end() {
         let mut pages = increment();
-        assert!(!pages.take(&[1, 2], &some(&[120, 900]), Some("a")).unwrap().ended);
-        assert!(!pages.take(&[3, 4], &some(&[99, 98]), Some("b")).unwrap().ended);
-        assert!(pages.take(&[5], &some(&[97]), None).unwrap().ended);
+        assert!(!pages.take(page(&[1, 2], Some("a")), &some(&[120, 900])).unwrap().ended);
+        assert!(!pages.take(page(&[3, 4], Some("b")), &some(&[99, 98])).unwrap().ended);
+        assert!(pages.take(page(&[5], None), &some(&[97])).unwrap().ended);
+    }
+
+    #[test]
+    fn one_second_alone_shows_no_order() {
+        let mut pages = increment();
+        assert!(!pages.take(page(&[1, 2], Some("a")), &some(&[99, 99])).unwrap().ended);
+        assert!(pages.take(page(&[3, 4], Some("b")), &some(&[98, 98])).unwrap().ended);
     }
 
     #[test]
     fn a_row_without_a_date_keeps_the_page_from_being_the_last() {
         let mut pages = increment();
-        assert!(!pages.take(&[1, 2], &[Some(99), None], Some("a")).unwrap().ended);
+        assert!(!pages.take(page(&[1, 2, 3], Some("a")), &[Some(99), None, Some(98)]).unwrap().ended);
     }
 
     #[test]
     fn a_backfill_proves_everything_before_its_last_date() {
         let mut pages = backfill(None);
-        assert_eq!(pages.take(&[1, 2], &some(&[10, 20]), Some("a")).unwrap().complete_to, Some(20));
+        let proof = |step: Step| step.proof;
+        assert_eq!(
+            proof(pages.take(page(&[1, 2], Some("a")), &some(&[10, 20])).unwrap()),
+            Proof::CompleteTo(20)
+        );
         // Twenty rows may share a second, over a page edge too.
-        assert_eq!(pages.take(&[3, 4], &some(&[20, 20]), Some("b")).unwrap().complete_to, Some(20));
-        assert_eq!(pages.take(&[5], &some(&[15]), Some("c")).unwrap().complete_to, None);
+        assert_eq!(
+            proof(pages.take(page(&[3, 4], Some("b")), &some(&[20, 20])).unwrap()),
+            Proof::CompleteTo(20)
+        );
+    }
+
+    #[test]
+    fn an_order_that_breaks_takes_back_what_was_proven_by_it() {
+        let mut pages = backfill(None);
+        pages.take(page(&[1, 2], Some("a")), &some(&[10, 20])).unwrap();
+        assert_eq!(pages.take(page(&[3], Some("b")), &some(&[15])).unwrap().proof, Proof::Withdrawn);
+        assert_eq!(pages.take(page(&[4], Some("c")), &some(&[30])).unwrap().proof, Proof::Nothing);
     }
 
     #[test]
@@ -168,26 +260,57 @@ mod tests {
             (None, [1001, 1002], true),
             (None, [1000, 1001], false),
         ] {
-            assert_eq!(
-                backfill(to).take(&[1, 2], &some(&dates), Some("a")).unwrap().ended,
-                ended,
-                "{dates:?}"
-            );
+            let step = backfill(to).take(page(&[1, 2], Some("a")), &some(&dates)).unwrap();
+            assert_eq!(step.ended, ended, "{dates:?}");
         }
+    }
+
+    #[test]
+    fn pages_sorted_by_another_date_prove_nothing_but_end_past_the_start_of_the_pass() {
+        let window = Window { from: None, to: Some(50) };
+        let mut pages = Sequence::new(Order::OldestFirst, window, false, NOW);
+        let step = pages.take(page(&[1, 2], Some("a")), &some(&[60, 70])).unwrap();
+        assert_eq!(step, Step { ended: false, proof: Proof::Nothing });
+        assert!(pages.take(page(&[3], Some("b")), &some(&[1001])).unwrap().ended);
     }
 
     #[test]
     fn sequences_that_go_nowhere_are_stuck() {
         let mut pages = backfill(None);
-        pages.take(&[1], &some(&[10]), Some("a")).unwrap();
-        pages.take(&[2], &some(&[11]), Some("b")).unwrap();
-        assert_eq!(pages.take(&[3], &some(&[12]), Some("a")), Err(Stuck::RepeatedCursor));
+        pages.take(page(&[1], Some("a")), &some(&[10])).unwrap();
+        pages.take(page(&[2], Some("b")), &some(&[11])).unwrap();
+        assert_eq!(pages.take(page(&[3], Some("a")), &some(&[12])), Err(Stuck::RepeatedCursor));
 
         let mut pages = backfill(None);
-        pages.take(&[1, 2], &some(&[10, 10]), Some("a")).unwrap();
-        assert_eq!(pages.take(&[1, 2], &some(&[10, 10]), Some("b")), Err(Stuck::NothingNew));
+        pages.take(page(&[1, 2], Some("a")), &some(&[10, 10])).unwrap();
+        assert_eq!(pages.take(page(&[1, 2], Some("b")), &some(&[10, 10])), Err(Stuck::NothingNew));
 
-        assert_eq!(backfill(None).take(&[], &[], Some("a")), Err(Stuck::EmptyPage));
-        assert!(backfill(None).take(&[], &[], None).unwrap().ended);
+        assert_eq!(backfill(None).take(page(&[], Some("a")), &[]), Err(Stuck::EmptyPage));
+        assert!(backfill(None).take(page(&[], None), &[]).unwrap().ended);
+    }
+
+    #[test]
+    fn a_last_page_that_comes_too_early_is_not_the_end() {
+        let keys: Vec<u64> = (0..150).collect();
+        let dates: Vec<Option<i64>> = (0..150).map(Some).collect();
+        let ends = |total, position, rows: usize| {
+            let mut pages = backfill(None);
+            let full = Envelope { keys: &keys, next: Some("a"), ..Envelope::default() };
+            pages.take(full, &dates).unwrap();
+            let keys: Vec<u64> = (1000..1000 + rows as u64).collect();
+            let dates: Vec<Option<i64>> = (200..200 + i64::try_from(rows).unwrap()).map(Some).collect();
+            pages.take(Envelope { keys: &keys, next: None, total, position }, &dates).is_ok()
+        };
+        for (total, position, rows, is_end) in [
+            (Some(300), None, 150, true),
+            (Some(311), None, 150, false),
+            (Some(500), Some((2, 4)), 150, false),
+            // Rows that are counted but not shown: the server says that this was the last page.
+            (Some(500), Some((2, 2)), 150, true),
+            (Some(500), None, 40, true),
+            (None, None, 150, true),
+        ] {
+            assert_eq!(ends(total, position, rows), is_end, "{total:?} {position:?} {rows}");
+        }
     }
 }

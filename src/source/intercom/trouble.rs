@@ -2,11 +2,12 @@
 
 use std::fmt::Display;
 
-use crate::client::CallError;
-use crate::error::{Error, ErrorKind};
+use crate::client::{CallError, Client};
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::TableProgress;
 
 /// Passes in a row that may fail without having brought the table forward.
-pub(super) const PASSES: u32 = 3;
+const PASSES: u32 = 3;
 
 /// How a pass ended early.
 #[derive(Debug)]
@@ -37,8 +38,36 @@ impl From<CallError> for Trouble {
     }
 }
 
-/// The error of a table whose passes keep failing.
-pub(super) fn give_up(passes: u32, reason: &str) -> Error {
-    Error::new(ErrorKind::Data, format!("{passes} passes failed, the last one because of {reason}"))
-        .with_hint("the checkpoint has not moved; run again later, with -v to see each attempt")
+/// Counts the passes of one read that failed, and spaces them.
+#[derive(Debug)]
+pub(super) struct Passes<'c> {
+    client: &'c Client,
+    progress: &'c TableProgress,
+    failed: u32,
+}
+
+impl<'c> Passes<'c> {
+    pub(super) fn new(client: &'c Client, progress: &'c TableProgress) -> Self {
+        Self { client, progress, failed: 0 }
+    }
+
+    /// The table has come forward: only what fails from now on counts.
+    pub(super) fn moved(&mut self) {
+        self.failed = 0;
+    }
+
+    /// Returns when it is time for the next pass, or the error of a table whose passes keep failing.
+    pub(super) async fn failed(&mut self, reason: &str) -> Result<()> {
+        self.failed += 1;
+        if self.failed >= PASSES {
+            let message = format!("{PASSES} passes failed, the last one because of {reason}");
+            return Err(Error::new(ErrorKind::Data, message)
+                .with_hint("the checkpoint has not moved; run again later, with -v to see each attempt"));
+        }
+        tracing::warn!(reason, "pass failed, starting again");
+        self.progress.reading(&format!("starting again: {reason}"));
+        let wait = self.client.backoff().wait(self.failed - 1);
+        self.client.pause(wait, "the last pass failed").await;
+        Ok(())
+    }
 }
