@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ingest::sandbox::{Fault, FaultKind, RateLimit, Sandbox, Settings};
 
-use crate::support::world::World;
+use crate::support::world::{MINUTE, World};
 
 /// One table of each kind of endpoint, and the path it is read by.
 const TABLES: [(&str, &str); 4] = [
@@ -25,17 +25,37 @@ const NAMES: [&str; 4] = ["contacts", "companies", "articles", "tags"];
 const STALL: Duration = Duration::from_millis(900);
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// A workspace of a few pages per table. Its scroll expires soon, so that a lost one can be opened again.
+/// A workspace of a few pages per table, where a scroll that was lost does not stand in the way for a minute.
 async fn open() -> World {
     let settings = Settings {
         contacts: 320,
         companies: 250,
         articles: 120,
-        scroll_expiry: Duration::from_millis(150),
         rate_limit: Some(RateLimit { requests: 1_000, per: Duration::from_secs(1) }),
         ..Settings::default()
     };
-    World::start(settings).await
+    let world = World::start(settings).await;
+    tokio::spawn(let_lost_scrolls_expire(world.sandbox.clone()));
+    world
+}
+
+/// Pushes the clock over a scroll's expiry whenever one was found open.
+async fn let_lost_scrolls_expire(sandbox: Sandbox) {
+    let found_open = || {
+        let requests = sandbox.requests();
+        let refused =
+            requests.iter().filter(|one| one.path_and_query == "/companies/scroll" && one.status == 400);
+        refused.count()
+    };
+    let mut known = 0;
+    loop {
+        if found_open() > known {
+            sandbox.advance(MINUTE);
+        }
+        known = found_open();
+        // Not a wait for something to have happened, only a pause between two looks.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }
 
 fn status(code: u16, retry_after: Option<u64>, headers: bool) -> FaultKind {

@@ -8,7 +8,11 @@
 //! - `intercom`: worlds of the sandbox, read and compared with its truth row by row.
 //! - `faults`: what goes wrong on the way, on script.
 //! - `crash`: runs killed at any point, run again.
+//! - `odd_servers`: servers that keep the contract in a way of their own.
+//! - `regression`: one per bug, named after what went wrong.
 //! - `docs`: what the documentation says is what the program does.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has to fail")]
 
 mod cli;
 mod crash;
@@ -17,6 +21,8 @@ mod docs;
 mod faults;
 mod intercom;
 mod merge_model;
+mod odd_servers;
+mod regression;
 mod state_compat;
 mod support;
 mod value_roundtrip;

@@ -204,7 +204,7 @@ fn ends_with_the_newest(subject: &mut dyn Subject, steps: &[Step]) {
 
 proptest! {
     // Each commit opens and closes the file: fewer cases.
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(16))]
 
     #[test]
     fn any_commits_in_duckdb_equal_a_map_and_the_reference(steps in vec(step(), 1..7)) {

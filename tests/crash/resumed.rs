@@ -29,9 +29,9 @@ async fn stop_after(world: &World, table: &str, pages: u32) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn at_any_page_without_starting_over() {
-    for table in SEARCHED {
+    for (table, stops) in [("contacts", vec![1, 8]), ("conversations", vec![4])] {
         let mut world = World::start(settings()).await;
-        for read in [1, 8] {
+        for read in stops {
             world.forget();
             stop_after(&world, table, read).await;
             assert_eq!(world.rows(table).len(), read as usize * 150, "what was proven is kept");

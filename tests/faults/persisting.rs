@@ -78,13 +78,7 @@ async fn refusals_for_the_rate() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_that_are_no_pages() {
-    each_fails_alone(&[
-        FaultKind::MissingRecords,
-        FaultKind::BadRow,
-        FaultKind::NotJson,
-        FaultKind::TruncatedBody,
-    ])
-    .await;
+    each_fails_alone(&[FaultKind::MissingRecords, FaultKind::NotJson]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,9 +1,9 @@
 //! `start_date` and `lookback_window`.
 
-use ingest::sandbox::Settings;
+use ingest::sandbox::{Churn, Settings};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::support::world::{HOUR, SEARCHED, World, of};
+use crate::support::world::{DAY, HOUR, SEARCHED, World, of};
 
 /// The moment before which `share` percent of a table's rows were last changed.
 fn quantile(world: &World, table: &str, share: usize) -> Timestamp {
@@ -57,6 +57,24 @@ async fn only_rows_changed_since_the_start_are_read_and_an_earlier_start_reads_w
     world.rules.start_date = None;
     world.load(&SEARCHED).await;
     world.assert_truth(&SEARCHED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_change_while_only_changed_rows_are_read_are_not_lost() {
+    let mut world = World::start(Settings { contacts: 900, conversations: 600, ..Settings::default() }).await;
+    let start = quantile(&world, "contacts", 30);
+    world.rules.start_date = Some(start);
+    let tables = SEARCHED.map(str::to_owned).to_vec();
+    world.sandbox.set_churn(Some(Churn { every_requests: 1, updates: 9, inserts: 1, deletes: 0, tables }));
+    for table in SEARCHED {
+        world.run().tables(&[table]).stopped_at_request(&format!("/{table}/search"), 2).go().await;
+    }
+    world.sandbox.advance(DAY);
+    let resumed = world.load(&SEARCHED).await;
+    assert_eq!(of(&resumed, "contacts").mode, "resuming a refresh");
+    world.sandbox.set_churn(None);
+    world.load(&SEARCHED).await;
+    assert_truth_since(&world, start);
 }
 
 #[tokio::test(flavor = "multi_thread")]

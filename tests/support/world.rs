@@ -266,12 +266,6 @@ impl Run<'_> {
         self
     }
 
-    /// The run is asked to stop once the `at`-th commit, from 0, has been carried out.
-    pub(crate) fn stopped_at_commit(self, at: usize) -> Self {
-        let stop = self.stop.clone();
-        self.mishap(at, Mishap::Stopped(stop))
-    }
-
     /// The run is asked to stop while it waits for an answer from `path`, after `answered` others.
     pub(crate) fn stopped_at_request(self, path: &str, answered: u32) -> Self {
         let (sandbox, stop) = (self.world.sandbox.clone(), self.stop.clone());

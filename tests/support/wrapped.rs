@@ -8,7 +8,6 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ingest::destination::{Committed, Destination, RunRecord, TableCommit, Target};
 use ingest::error::{Error, ErrorKind, Result};
-use ingest::pipeline::Stop;
 use ingest::progress::TableProgress;
 use ingest::source::{Identity, PageSender, Pass, Presence, Source};
 use ingest::state::Stored;
@@ -16,14 +15,14 @@ use ingest::table::TableSpec;
 use jiff::Timestamp;
 
 /// What happens at a commit.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Mishap {
     /// It fails and nothing was written.
     Refused,
+    /// The same, and so do all that come later.
+    RefusedForGood,
     /// It is carried out, and then looks as if it had failed.
     AnswerLost,
-    /// It is carried out, and then the run is asked to stop.
-    Stopped(Stop),
 }
 
 /// A destination whose `at`-th commit, from 0, meets with a mishap.
@@ -47,22 +46,18 @@ impl Destination for Faulty {
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
-        let is_now = self.commits == self.at;
+        let stays = matches!(self.mishap, Mishap::RefusedForGood);
+        let is_now = self.commits == self.at || (stays && self.commits > self.at);
         self.commits += 1;
         if !is_now {
             return self.inner.commit(commits);
         }
         let failed = |what: &str| Err(Error::new(ErrorKind::Destination, what));
-        match &self.mishap {
-            Mishap::Refused => failed("the disk is full, on script"),
+        match self.mishap {
+            Mishap::Refused | Mishap::RefusedForGood => failed("the disk is full, on script"),
             Mishap::AnswerLost => {
                 self.inner.commit(commits)?;
                 failed("the answer was lost, on script")
-            }
-            Mishap::Stopped(stop) => {
-                let done = self.inner.commit(commits)?;
-                stop.ask(ErrorKind::Interrupted);
-                Ok(done)
             }
         }
     }
@@ -145,11 +140,11 @@ impl Source for Watched {
 
     fn look_up<'a>(
         &'a self,
-        table: &'static TableSpec,
+        pass: Pass,
         key: &'a str,
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<Presence>> {
-        self.inner.look_up(table, key, progress)
+        self.inner.look_up(pass, key, progress)
     }
 
     fn probe<'a>(

@@ -68,6 +68,19 @@ const NUMBERS: &[&str] = &[
     "-9223372036855",
 ];
 
+/// Text that is a word of JSON elsewhere.
+const WORDS: &[&str] = &["true", "false", "True", "0", "null", "{}"];
+
+/// Every value above, bare and as text.
+pub(super) fn edges() -> Vec<Json> {
+    let bare = NUMBERS.iter().chain(&["null", "true", "false"]).map(|text| Json::Bare((*text).into()));
+    let padded = NUMBERS.iter().map(|number| Json::text(&format!(" {number} ")));
+    let dates = ISO.iter().map(|(iso, _)| iso);
+    let texts = NUMBERS.iter().chain(dates).chain(ALMOST_DATES).chain(WORDS).map(|text| Json::text(text));
+    let containers = [Json::List(Vec::new(), " "), Json::Object(Vec::new(), ""), Json::Deep(5000)];
+    bare.chain(padded).chain(texts).chain(containers).collect()
+}
+
 fn number() -> impl Strategy<Value = String> {
     prop_oneof![
         3 => select(NUMBERS).prop_map(str::to_owned),
@@ -124,7 +137,7 @@ fn text() -> impl Strategy<Value = Json> {
         1 => number().prop_map(move |number| plain(format!(" {number}  "))),
         1 => select(ISO).prop_map(|(iso, _)| Json::text(iso)),
         1 => select(ALMOST_DATES).prop_map(Json::text),
-        1 => select(&["true", "false", "True", "0", "null", "{}"][..]).prop_map(Json::text),
+        1 => select(WORDS).prop_map(Json::text),
     ]
 }
 
@@ -203,13 +216,12 @@ fn members(table: &'static TableSpec, prefix: String) -> BoxedStrategy<Vec<(Lite
     }
     let known = select(names).prop_flat_map(move |known| {
         let path = format!("{prefix}{known}");
-        let value = match table.columns.iter().find(|column| column.path == path) {
-            Some(column) => value(column.kind),
-            None => {
-                let inside = (members(table, format!("{path}.")), gap());
-                let inside = inside.prop_map(|(members, gap)| Json::Object(members, gap));
-                prop_oneof![6 => inside, 1 => Just(Json::Bare("null".into())), 1 => json()].boxed()
-            }
+        let value = if let Some(column) = table.columns.iter().find(|column| column.path == path) {
+            value(column.kind)
+        } else {
+            let inside = (members(table, format!("{path}.")), gap());
+            let inside = inside.prop_map(|(members, gap)| Json::Object(members, gap));
+            prop_oneof![6 => inside, 1 => Just(Json::Bare("null".into())), 1 => json()].boxed()
         };
         (name(known), value)
     });

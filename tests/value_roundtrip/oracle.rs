@@ -51,13 +51,13 @@ fn object(
         match column {
             // The first of repeated fields counts, also when it holds nothing.
             Some(column) if found.contains_key(column.path) => kept(),
-            Some(column) => match read(column.kind, value) {
-                Some(reading) => drop(found.insert(column.path, reading)),
-                None => {
-                    found.insert(column.path, None);
+            Some(column) => {
+                let reading = read(column.kind, value);
+                if reading == Err(DoesNotFit) {
                     kept();
                 }
-            },
+                found.insert(column.path, reading.unwrap_or_default());
+            }
             None if leads_to_columns => match value {
                 Json::Object(..) => object(table, &keys, value, found, extra),
                 Json::Bare(text) if text == "null" => {}
@@ -68,33 +68,33 @@ fn object(
     }
 }
 
-/// What a value means for a kind of column: `Some(None)` for nothing, `None` if it does not fit.
-pub(super) fn read(kind: Kind, value: &Json) -> Option<Option<String>> {
+/// Why a column stays empty although there is a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct DoesNotFit;
+
+/// What a value means for a kind of column; `None` for nothing.
+pub(super) fn read(kind: Kind, value: &Json) -> Result<Option<String>, DoesNotFit> {
     if matches!(value, Json::Bare(text) if text == "null") {
-        return Some(None);
+        return Ok(None);
     }
     if kind == Kind::Json {
-        return Some(Some(value.sound_source()));
+        return Ok(Some(value.sound_source()));
     }
     let text = match value {
         Json::Bare(text) => text.clone(),
         Json::Text(literal) => literal.value(),
-        Json::List(..) | Json::Object(..) | Json::Deep(_) => return None,
+        Json::List(..) | Json::Object(..) | Json::Deep(_) => return Err(DoesNotFit),
     };
-    match kind {
-        Kind::Text => Some(Some(text)),
-        Kind::Body => Some((!text.is_empty()).then_some(text)),
-        Kind::Reference => Some((text != "0" && !text.is_empty()).then_some(text)),
-        Kind::Boolean => matches!(&*text, "true" | "false").then_some(Some(text)),
-        Kind::Integer => {
-            let micros_free = decimal(&text)?;
-            let is_whole = micros_free.fraction.bytes().all(|digit| digit == b'0');
-            let whole = if micros_free.is_negative { -micros_free.whole } else { micros_free.whole };
-            (is_whole && i64::try_from(whole).is_ok()).then(|| Some(whole.to_string()))
-        }
-        Kind::Timestamp => moment(&text).map(Some),
+    let fitting = match kind {
+        Kind::Text => Some(text),
+        Kind::Body => return Ok((!text.is_empty()).then_some(text)),
+        Kind::Reference => return Ok((text != "0" && !text.is_empty()).then_some(text)),
+        Kind::Boolean => matches!(&*text, "true" | "false").then_some(text),
+        Kind::Integer => integer(&text),
+        Kind::Timestamp => moment(&text),
         Kind::Float | Kind::Json => unreachable!("no column of the tables tried here"),
-    }
+    };
+    fitting.map(Some).ok_or(DoesNotFit)
 }
 
 struct Decimal {
@@ -115,14 +115,21 @@ fn decimal(text: &str) -> Option<Decimal> {
     Some(Decimal { is_negative, whole: whole.parse().ok()?, fraction: fraction.to_owned() })
 }
 
+/// A whole number of 64 bits; a fraction may only be zero.
+fn integer(text: &str) -> Option<String> {
+    let Decimal { is_negative, whole, fraction } = decimal(text)?;
+    let value = i64::try_from(if is_negative { -whole } else { whole }).ok()?;
+    fraction.bytes().all(|digit| digit == b'0').then(|| value.to_string())
+}
+
 /// Epoch seconds or ISO 8601, cut to microseconds, in the years 0001 to 9999.
 fn moment(text: &str) -> Option<String> {
     let micros = if let Some((_, micros)) = ISO.iter().find(|(iso, _)| *iso == text) {
         i128::from(*micros)
     } else {
         let Decimal { is_negative, whole, fraction } = decimal(text)?;
-        let fraction: i128 = format!("{fraction:0<6}")[..6].parse().ok()?;
-        let micros = whole * 1_000_000 + fraction;
+        let six: String = fraction.chars().chain("000000".chars()).take(6).collect();
+        let micros = whole * 1_000_000 + six.parse::<i128>().ok()?;
         if is_negative { -micros } else { micros }
     };
     let years = -62_135_596_800_000_000..253_402_300_800_000_000;

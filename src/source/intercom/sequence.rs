@@ -150,10 +150,14 @@ impl Sequence {
 
     /// A page without a next one is the end, unless the server says itself that more must follow. Counts alone
     /// do not tell: they may include rows that the token may not see. But a page as full as any, where the
-    /// server does not number it as the last, was not the last.
+    /// server does not number it as the last, was not the last. An increment only looks at the numbers: what it
+    /// counts is widened by days.
     fn check_end(&self, page: Envelope<'_>, is_full: bool) -> Result<(), Stuck> {
         let Some(total) = page.total else { return Ok(()) };
-        let is_numbered_last = page.position.is_some_and(|(number, of)| number >= of);
+        let is_numbered_last = match page.position {
+            Some((number, of)) => number >= of,
+            None => self.order == Order::NewestFirst,
+        };
         let is_short = total > self.rows + (total / 1000).max(10);
         if is_short && is_full && !is_numbered_last {
             return Err(Stuck::EndsEarly { rows: self.rows, total });

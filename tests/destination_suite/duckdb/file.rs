@@ -127,6 +127,14 @@ fn what_is_no_database_is_an_error_and_stays_as_it_is() {
     assert!(error.to_string().contains("is a directory"), "{error}");
 }
 
+/// Such as `mktemp` makes; DuckDB itself refuses it.
+#[test]
+fn an_empty_file_is_as_good_as_none() {
+    let mut file = InDuckDb::prepared(|path| std::fs::write(path, "").unwrap());
+    file.destination().commit(&[nothing(&target("tags"))]).unwrap();
+    assert_eq!(storage_version(&mut file), ("v1.2.0+".into(), 65));
+}
+
 /// DuckDB's default is to download and load extensions it finds useful.
 #[test]
 fn duckdb_never_phones_home() {

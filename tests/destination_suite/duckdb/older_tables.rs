@@ -1,9 +1,11 @@
 //! Tables that were there before: made by an older version, by hand, or something else by the same name.
 
+use ingest::destination::TableCommit;
 use ingest::error::ErrorKind;
+use ingest::state::{StateChange, TableState};
 use ingest::table::{DELETED_AT, EXTRA, INGESTED_AT};
 
-use crate::support::tables::{InDuckDb, Subject, nothing, pass, replace, tally, target, upsert};
+use crate::support::tables::{InDuckDb, Subject, by_hand, nothing, pass, replace, tally, target, upsert};
 
 /// Values land by the names of the columns, whatever their order.
 #[test]
@@ -122,4 +124,31 @@ fn a_table_that_cannot_take_the_rows_fails_the_commit() {
         // Others are not affected.
         file.destination().commit(&[nothing(&target("tags"))]).unwrap();
     }
+}
+
+/// Whoever drops a table wants it loaded again: what was proven of its rows no longer holds.
+#[test]
+fn the_state_of_a_dropped_table_proves_nothing() {
+    let mut file = InDuckDb::fresh();
+    let (contacts, tags) = (target("contacts"), target("tags"));
+    let known = TableState {
+        checkpoint: Some(pass(7)),
+        refreshed_at: Some(pass(6)),
+        ..TableState::new("w0rkspac", "2.14", "00ff".into())
+    };
+    let saving = |target, expected| TableCommit {
+        state: Some(StateChange { expected, state: known.clone() }),
+        ..upsert(target, pass(1), r#"[{"id":"1"}]"#)
+    };
+    file.destination().commit(&[saving(&contacts, None), saving(&tags, None)]).unwrap();
+    file.destination().rest();
+    by_hand(file.path(), "DROP TABLE crm.contacts");
+    let stored = file.destination().load(&[contacts.clone(), tags.clone()]).unwrap();
+    let [Some(dropped), Some(kept)] = &stored[..] else { panic!("{stored:?}") };
+    assert_eq!((kept.revision, &kept.state), (1, &known));
+    assert_eq!((dropped.state.checkpoint, dropped.state.refreshed_at), (None, None));
+    assert_eq!(dropped.state.workspace, "w0rkspac", "another workspace is still refused");
+    // The next change still names the revision that is stored.
+    let done = file.destination().commit(&[saving(&contacts, Some(dropped.revision))]).unwrap();
+    assert_eq!((done[0].new, done[0].revision), (1, Some(2)));
 }

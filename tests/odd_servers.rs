@@ -1,0 +1,236 @@
+//! Servers that keep the contract in a way of their own, or break it in ways the sandbox does not.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ingest::client::{Backoff, Client, ClientSettings};
+use ingest::config::secret::Secret;
+use ingest::destination::duckdb::{DuckDb, Options, query};
+use ingest::pipeline::{self, Job, ReadingRules, RunOptions, Stop};
+use ingest::progress::{Mode, Progress, TableProgress};
+use ingest::report::{Outcome, TableReport};
+use ingest::source::intercom::{Intercom, tables};
+use jiff::SignedDuration;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::odd_server::{Answer, Asked, OddServer};
+
+/// Reads one table into `folder`.
+async fn read(server: &OddServer, table: &str, folder: &Path) -> TableReport {
+    let settings = ClientSettings {
+        base_url: server.base_url.clone(),
+        token: Secret::new("odd-token".to_owned()),
+        api_version: "2.14".to_owned(),
+        rate_limit: None,
+        concurrency: 4,
+        patience: Duration::from_secs(20),
+        backoff: Backoff {
+            first: Duration::from_millis(2),
+            longest: Duration::from_millis(10),
+            attempts: 3,
+            refusals: Duration::from_secs(10),
+        },
+    };
+    let client = Client::new(settings, TableProgress::silent()).unwrap();
+    let job = Job {
+        schema: "crm".into(),
+        source: Arc::new(Intercom::new(client, 14, None)),
+        tables: vec![tables::find(table).unwrap()],
+        reading: ReadingRules {
+            api_version: "2.14".to_owned(),
+            start_date: None,
+            lookback: SignedDuration::ZERO,
+            refresh_every: None,
+        },
+    };
+    let progress = Progress::new(Mode::Off);
+    let file = folder.join("data.duckdb");
+    let file = DuckDb::begin(&file, Options::default(), Duration::ZERO, progress.clone()).unwrap();
+    let stop = Stop::new();
+    let run = pipeline::run(vec![job], Box::new(file), RunOptions::default(), &progress, &stop);
+    // A hang is a failure too, and a test that hangs tells nobody.
+    let report = tokio::time::timeout(Duration::from_secs(60), run).await.expect("the run ends").unwrap();
+    report.tables.into_iter().next().unwrap()
+}
+
+fn ids(folder: &Path, table: &str) -> Vec<String> {
+    let sql = format!("SELECT id FROM crm.{table} ORDER BY id");
+    let lines = query(&folder.join("data.duckdb"), &Options::default(), &sql).unwrap();
+    lines.into_iter().skip(1).flatten().collect()
+}
+
+/// Contacts created one second apart, from `first` on.
+fn contacts(first: i64, count: i64) -> Vec<Value> {
+    let contact = |n: i64| json!({ "type": "contact", "id": format!("c{n:05}"), "created_at": 1_600_000_000 + n, "updated_at": 1_600_000_000 + n });
+    (first..first + count).map(contact).collect()
+}
+
+fn sorts_by<'a>(asked: &'a Asked, key: &str) -> &'a str {
+    asked.body["sort"][key].as_str().unwrap_or_default()
+}
+
+fn counts_only(asked: &Asked) -> bool {
+    asked.body["pagination"]["per_page"] == json!(1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_page_that_claims_to_be_the_last_of_many_rows_is_not_believed() {
+    let server =
+        OddServer::start(|_| Answer::ok(&json!({ "data": contacts(0, 150), "total_count": 500 }))).await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "contacts", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    let error = report.error.unwrap().to_string();
+    assert!(error.contains("a last page that comes too early: 150 rows where 500 are stated"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_breaks_loses_nothing_even_over_a_failure() {
+    let is_down = Arc::new(AtomicBool::new(true));
+    let down = Arc::clone(&is_down);
+    // Ascending by creation, as asked, for one page; then come older rows.
+    let server = OddServer::start(move |asked| {
+        let pages = [contacts(300, 150), contacts(0, 150), contacts(150, 150)];
+        if sorts_by(asked, "order") == "descending" || counts_only(asked) {
+            return Answer::ok(&json!({ "data": [], "total_count": 450 }));
+        }
+        let number = match asked.body["pagination"]["starting_after"].as_str() {
+            None => 0,
+            Some(cursor) => cursor.parse::<usize>().unwrap(),
+        };
+        if number == 2 && down.load(Ordering::Relaxed) {
+            return Answer::status(503, &json!({}));
+        }
+        let next =
+            (number < 2).then(|| json!({ "page": number + 2, "starting_after": (number + 1).to_string() }));
+        Answer::ok(&json!({ "data": pages[number], "total_count": 450, "pages": { "next": next } }))
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let first = read(&server, "contacts", folder.path()).await;
+    assert_eq!(first.outcome, Outcome::Failed);
+    is_down.store(false, Ordering::Relaxed);
+    let second = read(&server, "contacts", folder.path()).await;
+    assert_eq!(second.outcome, Outcome::Complete, "{:?}", second.error);
+    assert_eq!(ids(folder.path(), "contacts").len(), 450);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endpoint_that_does_not_sort_by_creation_is_sorted_by_change() {
+    let server = OddServer::start(|asked| {
+        if !counts_only(asked) && sorts_by(asked, "field") == "created_at" {
+            let error = json!({ "errors": [{ "code": "parameter_invalid", "message": "cannot sort by created_at" }] });
+            return Answer::status(400, &error);
+        }
+        Answer::ok(&json!({ "data": contacts(0, 120), "total_count": 120 }))
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "contacts", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    assert_eq!(ids(folder.path(), "contacts").len(), 120);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sparse_envelopes_and_numbers_for_ids_are_read() {
+    let server = OddServer::start(|_| {
+        let rows = json!([{ "id": 7, "updated_at": "1600000007" }, { "id": 8, "created_at": null }]);
+        Answer::ok(&json!({ "conversations": rows, "total_count": null, "pages": null }))
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "conversations", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    assert_eq!(ids(folder.path(), "conversations"), ["7", "8"]);
+    // No Date in any answer: the checkpoint is a day before the local clock.
+    let age = ingest::clock::now().duration_since(report.checkpoint.unwrap());
+    assert!(age >= SignedDuration::from_hours(24), "{age:?}");
+}
+
+fn articles(first: i64, count: i64) -> Vec<Value> {
+    let article = |n: i64| json!({ "id": n.to_string(), "updated_at": 1_700_000_000 - n });
+    (first..first + count).map(article).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbered_pages_may_name_the_next_one_as_an_object_and_the_total_once() {
+    let server = OddServer::start(|asked| {
+        if asked.target.contains("page=2") {
+            return Answer::ok(&json!({ "data": articles(50, 10), "pages": { "next": null } }));
+        }
+        let next = json!({ "page": 2 });
+        Answer::ok(&json!({ "data": articles(0, 50), "total_count": 60, "pages": { "next": next } }))
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "articles", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    assert_eq!(ids(folder.path(), "articles").len(), 60);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_total_numbered_pages_are_read_until_two_passes_agree() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&reads);
+    // During the first pass a row vanishes from page 1, so that row 50 slips past the reader.
+    let server = OddServer::start(move |asked| {
+        let is_first_pass = count.fetch_add(1, Ordering::Relaxed) < 3;
+        if asked.target.contains("page=2") {
+            let rows = if is_first_pass { articles(51, 9) } else { articles(50, 10) };
+            return Answer::ok(&json!({ "data": rows, "pages": { "next": null } }));
+        }
+        Answer::ok(
+            &json!({ "data": articles(0, 50), "pages": { "next": "http://x.invalid/articles?page=2" } }),
+        )
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "articles", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    assert!(ids(folder.path(), "articles").contains(&"50".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scroll_that_is_open_elsewhere_is_waited_for_whatever_words_say_so() {
+    let refusals = Mutex::new(vec![
+        Answer::status(
+            400,
+            &json!({ "errors": [{ "message": "scroll already exists for this workspace" }] }),
+        ),
+        Answer::status(423, &json!({})),
+        Answer::status(400, &json!({ "errors": [{ "code": "scroll_exists" }] })),
+    ]);
+    let server = OddServer::start(move |asked| {
+        if let Some(refusal) = refusals.lock().unwrap().pop() {
+            return refusal;
+        }
+        let rows = if asked.target.contains("scroll_param") { json!([]) } else { json!([{ "id": "a" }]) };
+        Answer::ok(&json!({ "data": rows, "scroll_param": "s" }))
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "companies", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    assert_eq!(ids(folder.path(), "companies"), ["a"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_does_not_follow_a_redirect() {
+    let elsewhere = OddServer::start(|_| Answer::ok(&json!({ "data": [] }))).await;
+    let target = format!("{}/tags", elsewhere.base_url);
+    let server =
+        OddServer::start(move |_| Answer::status(307, &json!({})).with("Location", target.clone())).await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "tags", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(
+        server.asked("/tags")[0]
+            .headers
+            .iter()
+            .any(|(name, value)| name == "authorization" && value == "Bearer odd-token")
+    );
+    assert!(elsewhere.asked("").is_empty());
+}

@@ -1,0 +1,127 @@
+//! One test per bug that reached a reviewer, named after what went wrong.
+
+use std::time::Duration;
+
+use ingest::destination::duckdb::{Options, query};
+use ingest::report::Outcome;
+use ingest::sandbox::Settings;
+
+use crate::support::binary::Project;
+use crate::support::world::{World, of};
+use crate::support::wrapped::Mishap;
+
+/// Ends a run that hangs, which would otherwise tell nobody.
+async fn in_time<T>(run: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), run).await.expect("the run ends")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_that_fails_in_mid_pass_hung_the_run() {
+    let world = World::start(Settings { contacts: 6000, ..Settings::default() }).await;
+    let run = world.run().tables(&["contacts"]).commit_every(150).mishap(0, Mishap::RefusedForGood);
+    let report = in_time(run.go()).await;
+    assert_eq!(of(&report, "contacts").outcome, Outcome::Failed);
+    assert_eq!(report.exit_code(), 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_limit_reached_while_pages_wait_hung_the_run() {
+    let world = World::start(Settings { contacts: 6000, ..Settings::default() }).await;
+    let report = in_time(world.run().tables(&["contacts"]).limit(10).go()).await;
+    assert_eq!(of(&report, "contacts").outcome, Outcome::Partial);
+    assert_eq!(world.rows("contacts").len(), 10);
+}
+
+#[test]
+fn few_slots_and_a_scroll_blocked_each_other() {
+    for concurrency in ["1", "2", "3"] {
+        let project = Project::small();
+        let run = project.ingest(&["intercom", "--concurrency", concurrency, "--progress", "off"]).run();
+        run.exits(0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_was_dropped_was_believed_to_be_complete() {
+    let world = World::start(Settings::default()).await;
+    world.load(&["contacts", "companies"]).await;
+    by_hand(&world, "DROP TABLE crm.contacts");
+    world.load(&["contacts", "companies"]).await;
+    world.assert_truth(&["contacts", "companies"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_cannot_be_written_took_all_others_with_it() {
+    let world = World::start(Settings::default()).await;
+    world.load(&["teams"]).await;
+    by_hand(&world, "CREATE VIEW crm.tags AS SELECT 1 AS id");
+    let report = world.run().go().await;
+    assert_eq!(of(&report, "tags").outcome, Outcome::Failed);
+    assert_eq!(report.exit_code(), 4);
+    let others: Vec<&str> = report.tables.iter().map(|t| t.table.as_str()).filter(|t| *t != "tags").collect();
+    for table in &others {
+        assert_eq!(of(&report, table).outcome, Outcome::Complete, "{table}");
+    }
+    world.assert_truth(&others);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_counted_but_never_shown_meant_a_refresh_at_every_run() {
+    let world = World::start(Settings { contacts: 400, ..Settings::default() }).await;
+    world.load(&["contacts"]).await;
+    // Rows stamped by hand stand for rows that the source counts and does not show.
+    by_hand(
+        &world,
+        "UPDATE crm.contacts SET _deleted_at = '2020-01-01 00:00:00+00', updated_at = '2999-01-01 00:00:00+00', _ingested_at = '2999-01-01 00:00:00+00' WHERE id IN (SELECT id FROM crm.contacts ORDER BY updated_at LIMIT 50)",
+    );
+    let mut modes = Vec::new();
+    for _ in 0..5 {
+        let report = world.run().tables(&["contacts"]).go().await;
+        modes.push(of(&report, "contacts").mode.clone());
+    }
+    let refreshes = modes.iter().filter(|mode| mode.starts_with("refresh")).count();
+    assert!(refreshes <= 1, "{modes:?}");
+}
+
+#[test]
+fn schemas_of_our_own_and_of_duckdb_could_be_written_to() {
+    let project = Project::small();
+    for schema in ["_ingest", "temp", "information_schema", ""] {
+        project.ingest(&["intercom.tags", "--schema", schema, "--progress", "off"]).run().exits(2);
+    }
+    project.ingest(&["intercom.tags", "--to", "duckdb:_ingest.duckdb", "--progress", "off"]).run().exits(2);
+    assert!(!project.has("_ingest.duckdb"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_a_file_named_like_the_schema_passed() {
+    let project = Project::small();
+    std::os::unix::fs::symlink(project.path("intercom.duckdb"), project.path("data.duckdb")).unwrap();
+    project.write("intercom.duckdb", "");
+    project.ingest(&["intercom.tags", "--to", "duckdb:data.duckdb", "--progress", "off"]).run().exits(2);
+}
+
+#[test]
+fn an_empty_file_was_refused_for_ever() {
+    let project = Project::small();
+    project.write("made.duckdb", "");
+    project.ingest(&["intercom.tags", "--to", "duckdb:made.duckdb", "--progress", "off"]).run().exits(0);
+}
+
+#[test]
+fn a_refused_token_left_a_database_behind() {
+    let project = Project::small();
+    project.sandbox().revoke_token();
+    project.ingest(&["intercom.tags", "--to", "duckdb:new.duckdb", "--progress", "off"]).run().exits(3);
+    assert!(!project.has("new.duckdb"));
+}
+
+/// Changes a world's file between two runs, as a person would.
+fn by_hand(world: &World, sql: &str) {
+    let connection = duckdb::Connection::open(world.file()).unwrap();
+    connection.execute_batch(sql).unwrap();
+    drop(connection);
+    let tables = query(&world.file(), &Options::default(), "SELECT count(*) FROM duckdb_tables()");
+    tables.expect("the file is sound");
+}
