@@ -54,7 +54,7 @@ async fn let_lost_scrolls_expire(sandbox: Sandbox) {
         }
         known = found_open();
         // Not a wait for something to have happened, only a pause between two looks.
-        tokio::time::sleep(Duration::from_millis(2)).await;
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

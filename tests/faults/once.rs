@@ -8,12 +8,12 @@ use super::{NAMES, PATIENCE, TABLES, open, script, transient};
 async fn on_the_first_or_a_later_request_of_a_first_load() {
     let mut world = open().await;
     world.patience = PATIENCE;
-    for (turn, what) in transient().iter().enumerate() {
+    for (turn, what) in (0..).zip(transient()) {
         world.forget();
-        for (place, (_, path)) in TABLES.into_iter().enumerate() {
+        for (place, (_, path)) in (0..).zip(TABLES) {
             // Another position for each table; tags are but one request.
-            let after = if path == "/tags" { 0 } else { (turn + place) as u32 % 3 };
-            script(&world.sandbox, path, after, 1, what);
+            let after = if path == "/tags" { 0 } else { (turn + place) % 3 };
+            script(&world.sandbox, path, after, 1, &what);
         }
         let report = world.run().tables(&NAMES).go().await;
         assert_eq!(report.exit_code(), 0, "{what:?}: {report:?}");
@@ -27,7 +27,8 @@ async fn in_an_increment() {
     let mut world = open().await;
     world.patience = PATIENCE;
     world.load(&NAMES).await;
-    for what in transient().into_iter().step_by(2) {
+    // Every other kind, without those that make everybody wait a second.
+    for what in transient().into_iter().skip(3).step_by(2) {
         world.update_some("contacts", 200);
         world.update_some("companies", 20);
         for (_, path) in TABLES {

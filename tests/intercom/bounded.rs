@@ -41,7 +41,7 @@ async fn an_interval_merges_its_rows_and_touches_nothing_else() {
     let expected = contacts.iter().filter(inside).count();
     let moved = world.rows("contacts").iter().filter(|row| row["name"].as_deref() == Some("Moved")).count();
     assert_eq!(moved, expected, "the start belongs to the interval, the end does not");
-    assert_eq!(of(&report, "contacts").committed.changed as usize, expected);
+    assert_eq!(of(&report, "contacts").committed.changed, expected as u64);
     assert_eq!(world.cell("companies", &company, "_deleted_at"), None, "nothing is stamped");
     for (table, state) in tables.iter().zip(states) {
         assert_eq!(world.state(table), state, "{table}");

@@ -89,7 +89,8 @@ fn written(members: &BTreeMap<String, String>) -> String {
 
 /// Opens a file to read. Nobody may have it open to write.
 pub(crate) fn open(file: &Path) -> Connection {
-    let config = Config::default().access_mode(AccessMode::ReadOnly).expect("a known mode");
+    let config = Config::default().access_mode(AccessMode::ReadOnly).and_then(|config| config.threads(1));
+    let config = config.expect("known options");
     Connection::open_with_flags(file, config).expect("nobody else has the file open")
 }
 

@@ -315,7 +315,9 @@ impl Run<'_> {
             source = Arc::new(Watched::new(source, hook));
         }
         let progress = Progress::new(Mode::Off);
-        let file = DuckDb::begin(&world.file(), Options::default(), Duration::ZERO, progress.clone())?;
+        // Tests run beside each other already.
+        let options_of_file = Options { threads: 1, ..Options::default() };
+        let file = DuckDb::begin(&world.file(), options_of_file, Duration::ZERO, progress.clone())?;
         let mut destination: Box<dyn Destination> = Box::new(file);
         if let Some((at, mishap)) = mishap {
             destination = Box::new(Faulty::new(destination, at, mishap));
