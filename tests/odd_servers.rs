@@ -158,7 +158,7 @@ fn articles(first: i64, count: i64) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn numbered_pages_may_name_the_next_one_as_an_object_and_the_total_once() {
     let server = OddServer::start(|asked| {
-        if asked.target.contains("page=2") {
+        if asked.target.contains("?page=2&") {
             return Answer::ok(&json!({ "data": articles(50, 10), "pages": { "next": null } }));
         }
         let next = json!({ "page": 2 });
@@ -172,13 +172,32 @@ async fn numbered_pages_may_name_the_next_one_as_an_object_and_the_total_once() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbered_pages_that_are_too_large_are_read_again_in_smaller_ones() {
+    let server = OddServer::start(|asked| {
+        let size = |size: i64| asked.target.contains(&format!("per_page={size}"));
+        if !size(25) {
+            return Answer::status(502, &json!({}));
+        }
+        if asked.target.contains("?page=2&") {
+            return Answer::ok(&json!({ "data": articles(25, 5), "total_count": 30 }));
+        }
+        Answer::ok(&json!({ "data": articles(0, 25), "total_count": 30, "pages": { "next": { "page": 2 } } }))
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "articles", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    assert_eq!(ids(folder.path(), "articles").len(), 30);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_total_numbered_pages_are_read_until_two_passes_agree() {
     let reads = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&reads);
     // During the first pass a row vanishes from page 1, so that row 50 slips past the reader.
     let server = OddServer::start(move |asked| {
         let is_first_pass = count.fetch_add(1, Ordering::Relaxed) < 3;
-        if asked.target.contains("page=2") {
+        if asked.target.contains("?page=2&") {
             let rows = if is_first_pass { articles(51, 9) } else { articles(50, 10) };
             return Answer::ok(&json!({ "data": rows, "pages": { "next": null } }));
         }

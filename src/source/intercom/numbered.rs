@@ -11,12 +11,14 @@ use super::page::{Contents, Next, decode};
 use super::trouble::{Passes, Trouble};
 use crate::batch::{self, Decoder, Layout};
 use crate::client::{Call, Client};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::source::{Page, PageSender, Pass, Proof};
 
-/// Rows asked for at once.
+/// Rows asked for at once, until that proves too many.
 const PER_PAGE: u32 = 50;
+/// Below this the size is not what overwhelms the server.
+const SMALLEST_PAGE: u32 = 15;
 
 /// Reads every row.
 pub(super) async fn read(
@@ -28,8 +30,9 @@ pub(super) async fn read(
     let decoder = Decoder::new(Layout::new(pass.table));
     let mut passes = Passes::new(client, progress);
     let mut keys_before: Option<HashSet<u64>> = None;
+    let mut per_page = PER_PAGE;
     loop {
-        let reason = match read_once(client, pass, &decoder, pages, progress).await {
+        let reason = match read_once(client, pass, per_page, &decoder, pages, progress).await {
             Ok(read) => {
                 let keys: HashSet<u64> = read.seen.keys().copied().collect();
                 if read.is_counted || keys_before.as_ref() == Some(&keys) {
@@ -37,6 +40,13 @@ pub(super) async fn read(
                 }
                 keys_before = Some(keys);
                 "rows that no total confirms".to_owned()
+            }
+            // The server may be overwhelmed by the size. Pages of another size have other edges, so the pass
+            // starts again.
+            Err(Trouble::Fatal(error)) if error.kind() == ErrorKind::Network && per_page > SMALLEST_PAGE => {
+                per_page /= 2;
+                tracing::warn!(%error, per_page, "starting again with smaller pages");
+                continue;
             }
             Err(Trouble::Fatal(error)) => return Err(error),
             Err(Trouble::FailedPass(reason)) => reason,
@@ -58,15 +68,17 @@ type Seen = HashMap<u64, Option<i64>>;
 async fn read_once(
     client: &Client,
     pass: Pass,
+    per_page: u32,
     decoder: &Decoder,
     pages: &PageSender,
     progress: &TableProgress,
 ) -> std::result::Result<Read, Trouble> {
     let mut seen = Seen::new();
     let mut total = None;
+    let mut largest_page = 0;
     let mut number = 1;
     loop {
-        let contents = fetch(client, pass, decoder, number).await?;
+        let contents = fetch(client, pass, decoder, (number, per_page)).await?;
         if number == 1 {
             total = contents.total_count;
             progress.expect(total.unwrap_or(0));
@@ -78,15 +90,22 @@ async fn read_once(
         if next.is_some() && !brought_news {
             return Err(Trouble::failed("a page that brought nothing new"));
         }
+        largest_page = largest_page.max(contents.keys.len());
+        let is_full = contents.keys.len() >= largest_page.min(per_page as usize);
+        let is_numbered_last = contents.position.is_some_and(|(number, of)| number >= of);
         pages.send(Page::new(contents.batch, Proof::Nothing, contents.shape)).await?;
-        match next {
-            Some(next) => number = next,
-            None => break,
+        if let Some(next) = next {
+            number = next;
+            continue;
         }
+        if total.is_some_and(|total| total > seen.len() as u64) && is_full && !is_numbered_last {
+            return Err(Trouble::failed("a last page that comes too early"));
+        }
+        break;
     }
     let is_counted = total.is_some_and(|total| seen.len() as u64 >= total);
     if number > 1 {
-        close(client, pass, decoder, pages, &mut seen).await?;
+        close(client, pass, per_page, decoder, pages, &mut seen).await?;
     }
     Ok(Read { seen, is_counted })
 }
@@ -95,13 +114,14 @@ async fn read_once(
 async fn close(
     client: &Client,
     pass: Pass,
+    per_page: u32,
     decoder: &Decoder,
     pages: &PageSender,
     seen: &mut Seen,
 ) -> std::result::Result<(), Trouble> {
     let mut number = 1;
     loop {
-        let contents = fetch(client, pass, decoder, number).await?;
+        let contents = fetch(client, pass, decoder, (number, per_page)).await?;
         let next = next_number(contents.next.as_ref(), number)?;
         let brought_news = note(pass, seen, &contents);
         pages.send(Page::new(contents.batch, Proof::Nothing, contents.shape)).await?;
@@ -116,10 +136,10 @@ async fn fetch(
     client: &Client,
     pass: Pass,
     decoder: &Decoder,
-    number: u64,
+    (number, per_page): (u64, u32),
 ) -> std::result::Result<Contents, Trouble> {
     let path = pass.table.endpoint.path();
-    let answer = client.send(|_| Call::get(format!("{path}?page={number}&per_page={PER_PAGE}"))).await?;
+    let answer = client.send(|_| Call::get(format!("{path}?page={number}&per_page={per_page}"))).await?;
     decode(pass, decoder, answer.body).await
 }
 
