@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::generate::{Kind, contacts};
+use super::generate::{Kind, contacts, conversations, tickets};
 use super::json::Raw;
 use super::kind_named;
 use super::row::Draft;
@@ -76,6 +76,31 @@ pub enum Change {
         /// The tag's id.
         tag: String,
     },
+    /// Gives a contact one more company, note or subscription. Does **not** move `updated_at`.
+    Attach {
+        /// The contact.
+        contact: String,
+        /// What of.
+        list: ContactList,
+        /// The entry's id.
+        id: String,
+    },
+    /// Takes a company, note or subscription from a contact. Does **not** move `updated_at`.
+    Detach {
+        /// The contact.
+        contact: String,
+        /// What of.
+        list: ContactList,
+        /// The entry's id.
+        id: String,
+    },
+    /// Adds a part to a conversation or ticket. Does **not** move `updated_at`.
+    AddPart {
+        /// `conversations` or `tickets`.
+        table: String,
+        /// The conversation or ticket.
+        id: String,
+    },
     /// Puts a contact into a segment. Nothing in its JSON changes.
     EnterSegment {
         /// The contact.
@@ -110,6 +135,27 @@ pub enum Change {
         /// Its new value.
         value: Value,
     },
+}
+
+/// A list of a contact that [`Change::Attach`] adds to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ContactList {
+    /// The companies it belongs to.
+    Companies,
+    /// The notes on it; their ids are free to choose.
+    Notes,
+    /// The subscription types it has opted into or out of.
+    Subscriptions,
+}
+
+impl ContactList {
+    fn list(self) -> contacts::List {
+        match self {
+            Self::Companies => contacts::List::Companies,
+            Self::Notes => contacts::List::Notes,
+            Self::Subscriptions => contacts::List::Subscriptions,
+        }
+    }
 }
 
 /// Changes made while the workspace is read: after every `every_requests`-th answered search or list request,
@@ -153,6 +199,13 @@ impl World {
             Change::RemoveTag { contact, tag } => {
                 self.edit(Kind::Contacts, contact, now, |draft| contacts::tag(draft, tag, false))
             }
+            Change::Attach { contact, list, id } => {
+                self.edit(Kind::Contacts, contact, now, |draft| contacts::link(draft, list.list(), id, true))
+            }
+            Change::Detach { contact, list, id } => {
+                self.edit(Kind::Contacts, contact, now, |draft| contacts::link(draft, list.list(), id, false))
+            }
+            Change::AddPart { table, id } => self.add_part(kind_named(table), id, now),
             Change::EnterSegment { contact, segment } => {
                 self.edit(Kind::Contacts, contact, now, |draft| contacts::segment(draft, segment, true))
             }
@@ -213,6 +266,18 @@ impl World {
         vec![table.put(draft.row(), now)]
     }
 
+    fn add_part(&mut self, kind: Kind, id: &str, now: Timestamp) -> Vec<String> {
+        let (context, table, _) = self.parts(kind);
+        let Some(row) = table.live().get(id) else { return Vec::new() };
+        let mut draft = row.draft();
+        match kind {
+            Kind::Conversations => conversations::add_part(&mut draft, now.as_second()),
+            Kind::Tickets => tickets::add_part(context, &mut draft, now.as_second()),
+            _ => return Vec::new(),
+        }
+        vec![table.put(draft.row(), now)]
+    }
+
     fn merge(&mut self, from: &str, into: &str, now: Timestamp) -> Vec<String> {
         let live = self.table(Kind::Contacts).live();
         let (Some(source), Some(target)) = (live.get(from), live.get(into)) else { return Vec::new() };
@@ -237,87 +302,5 @@ impl World {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::settings::Settings;
-    use super::*;
-
-    fn world() -> (World, Timestamp, Vec<String>) {
-        let settings = Settings::default();
-        let world = World::generate(&settings);
-        let ids = world.table(Kind::Contacts).live().rows().iter().map(|row| row.id.to_string()).collect();
-        (world, settings.started_at, ids)
-    }
-
-    fn updated_at(world: &World, id: &str) -> Option<i64> {
-        world.table(Kind::Contacts).live().get(id)?.updated_at
-    }
-
-    #[test]
-    fn updating_moves_the_date_and_tagging_does_not() {
-        let (mut world, now, ids) = world();
-        let before = updated_at(&world, &ids[0]);
-        let tagged = Change::AddTag { contact: ids[0].clone(), tag: "70001".to_owned() };
-        assert_eq!(world.apply(&tagged, now), [ids[0].clone()]);
-        assert_eq!(updated_at(&world, &ids[0]), before);
-        let bulk = Change::BulkUpdate { table: "contacts".to_owned(), ids: ids[..30].to_vec() };
-        assert_eq!(world.apply(&bulk, now).len(), 30);
-        assert!(ids[..30].iter().all(|id| updated_at(&world, id) == Some(now.as_second())));
-        let unknown = Change::Update { table: "contacts".to_owned(), id: "nobody".to_owned() };
-        assert!(world.apply(&unknown, now).is_empty());
-    }
-
-    #[test]
-    fn a_merged_contact_is_gone_and_remembers_where_it_went() {
-        let (mut world, now, ids) = world();
-        world.apply(&Change::Merge { from: ids[7].clone(), into: ids[1].clone() }, now);
-        let table = world.table(Kind::Contacts);
-        assert!(table.live().get(&ids[7]).is_none());
-        assert_eq!(table.gone(&ids[7]).unwrap().into.as_deref(), Some(ids[1].as_str()));
-        assert!(table.live().get(&ids[1]).unwrap().hidden.tags.len() >= 12);
-        assert_eq!(updated_at(&world, &ids[1]), Some(now.as_second()));
-    }
-
-    #[test]
-    fn a_restored_row_is_what_it_was() {
-        let (mut world, now, ids) = world();
-        let (table, id) = ("contacts".to_owned(), ids[0].clone());
-        let before = world.table(Kind::Contacts).live().get(&id).unwrap().text.clone();
-        assert_eq!(
-            world.apply(&Change::Delete { table: table.clone(), id: id.clone() }, now),
-            std::slice::from_ref(&id)
-        );
-        assert_eq!(world.apply(&Change::Restore { table, id: id.clone() }, now), std::slice::from_ref(&id));
-        assert_eq!(world.table(Kind::Contacts).live().get(&id).unwrap().text, before);
-    }
-
-    #[test]
-    fn a_date_can_be_taken_away() {
-        let (mut world, now, ids) = world();
-        let change = Change::SetField {
-            table: "contacts".to_owned(),
-            id: ids[0].clone(),
-            field: "updated_at".to_owned(),
-            value: Value::Null,
-        };
-        world.apply(&change, now);
-        assert_eq!(updated_at(&world, &ids[0]), None);
-    }
-
-    #[test]
-    fn churn_follows_from_the_seed() {
-        let churn = Churn {
-            every_requests: 1,
-            updates: 3,
-            inserts: 2,
-            deletes: 4,
-            tables: vec!["contacts".to_owned()],
-        };
-        let ids = || {
-            let (mut world, now, _) = world();
-            world.churn(&churn, now);
-            world.table(Kind::Contacts).live().rows().iter().map(|row| row.id.to_string()).collect::<Vec<_>>()
-        };
-        assert_eq!(ids(), ids());
-        assert_eq!(ids().len(), 248);
-    }
-}
+#[path = "change_tests.rs"]
+mod tests;

@@ -28,6 +28,12 @@ impl ApiError {
         Self::new(400, "invalid_field", format!("{name} is not a valid search field"))
     }
 
+    /// 400 `intercom_version_invalid`: the version has no such thing.
+    pub(crate) fn version() -> Self {
+        let message = "Requested resource is not available in current API version.";
+        Self::new(400, "intercom_version_invalid", message)
+    }
+
     pub(crate) fn not_found() -> Self {
         Self::new(404, "not_found", "Resource Not Found")
     }

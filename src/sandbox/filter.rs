@@ -73,7 +73,7 @@ impl Op {
         match kind {
             FieldKind::Date if by_day => matches!(self, Self::Equal | Self::Greater | Self::Lower),
             FieldKind::Tag => equality,
-            FieldKind::Flag | FieldKind::Segment => equality || self.takes_list(),
+            FieldKind::Flag | FieldKind::Segment | FieldKind::Category => equality || self.takes_list(),
             FieldKind::Date | FieldKind::Integer => equality || self.takes_list() || self.orders(),
             FieldKind::Text | FieldKind::Words | FieldKind::Owner => !self.orders(),
         }
@@ -168,6 +168,7 @@ impl Filter {
             FieldKind::Date => Self::dates(op, &values, subject.by_day, rules),
             FieldKind::Integer => all(&values, integer).map(|values| Test::Number { op, values }),
             FieldKind::Text | FieldKind::Owner => all(&values, text).map(|values| Test::Text { op, values }),
+            FieldKind::Category => all(&values, category).map(|values| Test::Text { op, values }),
             FieldKind::Words => all(&values, |value| text(value).map(|word| word.to_lowercase()))
                 .map(|words| Test::Words { op, words }),
             FieldKind::Flag => all(&values, Value::as_bool).map(|values| Test::Flag { op, values }),
@@ -275,6 +276,17 @@ fn all<T>(values: &[&Value], read: impl Fn(&Value) -> Option<T>) -> Option<Vec<T
 
 fn text(value: &Value) -> Option<String> {
     value.as_str().map(str::to_owned)
+}
+
+/// The category as rows show it.
+fn category(value: &Value) -> Option<String> {
+    let shown = match value.as_str()? {
+        "request" => "Customer",
+        "task" => "Back-office",
+        "tracker" => "Tracker",
+        _ => return None,
+    };
+    Some(shown.to_owned())
 }
 
 fn integer(value: &Value) -> Option<f64> {

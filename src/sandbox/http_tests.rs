@@ -8,6 +8,9 @@ use serde_json::json;
 
 use super::*;
 
+#[path = "workspace_tests.rs"]
+mod workspace;
+
 /// An answer as it came over the wire.
 #[derive(Debug)]
 struct Answer {

@@ -17,13 +17,13 @@ const LISTED_COMPANIES: usize = 10_000;
 
 /// Page number and page size of a numbered list.
 #[derive(Debug, Clone, Copy)]
-struct Numbered {
-    page: usize,
-    per_page: usize,
+pub(crate) struct Numbered {
+    pub(crate) page: usize,
+    pub(crate) per_page: usize,
 }
 
 impl Numbered {
-    fn read(call: &Call, default: usize, max: usize) -> Result<Self, ApiError> {
+    pub(crate) fn read(call: &Call, default: usize, max: usize) -> Result<Self, ApiError> {
         let number = |key: &str, default: usize| match call.query(key) {
             None => Ok(default),
             Some(text) => text.parse().ok().filter(|number| *number > 0).ok_or(key.to_owned()),
@@ -38,14 +38,45 @@ impl Numbered {
     }
 
     /// The page of `all`, with a `next` that is an absolute URL or null.
-    fn listing(self, kind: Kind, version: Version, all: &[Arc<Row>], url: &str) -> Reply {
-        let Self { page, per_page } = self;
-        let start = (page - 1).saturating_mul(per_page);
-        let rows = all.iter().skip(start).take(per_page).cloned().collect();
-        let more = start.saturating_add(per_page) < all.len();
-        let next = more.then(|| format!("{url}page={}&per_page={per_page}", page + 1)).json();
-        let pages = pages(page, per_page, all.len(), Some(&next));
-        let rest = vec![("pages", pages), ("total_count", all.len().json())];
+    pub(crate) fn listing(self, kind: Kind, version: Version, all: &[Arc<Row>], url: &str) -> Reply {
+        let (rows, next) = self.turn(all, url);
+        self.reply(kind, version, rows, all.len(), Some(&next.json()))
+    }
+
+    /// The same, but the last page has no `next` at all.
+    pub(crate) fn listing_without_end(
+        self,
+        kind: Kind,
+        version: Version,
+        all: &[Arc<Row>],
+        url: &str,
+    ) -> Reply {
+        let (rows, next) = self.turn(all, url);
+        self.reply(kind, version, rows, all.len(), next.map(|next| next.json()).as_deref())
+    }
+
+    /// The rows of the page, and whether more follow.
+    pub(crate) fn of(self, all: &[Arc<Row>]) -> (Vec<Arc<Row>>, bool) {
+        let start = (self.page - 1).saturating_mul(self.per_page);
+        let rows = all.iter().skip(start).take(self.per_page).cloned().collect();
+        (rows, start.saturating_add(self.per_page) < all.len())
+    }
+
+    fn turn(self, all: &[Arc<Row>], url: &str) -> (Vec<Arc<Row>>, Option<String>) {
+        let (rows, more) = self.of(all);
+        (rows, more.then(|| format!("{url}page={}&per_page={}", self.page + 1, self.per_page)))
+    }
+
+    fn reply(
+        self,
+        kind: Kind,
+        version: Version,
+        rows: Vec<Arc<Row>>,
+        total: usize,
+        next: Option<&str>,
+    ) -> Reply {
+        let pages = pages(self.page, self.per_page, total, next);
+        let rest = vec![("pages", pages), ("total_count", total.json())];
         Reply::Listing(Listing { kind, version, envelope: "list", key: "data", rows, rest })
     }
 }
@@ -58,11 +89,7 @@ pub(crate) fn articles(
     base: &str,
 ) -> Result<Reply, ApiError> {
     let numbered = Numbered::read(call, 25, 150)?;
-    let all = world.table_mut(Kind::Articles).live_mut().view("newest".to_owned(), |rows| {
-        let mut rows = rows.to_vec();
-        rows.sort_by(|a, b| (b.updated_at, id_order(&b.id)).cmp(&(a.updated_at, id_order(&a.id))));
-        rows
-    });
+    let all = newest(world, Kind::Articles);
     Ok(numbered.listing(Kind::Articles, version, &all, &format!("{base}/articles?")))
 }
 
@@ -132,7 +159,17 @@ pub(crate) fn all(world: &mut World, kind: Kind) -> Vec<Arc<Row>> {
     if kind == Kind::Segments { counted_segments(world) } else { by_id(world, kind).to_vec() }
 }
 
-fn by_id(world: &mut World, kind: Kind) -> Arc<[Arc<Row>]> {
+/// Every row, newest change first.
+pub(crate) fn newest(world: &mut World, kind: Kind) -> Arc<[Arc<Row>]> {
+    world.table_mut(kind).live_mut().view("newest".to_owned(), |rows| {
+        let mut rows = rows.to_vec();
+        rows.sort_by(|a, b| (b.updated_at, id_order(&b.id)).cmp(&(a.updated_at, id_order(&a.id))));
+        rows
+    })
+}
+
+/// Every row, in the order of ids.
+pub(crate) fn by_id(world: &mut World, kind: Kind) -> Arc<[Arc<Row>]> {
     world.table_mut(kind).live_mut().view("by id".to_owned(), |rows| {
         let mut rows = rows.to_vec();
         rows.sort_by(|a, b| id_order(&a.id).cmp(&id_order(&b.id)));
@@ -184,16 +221,23 @@ fn data_attributes(world: &mut World, call: &Call, version: Version) -> Result<V
     Ok(shown)
 }
 
+/// A row that is there; 404 or 410 where it is not.
+pub(crate) fn live<'a>(
+    world: &'a World,
+    kind: Kind,
+    id: &str,
+    version: Version,
+) -> Result<&'a Arc<Row>, ApiError> {
+    let table = world.table(kind);
+    table.live().get(id).ok_or_else(|| match table.gone(id).and_then(|gone| gone.into.as_deref()) {
+        Some(into) if version >= Version::V2_16 => merged(into),
+        _ => missing(kind),
+    })
+}
+
 /// A row by its id, with what only its own endpoint shows.
 pub(crate) fn one(world: &World, kind: Kind, id: &str, version: Version) -> Result<Reply, ApiError> {
-    let table = world.table(kind);
-    let Some(row) = table.live().get(id) else {
-        let into = table.gone(id).and_then(|gone| gone.into.as_deref());
-        return Err(match into {
-            Some(into) if version >= Version::V2_16 => merged(into),
-            _ => missing(kind),
-        });
-    };
+    let row = live(world, kind, id, version)?;
     let mut text = version.shape(kind, &row.text).into_owned();
     let detail = match kind {
         Kind::Conversations => conversations::detail(&world.context, row),
@@ -211,7 +255,8 @@ fn merged(into: &str) -> ApiError {
     ApiError { canonical: Some(format!("/contacts/{into}")), ..ApiError::new(410, "contact_merged", message) }
 }
 
-fn missing(kind: Kind) -> ApiError {
+/// What a row that is not there is answered.
+pub(crate) fn missing(kind: Kind) -> ApiError {
     match kind {
         Kind::Contacts => ApiError::new(404, "not_found", "User Not Found"),
         Kind::Companies => ApiError::new(404, "company_not_found", "Company Not Found"),

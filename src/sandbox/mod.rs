@@ -11,10 +11,12 @@
 //!
 //! A request passes the token, the rate limit, the version and the permissions (`routes`), may meet a fault
 //! (`faults`), and is then answered by a search (`search`, `filter`, `cursor`), the company scroll (`scroll`) or a
-//! list (`lists`) over the rows (`world`, invented by `generate`). `server` turns the answer into bytes, well or
+//! list (`lists`, `catalog`, `sublists`, `activity`) over the rows (`world`, invented by `generate`). `server` turns the answer into bytes, well or
 //! badly.
 
+mod activity;
 mod call;
+mod catalog;
 mod change;
 mod clock;
 mod cursor;
@@ -26,6 +28,7 @@ mod filter;
 mod generate;
 mod json;
 mod limits;
+mod links;
 mod lists;
 mod probe;
 mod reply;
@@ -36,6 +39,7 @@ mod search;
 mod server;
 mod settings;
 mod state;
+mod sublists;
 mod version;
 mod world;
 
@@ -50,7 +54,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 pub use self::call::RequestRecord;
-pub use self::change::{Change, Churn};
+pub use self::change::{Change, Churn, ContactList};
 pub use self::faults::{Fault, FaultKind};
 pub use self::settings::{Comparison, Denied, RateLimit, Settings};
 
@@ -112,8 +116,8 @@ impl Sandbox {
     }
 
     /// Every live row of a table, ordered by id, as its list or search would show it to API 2.14 with the index up
-    /// to date: articles without statistics, conversations without parts, segments with their count, data
-    /// attributes of all three models with the archived ones. [`Value`] rounds numbers a float cannot hold; see
+    /// to date: articles without statistics, conversations without parts, tickets with theirs (the newest 500),
+    /// segments with their count, data attributes of all three models with the archived ones. [`Value`] rounds numbers a float cannot hold; see
     /// [`Sandbox::truth_text`].
     ///
     /// # Panics
@@ -131,6 +135,39 @@ impl Sandbox {
     pub fn truth_text(&self, table: &str) -> Vec<String> {
         let rows = lists::all(&mut self.state().world, kind_named(table));
         rows.iter().map(|row| row.text.to_string()).collect()
+    }
+
+    /// Every link of a link table such as `contact_tags`: id of the parent that is live, id of the child, ordered.
+    /// All of them, whatever embedded lists leave out; of contacts also links to children that were removed, because
+    /// rows that refer to a removed row are left alone. Links of companies, conversations and teams are what their
+    /// JSON says, so [`Change::SetField`] changes them.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such link table.
+    pub fn links(&self, table: &str) -> Vec<(String, String)> {
+        let links = links::of(&self.state().world, table);
+        links.unwrap_or_else(|| panic!("the sandbox has no link table {table}"))
+    }
+
+    /// Every part of a conversation or ticket, oldest first, also those no answer shows any more; none if it is not
+    /// there.
+    pub fn parts(&self, id: &str) -> Vec<Value> {
+        let world = &self.state().world;
+        let live = |kind| world.table(kind).live().get(id);
+        let texts = match (live(Kind::Conversations), live(Kind::Tickets)) {
+            (Some(row), _) => generate::parts::all(&world.context, row),
+            (None, Some(row)) => generate::ticket_parts::all(&world.context, id, &row.hidden.parts),
+            (None, None) => Vec::new(),
+        };
+        texts.iter().map(|text| serde_json::from_str(text).unwrap_or_default()).collect()
+    }
+
+    /// The parts an answer shows: the newest 500 of [`Sandbox::parts`].
+    pub fn shown_parts(&self, id: &str) -> Vec<Value> {
+        let all = self.parts(id);
+        let hidden = all.len().saturating_sub(generate::parts::SHOWN);
+        all.into_iter().skip(hidden).collect()
     }
 
     /// Changes the workspace, now. Returns the ids of the rows changed, created or removed; none where the row was

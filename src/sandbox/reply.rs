@@ -43,8 +43,14 @@ pub(crate) enum Spoilt {
 }
 
 impl Listing {
+    /// As `key`: the records are the whole answer, without an envelope.
+    pub(crate) const BARE: &str = "";
+
     pub(crate) fn text(&self, spoilt: Spoilt) -> String {
         let bytes: usize = self.rows.iter().map(|row| row.text.len() + 1).sum();
+        if self.key == Self::BARE && spoilt != Spoilt::Records {
+            return Records { listing: self, spoilt }.json();
+        }
         let mut object = Object::with_capacity(bytes + 512);
         object.put("type", self.envelope);
         for (key, value) in &self.rest {

@@ -21,8 +21,10 @@ use super::reply::{Reply, Spoilt};
 use super::row::id_order;
 use super::search;
 use super::state::{Shared, State};
+use super::sublists;
 use super::version::Version;
 use super::world::World;
+use super::{activity, catalog};
 
 /// An answer, ready to be sent.
 #[derive(Debug)]
@@ -149,7 +151,7 @@ fn route(
     let world = &mut state.world;
     match segments.as_slice() {
         ["me"] if get => Ok(Reply::Object(me(shared, world))),
-        [table @ ("contacts" | "conversations"), "search"] if post => {
+        [table @ ("contacts" | "conversations" | "tickets"), "search"] if post => {
             let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
             search::search(world, &shared.settings, kind, version, body(call)?, now, forced_next)
         }
@@ -161,10 +163,18 @@ fn route(
             let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
             lists::unpaged(world, kind, call, version)
         }
-        [table @ ("contacts" | "companies" | "conversations" | "articles"), id] if get => {
+        [table @ ("contacts" | "companies" | "conversations" | "articles" | "tickets"), id] if get => {
             let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
             lists::one(world, kind, id, version)
         }
+        ["admins", "activity_logs"] if get => {
+            activity::logs(world, &shared.settings, call, version, now, &shared.base_url)
+        }
+        ["contacts", id, list] if get => {
+            sublists::of_contact(world, call, version, &shared.base_url, (id, list))
+        }
+        ["companies", id, "segments"] if get => sublists::of_company(world, id, version),
+        _ if get => catalog::answer(world, &shared.settings, call, version, &shared.base_url),
         _ => Err(ApiError::not_found()),
     }
 }

@@ -23,7 +23,13 @@ pub(crate) struct Hidden {
     pub(crate) tags: Box<[Arc<str>]>,
     /// Ids of the segments a contact is in.
     pub(crate) segments: Box<[Arc<str>]>,
-    /// When each part of a conversation was written, ascending.
+    /// Ids of all companies of a contact.
+    pub(crate) companies: Box<[Arc<str>]>,
+    /// Ids of all notes on a contact.
+    pub(crate) notes: Box<[Arc<str>]>,
+    /// Ids of the subscription types a contact has opted into or out of.
+    pub(crate) subscriptions: Box<[Arc<str>]>,
+    /// When each part of a conversation or ticket was written, ascending.
     pub(crate) parts: Box<[i64]>,
     /// Members only the row's own endpoint shows, as JSON without braces.
     pub(crate) detail: Box<str>,

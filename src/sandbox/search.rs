@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::cursor::Cursor;
 use super::errors::ApiError;
-use super::fields::{CONTACTS, CONVERSATIONS, FieldKind, Path, Subject};
+use super::fields::{CONTACTS, CONVERSATIONS, FieldKind, Path, Subject, TICKETS};
 use super::filter::{Filter, Rules};
 use super::generate::Kind;
 use super::json::{Json, Object};
@@ -32,13 +32,20 @@ struct Endpoint {
     per_page: u64,
 }
 
-const ENDPOINTS: [Endpoint; 2] = [
+const ENDPOINTS: [Endpoint; 3] = [
     Endpoint { kind: Kind::Contacts, subject: &CONTACTS, envelope: "list", key: "data", per_page: 50 },
     Endpoint {
         kind: Kind::Conversations,
         subject: &CONVERSATIONS,
         envelope: "conversation.list",
         key: "conversations",
+        per_page: 20,
+    },
+    Endpoint {
+        kind: Kind::Tickets,
+        subject: &TICKETS,
+        envelope: "ticket.list",
+        key: "tickets",
         per_page: 20,
     },
 ];

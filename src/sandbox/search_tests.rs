@@ -46,7 +46,11 @@ fn next(page: &Value) -> Option<String> {
 
 #[test]
 fn paging_shows_every_row_once_in_order_across_a_burst_of_one_second() {
-    for (kind, key, total) in [(Kind::Contacts, "data", 250), (Kind::Conversations, "conversations", 120)] {
+    for (kind, key, total) in [
+        (Kind::Contacts, "data", 250),
+        (Kind::Conversations, "conversations", 120),
+        (Kind::Tickets, "tickets", 80),
+    ] {
         let mut bench = Bench::new();
         let (mut seen, mut dates, mut after) = (Vec::new(), Vec::new(), None);
         loop {

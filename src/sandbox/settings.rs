@@ -26,9 +26,9 @@ pub struct Settings {
     pub region: String,
     /// `me.app.id_code`, and the workspace id inside rows.
     pub workspace: String,
-    /// What `>` and `<` on dates mean where seconds count (conversations).
+    /// What `>` and `<` on dates mean where seconds count (conversations, tickets, the activity log).
     pub comparison: Comparison,
-    /// Simulated time until a change of a contact or conversation, its creation and its deletion included,
+    /// Simulated time until a change of a contact, conversation or ticket, its creation and its deletion included,
     /// shows in searches. A row's own GET, and lists, show it at once.
     pub index_lag: Duration,
     /// Real time added to every answer.
@@ -55,6 +55,38 @@ pub struct Settings {
     pub admins: usize,
     /// Teams.
     pub teams: usize,
+    /// Tickets generated at the start.
+    pub tickets: usize,
+    /// Ticket types; every fifth is archived.
+    pub ticket_types: usize,
+    /// Ticket states; the fifth and what follows are archived.
+    pub ticket_states: usize,
+    /// Help center collections.
+    pub collections: usize,
+    /// Help centers.
+    pub help_centers: usize,
+    /// Subscription types. With more than twenty, some contacts have chosen more than an embedded list shows, given
+    /// [`Settings::contact_links`].
+    pub subscription_types: usize,
+    /// News items.
+    pub news_items: usize,
+    /// Newsfeeds.
+    pub newsfeeds: usize,
+    /// Internal articles.
+    pub internal_articles: usize,
+    /// Away status reasons; every fourth is deleted, and listed all the same.
+    pub away_status_reasons: usize,
+    /// Calls.
+    pub calls: usize,
+    /// Entries of the teammates' activity log.
+    pub activity_logs: usize,
+    /// Whether contacts carry notes and subscription choices, and embedded lists whose `total_count` is too high.
+    /// Off, those lists are empty and the counts right.
+    pub contact_links: bool,
+    /// The widest window of the activity log that is answered; a wider one is a 500.
+    pub activity_log_window: Duration,
+    /// Whether `GET /away_status_reasons` answers a bare array instead of an envelope.
+    pub bare_away_status_reasons: bool,
     /// About how many bytes of JSON a contact takes, within 10 %. Custom attributes fill up to it; without any
     /// filling a contact already takes about 2,000, so smaller numbers change nothing.
     pub contact_bytes: usize,
@@ -86,6 +118,21 @@ impl Default for Settings {
             segments: 6,
             admins: 5,
             teams: 3,
+            tickets: 80,
+            ticket_types: 4,
+            ticket_states: 5,
+            collections: 24,
+            help_centers: 2,
+            subscription_types: 5,
+            news_items: 14,
+            newsfeeds: 3,
+            internal_articles: 30,
+            away_status_reasons: 4,
+            calls: 40,
+            activity_logs: 120,
+            contact_links: false,
+            activity_log_window: Duration::from_secs(180 * 86_400),
+            bare_away_status_reasons: false,
             contact_bytes: 1_200,
             denied: Vec::new(),
         }

@@ -13,6 +13,12 @@ pub(crate) struct Version {
 }
 
 impl Version {
+    /// Where the state of a ticket became an object.
+    pub(crate) const V2_12: Self = Self { minor: 12 };
+    /// Where internal articles came.
+    pub(crate) const V2_13: Self = Self { minor: 13 };
+    /// Where calls and away status reasons came.
+    pub(crate) const V2_14: Self = Self { minor: 14 };
     /// Where a contact's owner became text, unassigned became 0 and priorities got names.
     pub(crate) const V2_16: Self = Self { minor: 16 };
 
@@ -22,15 +28,21 @@ impl Version {
         header
             .and_then(|text| (7..=16).find(|minor| text == format!("2.{minor}")))
             .map(|minor| Self { minor })
-            .ok_or_else(|| {
-                let message = "Requested resource is not available in current API version.";
-                ApiError::new(400, "intercom_version_invalid", message)
-            })
+            .ok_or_else(ApiError::version)
     }
 
     /// A row kept in the shape of 2.14, in the shape of this version.
     pub(crate) fn shape(self, kind: Kind, text: &str) -> Cow<'_, str> {
-        if self < Self::V2_16 || !matches!(kind, Kind::Contacts | Kind::Conversations | Kind::Articles) {
+        let changed = match kind {
+            Kind::Tickets => self < Self::V2_12 || self >= Self::V2_16,
+            Kind::Contacts
+            | Kind::Conversations
+            | Kind::Articles
+            | Kind::HelpCenters
+            | Kind::InternalArticles => self >= Self::V2_16,
+            _ => false,
+        };
+        if !changed {
             return Cow::Borrowed(text);
         }
         let mut members = Members::of(text);
@@ -44,10 +56,47 @@ impl Version {
                 members.remove("parent_id");
                 members.remove("parent_type");
             }
+            Kind::Tickets if self < Self::V2_12 => flatten_state(&mut members),
+            Kind::Tickets => reshape_ticket(&mut members),
+            Kind::HelpCenters => {
+                let first = members.get("website_turned_on") == Some("true");
+                members.set("default", first);
+                members.set("locales", Raw("[\"en\",\"de\"]"));
+            }
+            Kind::InternalArticles => {
+                members.set("body_markdown", None::<&str>);
+                members.set("audience_ids", Raw("[]"));
+                for audience in ["chatbot", "copilot", "sales_agent"] {
+                    members.set(&format!("ai_{audience}_availability"), audience == "copilot");
+                }
+            }
             _ => reshape_conversation(&mut members),
         }
         Cow::Owned(members.text())
     }
+}
+
+/// Up to 2.11 the state was its category, with the labels beside it.
+fn flatten_state(members: &mut Members) {
+    let state = members.get("ticket_state").map(Members::of);
+    let Some(state) = state.filter(|state| state.get("category").is_some()) else { return };
+    for (key, inside) in [
+        ("ticket_state", "category"),
+        ("ticket_state_internal_label", "internal_label"),
+        ("ticket_state_external_label", "external_label"),
+    ] {
+        members.set(key, Raw(state.get(inside).unwrap_or("null")));
+    }
+}
+
+fn reshape_ticket(members: &mut Members) {
+    for key in ["admin_assignee_id", "team_assignee_id"] {
+        if let Some(number) = members.get(key).and_then(|text| text.trim_matches('"').parse::<i64>().ok()) {
+            members.set(key, number);
+        }
+    }
+    members.set("previous_ticket_state_id", None::<&str>);
+    members.set("channel", "conversation");
 }
 
 fn reshape_conversation(members: &mut Members) {
@@ -83,6 +132,20 @@ mod tests {
         {
             assert_eq!(Version::read(refused).unwrap_err().code, "intercom_version_invalid", "{refused:?}");
         }
+    }
+
+    #[test]
+    fn tickets_change_their_shape_with_2_12_and_2_16() {
+        let shape = |minor, text| Version { minor }.shape(Kind::Tickets, text).into_owned();
+        let ticket = r#"{"ticket_state":{"id":"1","category":"resolved","internal_label":"Done","external_label":"Gelöst"},"admin_assignee_id":"0","team_assignee_id":"7"}"#;
+        assert_eq!(shape(12, ticket), ticket);
+        assert_eq!(shape(15, ticket), ticket);
+        assert_eq!(
+            shape(11, ticket),
+            r#"{"ticket_state":"resolved","admin_assignee_id":"0","team_assignee_id":"7","ticket_state_internal_label":"Done","ticket_state_external_label":"Gelöst"}"#
+        );
+        assert!(shape(16, ticket).contains(r#""admin_assignee_id":0,"team_assignee_id":7,"#));
+        assert_eq!(shape(11, r#"{"ticket_state":null}"#), r#"{"ticket_state":null}"#);
     }
 
     #[test]

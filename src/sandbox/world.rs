@@ -73,7 +73,7 @@ impl Store {
 /// A row that is no longer there.
 #[derive(Debug)]
 pub(crate) struct Gone {
-    row: Arc<Row>,
+    pub(crate) row: Arc<Row>,
     /// The contact it was merged into.
     pub(crate) into: Option<Arc<str>>,
 }

@@ -5,15 +5,14 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 
-use super::super::json::{NULL, Object, Raw, array};
+use super::super::json::{NULL, Object, Raw};
 use super::super::row::{Draft, Hidden, Row};
-use super::{Context, DAY, Kind, Recipe, admins, chance, companies, object_id, segments, tags, words};
+pub(crate) use super::contact_lists::{List, link};
+use super::contact_lists::{company_ids, note_ids, opted, subscription_ids};
+use super::{Context, DAY, Kind, Recipe, admins, chance, object_id, segments, tags, words};
 
 pub(super) const RECIPE: Recipe =
     Recipe { kind: Kind::Contacts, name: "contacts", make, revise, searched: true, numeric: false };
-
-/// Entries an embedded list shows.
-const EMBEDDED: usize = 10;
 
 /// Id and external id of generated contact `index`; leads have no external id.
 pub(super) fn identity(context: &Context, index: u32) -> (String, Option<String>) {
@@ -49,14 +48,19 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
     let tag_count = if index % 40 == 7 { 12 } else { rng.u32(0..4) };
     let tag_ids: Vec<Arc<str>> =
         tags::some(context, rng, tag_count).into_iter().map(|tag| Arc::from(tags::id(tag))).collect();
-    object.put("tags", Raw(&embedded_tags(&id, &tag_ids)));
-    object.put("notes", Raw(&embedded("note", &format!("/contacts/{id}/notes"), &[])));
-    object.put("companies", Raw(&embedded_companies(context, &id, index, rng)));
-    if chance(rng, 90) {
-        let list = |kind: &str| embedded("subscription", &format!("/contacts/{id}/subscriptions{kind}"), &[]);
-        object
-            .put("opted_out_subscription_types", Raw(&list("")))
-            .put("opted_in_subscription_types", Raw(&list("")));
+    let miscounted = if context.contact_links && index % 6 == 1 { 3 } else { 0 };
+    let note_ids = note_ids(context, index);
+    let company_ids = company_ids(context, index, rng);
+    object
+        .put("tags", Raw(&List::Tags.embedded(&id, &tag_ids, miscounted)))
+        .put("notes", Raw(&List::Notes.embedded(&id, &note_ids, miscounted)))
+        .put("companies", Raw(&List::Companies.embedded(&id, &company_ids, miscounted)));
+    let shows_choices = chance(rng, 90);
+    let choices = if shows_choices { subscription_ids(context, index) } else { Vec::new() };
+    if shows_choices {
+        for (key, list) in opted(&id, &choices) {
+            object.put(key, Raw(&list));
+        }
     }
     undocumented(&mut object, rng);
     let wanted = context.contact_bytes.saturating_mul(90 + rng.usize(0..21)) / 100;
@@ -66,7 +70,14 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
         .filter(|segment| (index + segment).is_multiple_of(3) || rng.u32(0..8) == 0)
         .map(|segment| Arc::from(segments::id(context, segment)))
         .collect();
-    let hidden = Hidden { tags: tag_ids.into(), segments, ..Hidden::default() };
+    let hidden = Hidden {
+        tags: tag_ids.into(),
+        segments,
+        companies: company_ids.into(),
+        notes: note_ids.into(),
+        subscriptions: choices.into(),
+        ..Hidden::default()
+    };
     Row::dated(id, (created_at, updated_at), object.done(), hidden)
 }
 
@@ -170,33 +181,6 @@ fn undocumented(object: &mut Object, rng: &mut Rng) {
     }
 }
 
-fn embedded(kind: &str, url: &str, entries: &[(String, String)]) -> String {
-    let shown = entries.iter().take(EMBEDDED);
-    let data = shown.map(|(id, url)| Object::new().put("id", id).put("type", kind).put("url", url).done());
-    Object::new()
-        .put("type", "list")
-        .put("data", Raw(&array(data)))
-        .put("url", url)
-        .put("total_count", entries.len())
-        .put("has_more", entries.len() > EMBEDDED)
-        .done()
-}
-
-fn embedded_tags(contact: &str, tags: &[Arc<str>]) -> String {
-    let entries: Vec<_> = tags.iter().map(|tag| (tag.to_string(), format!("/tags/{tag}"))).collect();
-    embedded("tag", &format!("/contacts/{contact}/tags"), &entries)
-}
-
-fn embedded_companies(context: &Context, contact: &str, index: u32, rng: &mut Rng) -> String {
-    let count = if index % 53 == 9 { 11 } else { rng.u32(0..3) }.min(context.companies);
-    let first = rng.u32(0..context.companies.max(1));
-    let entries: Vec<_> = (0..count)
-        .map(|n| companies::id(context, (first + n) % context.companies))
-        .map(|id| (id.clone(), format!("/companies/{id}")))
-        .collect();
-    embedded("company", &format!("/contacts/{contact}/companies"), &entries)
-}
-
 /// Attributes under names only people would choose; the last one fills up to about `bytes`.
 fn custom_attributes(index: u32, created_at: i64, bytes: usize, rng: &mut Rng) -> String {
     let mut object = Object::new();
@@ -233,13 +217,7 @@ fn revise(_context: &Context, draft: &mut Draft, rng: &mut Rng, now: i64) {
 
 /// Adds or takes a tag, and shows it in the embedded list. Tagging leaves `updated_at` alone.
 pub(crate) fn tag(draft: &mut Draft, tag: &str, add: bool) {
-    let mut tags: Vec<Arc<str>> = draft.hidden.tags.iter().filter(|have| ***have != *tag).cloned().collect();
-    if add {
-        tags.push(Arc::from(tag));
-    }
-    let shown = embedded_tags(&draft.id, &tags);
-    draft.members.set("tags", Raw(&shown));
-    draft.hidden.tags = tags.into();
+    link(draft, List::Tags, tag, add);
 }
 
 /// Puts a contact into a segment or takes it out, which nothing in its JSON shows.

@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use super::super::json::{NULL, Object, Raw, array};
+use super::super::json::{Members, NULL, Object, Raw, array};
 use super::super::row::{Draft, Hidden, Row};
 use super::{Context, DAY, Kind, Recipe, admins, chance, contacts, parts, tags, teams, words};
 
@@ -12,10 +12,15 @@ pub(super) const RECIPE: Recipe =
 /// Parts of the rare very long conversation; more than an answer ever shows.
 const LONG: u32 = 520;
 
+/// Id of conversation `index`.
+pub(super) fn id(index: u32) -> String {
+    (215_400_000 + u64::from(index) * 3 + u64::from(index % 2)).to_string()
+}
+
 fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
     let rng = &mut context.rng(Kind::Conversations, index);
     let (created_at, updated_at) = context.dates(Kind::Conversations, index, now, rng);
-    let id = (215_400_000 + u64::from(index) * 3 + u64::from(index % 2)).to_string();
+    let id = id(index);
     let count = if index % 211 == 17 { LONG } else { rng.u32(0..12) };
     let written = parts::times(created_at, updated_at, count);
     let state = if chance(rng, 50) { "closed" } else { words::pick(rng, &["open", "open", "snoozed"]) };
@@ -134,7 +139,8 @@ fn source(
         .done()
 }
 
-fn contact_list(contact: Option<&(String, Option<String>)>) -> String {
+/// The contact as conversations and tickets name it.
+pub(super) fn contact_list(contact: Option<&(String, Option<String>)>) -> String {
     let contacts = contact.map(|(id, external_id)| {
         Object::new().put("type", "contact").put("id", id).put("external_id", external_id.as_deref()).done()
     });
@@ -273,6 +279,21 @@ fn revise(context: &Context, draft: &mut Draft, rng: &mut Rng, now: i64) {
         "statistics",
         Raw(&statistics(draft.members.integer("created_at").unwrap_or(now), &written, assignee)),
     );
+    draft.hidden.parts = written.into();
+}
+
+/// One more part, and the statistics that count it; everything else stays, the date too.
+pub(crate) fn add_part(draft: &mut Draft, now: i64) {
+    let written: Vec<i64> = draft.hidden.parts.iter().copied().chain([now]).collect();
+    let counted = match draft.members.get("statistics").filter(|text| *text != "null") {
+        Some(text) => {
+            let mut members = Members::of(text);
+            members.set("count_conversation_parts", written.len());
+            members.text()
+        }
+        None => statistics(draft.members.integer("created_at").unwrap_or(now), &written, None),
+    };
+    draft.members.set("statistics", Raw(&counted));
     draft.hidden.parts = written.into();
 }
 

@@ -5,7 +5,7 @@ use super::super::row::Row;
 use super::{Context, Kind, admins, chance, words};
 
 /// Parts an answer ever holds: the newest ones.
-const SHOWN: usize = 500;
+pub(crate) const SHOWN: usize = 500;
 
 /// When `count` parts were written, from just after `created_at` up to `updated_at`.
 pub(super) fn times(created_at: i64, updated_at: i64, count: u32) -> Vec<i64> {
@@ -23,6 +23,11 @@ pub(super) fn list(context: &Context, row: &Row) -> String {
         .put("conversation_parts", Raw(&array(parts)))
         .put("total_count", written.len())
         .done()
+}
+
+/// Every part of a conversation, also those no answer shows.
+pub(crate) fn all(context: &Context, row: &Row) -> Vec<String> {
+    (0_u32..).zip(&row.hidden.parts).map(|(number, at)| part(context, &row.id, number, *at)).collect()
 }
 
 fn part(context: &Context, conversation: &str, number: u32, at: i64) -> String {
