@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Destination,
     /// Another run, or a reader, holds the destination.
     Locked,
+    /// Somebody else changed a table's state in the middle of the run.
+    Conflict,
     /// SIGINT.
     Interrupted,
     /// SIGTERM.
@@ -47,7 +49,7 @@ impl ErrorKind {
             Self::Usage | Self::Config => 2,
             Self::Auth | Self::Permission => 3,
             Self::Destination => 4,
-            Self::Locked => 75,
+            Self::Locked | Self::Conflict => 75,
             Self::Network | Self::Api | Self::Data => 1,
             Self::Interrupted => 130,
             Self::Terminated => 143,

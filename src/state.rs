@@ -149,7 +149,7 @@ impl Refresh {
 
 /// A refusal to overwrite what another run has written meanwhile.
 pub fn conflict(table: &str) -> Error {
-    Error::new(ErrorKind::Locked, format!("table {table}: another run moved the checkpoint meanwhile"))
+    Error::new(ErrorKind::Conflict, format!("table {table}: another run moved the checkpoint meanwhile"))
         .with_hint("run again; nothing was overwritten")
 }
 

@@ -119,6 +119,37 @@ async fn an_order_that_breaks_loses_nothing_even_over_a_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_order_that_breaks_only_after_a_resume_loses_nothing_either() {
+    let runs = Arc::new(AtomicUsize::new(0));
+    let run = Arc::clone(&runs);
+    // The first run sees two pages in order and then an outage; the second finds that older rows come after.
+    let server = OddServer::start(move |asked| {
+        let pages = match run.load(Ordering::Relaxed) {
+            0 => [contacts(100, 150), contacts(250, 150), contacts(0, 100)],
+            _ => [contacts(300, 100), contacts(0, 150), contacts(150, 150)],
+        };
+        if sorts_by(asked, "order") == "descending" || counts_only(asked) {
+            return Answer::ok(&json!({ "data": [], "total_count": 400 }));
+        }
+        let cursor = asked.body["pagination"]["starting_after"].as_str();
+        let number = cursor.map_or(0, |cursor| cursor.parse::<usize>().unwrap());
+        if number == 2 && run.load(Ordering::Relaxed) == 0 {
+            return Answer::status(503, &json!({}));
+        }
+        let next =
+            (number < 2).then(|| json!({ "page": number + 2, "starting_after": (number + 1).to_string() }));
+        Answer::ok(&json!({ "data": pages[number], "total_count": 400, "pages": { "next": next } }))
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    assert_eq!(read(&server, "contacts", folder.path()).await.outcome, Outcome::Failed);
+    runs.store(1, Ordering::Relaxed);
+    let second = read(&server, "contacts", folder.path()).await;
+    assert_eq!(second.outcome, Outcome::Complete, "{:?}", second.error);
+    assert_eq!(ids(folder.path(), "contacts").len(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_endpoint_that_does_not_sort_by_creation_is_sorted_by_change() {
     let server = OddServer::start(|asked| {
         if !counts_only(asked) && sorts_by(asked, "field") == "created_at" {

@@ -189,7 +189,7 @@ impl Client {
     /// `make` is asked again before every attempt, so that a call can become cheaper after trouble.
     pub async fn send(&self, make: impl Fn(Attempts) -> Call) -> Result<Answer, CallError> {
         let backoff = self.shared.settings.backoff;
-        let started = Instant::now();
+        let mut refused_since = None;
         let mut attempts = Attempts::default();
         let mut refused = 0;
         loop {
@@ -198,13 +198,15 @@ impl Client {
                 Ok(answer) => return Ok(Answer { attempts, ..answer }),
                 Err(failure) => failure,
             };
-            let verdict = judge(&failure, attempts.troubled, refused, started.elapsed(), backoff);
+            let refused_for = refused_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+            let verdict = judge(&failure, attempts.troubled, refused, refused_for, backoff);
             let Verdict::Again { after, wait } = verdict else {
                 return Err(failure.tried(attempts.troubled));
             };
             match after {
                 retry::After::RateLimited => {
                     refused += 1;
+                    refused_since.get_or_insert_with(Instant::now);
                     self.shared.limiter.hold_back(Instant::now(), wait);
                 }
                 retry::After::Trouble => attempts.troubled += 1,
@@ -219,16 +221,18 @@ impl Client {
     /// means that it was not, is waited for and tried again.
     pub async fn send_once(&self, call: Call) -> Result<Answer, CallError> {
         let backoff = self.shared.settings.backoff;
-        let started = Instant::now();
+        let mut refused_since = None;
         let mut refused = 0;
         loop {
             let failure = match self.attempt(&call).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            match judge(&failure, 0, refused, started.elapsed(), backoff) {
+            let refused_for = refused_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+            match judge(&failure, 0, refused, refused_for, backoff) {
                 Verdict::Again { after: retry::After::RateLimited, wait } => {
                     refused += 1;
+                    refused_since.get_or_insert_with(Instant::now);
                     self.shared.limiter.hold_back(Instant::now(), wait);
                     self.progress.retried();
                     self.pause(wait, &failure.to_string()).await;

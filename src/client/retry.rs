@@ -84,7 +84,8 @@ pub fn judge(
             if troubled + 1 >= limit {
                 return Verdict::Fail;
             }
-            Verdict::Again { after: After::Trouble, wait: asked.unwrap_or_else(|| backoff.wait(troubled)) }
+            let wait = asked.unwrap_or_default().max(backoff.wait(troubled));
+            Verdict::Again { after: After::Trouble, wait }
         }
     }
 }

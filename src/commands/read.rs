@@ -57,20 +57,21 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
     // A wait for a reader of the destination may still be under way after the run was stopped.
     runtime.shutdown_background();
     let done = done?;
-    show(&done, args.output)?;
+    // What became of the tables counts for more than that nobody could be told.
+    show(&done, args.output).or_else(|unsaid| if done.exit_code() == 0 { Err(unsaid) } else { Ok(()) })?;
     Ok(done.exit_code())
 }
 
 /// Prints the summary on stdout and each failure once on stderr.
 pub(super) fn show(done: &RunReport, output: Output) -> Result<()> {
-    match output {
-        Output::Text => print(&done.to_text())?,
-        Output::Json => print(&format!("{:#}\n", done.to_json()))?,
-    }
+    let printed = match output {
+        Output::Text => print(&done.to_text()),
+        Output::Json => print(&format!("{:#}\n", done.to_json())),
+    };
     for error in failures(done) {
         report(&error);
     }
-    Ok(())
+    printed
 }
 
 /// Each failure once, with the tables it happened to; the same one often happens to all.

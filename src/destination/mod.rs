@@ -38,7 +38,7 @@ pub trait Destination: Debug + Send {
 
     /// Publishes everything in `commits`, or nothing. Tables and columns that are missing are created;
     /// nothing is ever dropped or narrowed. A state that somebody else changed meanwhile is a
-    /// [`crate::error::ErrorKind::Locked`] error and leaves everything as it was.
+    /// [`crate::error::ErrorKind::Conflict`] error and leaves everything as it was.
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>>;
 
     /// The keys of rows that are not stamped as deleted; of tables whose key is one text column.

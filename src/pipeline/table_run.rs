@@ -12,13 +12,16 @@ use super::writer::{Flush, Rows, Writer};
 use super::{ReadingRules, RunOptions, Stop, pass_start};
 use crate::batch::{hash_of_key, key_hashes};
 use crate::destination::{Committed, Scope, Stamp};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::report::{Outcome, TableReport};
 use crate::source::{Ask, Order, Page, Pass, Presence, Proof, Source, page_channel};
 use crate::state::{Refresh, TableState};
 use crate::table::{Endpoint, TableSpec, WriteDisposition};
 use crate::window::{DateField, Window};
+
+/// Look-ups without an answer after which the server is taken to be down.
+const LOOK_UPS_IN_VAIN: u32 = 3;
 
 /// Everything one table needs of the run.
 pub(super) struct TableRun {
@@ -93,7 +96,7 @@ impl TableRun {
             })
             .await;
         if let Err(error) = read {
-            self.keep_what_came(report, began).await?;
+            self.keep_what_came(report, began, &error).await;
             return Err(error);
         }
         let committed = self.flush(report, began, Scope::Some, Vec::new(), None).await?;
@@ -109,14 +112,28 @@ impl TableRun {
         let mut seen = HashSet::new();
         let is_replace = self.table.disposition == WriteDisposition::Replace;
         let flow = Flow { report: &mut *report, hold: is_replace, limit: None };
-        self.pump(Pass { table: self.table, ask: Ask::Everything, began }, flow, |page| {
+        let pass = Pass { table: self.table, ask: Ask::Everything, began };
+        let read = self.pump(pass, flow, |page| {
             if stamps_absences {
                 seen.extend(key_hashes(self.table, &page.batch));
             }
             None
-        })
-        .await?;
-        let stamps = if stamps_absences { self.stamps(report, &seen, began).await? } else { Vec::new() };
+        });
+        let read = read.await;
+        let stamps = match read {
+            Ok(()) if stamps_absences => self.stamps(report, &seen, began).await,
+            read => read.map(|()| Vec::new()),
+        };
+        let stamps = match stamps {
+            Ok(stamps) => stamps,
+            Err(error) => {
+                // Half a list is no list: it would replace the whole one.
+                if !is_replace {
+                    self.keep_what_came(report, began, &error).await;
+                }
+                return Err(error);
+            }
+        };
         let mut state = self.next_state();
         state.checkpoint = Some(began);
         state.refreshed_at = Some(began);
@@ -178,12 +195,18 @@ impl TableRun {
             let began = pass_start(&*self.source);
             let ask = Ask::Dated { by: refresh.by, window, order: Order::OldestFirst };
             let flow = Flow { report: &mut *report, hold: false, limit: None };
+            // What the window was before anything of it was taken as proven.
+            let uncut = Window { from: refresh.start.map(Timestamp::as_second), ..window };
+            let mut order_broke = false;
             let read = self
                 .pump(Pass { table: self.table, ask, began }, flow, |page| {
                     match page.proof {
                         Proof::Nothing => return None,
                         Proof::CompleteTo(second) => refresh.advance_to(second),
-                        Proof::Withdrawn => refresh.go_back_to(window),
+                        Proof::Withdrawn => {
+                            order_broke = true;
+                            refresh.go_back_to(uncut);
+                        }
                     }
                     state.refresh = Some(refresh.clone());
                     Some(state.clone())
@@ -191,8 +214,12 @@ impl TableRun {
                 .await;
             if let Err(error) = read {
                 // What is proven so far is kept, whatever ended the pass.
-                self.keep_what_came(report, began).await?;
+                self.keep_what_came(report, began, &error).await;
                 return Err(error);
+            }
+            if order_broke && window != uncut {
+                // Earlier runs relied on an order that does not hold: from the beginning, then.
+                continue;
             }
             refresh.finish_window();
             state.refresh = Some(refresh.clone());
@@ -223,7 +250,7 @@ impl TableRun {
             let flow = Flow { report: &mut *report, hold: false, limit: None };
             let read = self.pump(Pass { table: self.table, ask, began }, flow, |_| None).await;
             if let Err(error) = read {
-                self.keep_what_came(report, began).await?;
+                self.keep_what_came(report, began, &error).await;
                 return Err(error);
             }
             state.checkpoint = Some(began);
@@ -254,11 +281,11 @@ impl TableRun {
             Ask::Dated { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst };
         let began = pass_start(&*self.source);
         let counting = self.source.count(Pass { table: self.table, ask, began }, &self.progress);
+        // Everything is read and saved; that it could not be counted as well takes nothing away from it.
         let counted = tokio::select! {
             counted = counting => counted,
-            error = self.stop.asked() => return Err(error),
+            _stopped = self.stop.asked() => return Ok(live),
         };
-        // Everything is read and saved; that it could not be counted as well takes nothing away from it.
         let counted = counted.unwrap_or_else(|error| {
             report.notes.push(format!("the rows could not be counted: {error}"));
             None
@@ -301,6 +328,7 @@ impl TableRun {
         }
         let mut stamps = Vec::new();
         let mut unconfirmed = 0;
+        let mut unreachable = 0;
         for key in nominees {
             let pass = Pass { table: self.table, ask: Ask::Everything, began };
             let presence = tokio::select! {
@@ -308,11 +336,18 @@ impl TableRun {
                 error = self.stop.asked() => return Err(error),
             };
             match presence {
-                Ok(Presence::Gone) => stamps.push(Stamp { key, deleted_at: began }),
+                Ok(Presence::Gone) => {
+                    unreachable = 0;
+                    stamps.push(Stamp { key, deleted_at: began });
+                }
                 // Hidden from the pass, or come meanwhile: what its own request shows is as good.
                 Ok(Presence::Present(batch)) => self.hand_over(batch, began, None, false).await?,
                 Err(error) if error.kind() == ErrorKind::Auth => return Err(error),
                 Err(error) => {
+                    unreachable += u32::from(error.kind() == ErrorKind::Network);
+                    if unreachable >= LOOK_UPS_IN_VAIN {
+                        return Err(error);
+                    }
                     tracing::warn!(table = self.table.name, %error, "an absence could not be confirmed");
                     unconfirmed += 1;
                 }
@@ -362,18 +397,32 @@ impl TableRun {
             }
             Ok(false)
         };
-        // What was handed out before the source ended, for better or worse, is still written.
-        let (read, written) = tokio::join!(read, write);
-        let has_enough = written?;
-        if has_enough { Ok(()) } else { read }
+        tokio::pin!(read, write);
+        tokio::select! {
+            read = &mut read => {
+                // What was handed out before the source ended, for better or worse, is still written.
+                let has_enough = write.await?;
+                if has_enough { Ok(()) } else { read }
+            }
+            // A write that failed, or enough rows: whatever the source waits for is given up.
+            written = &mut write => {
+                let has_enough = written?;
+                if has_enough { Ok(()) } else { read.await }
+            }
+        }
     }
 
-    /// Saves what a pass handed out before it failed; a table of which nothing came is not even created.
-    async fn keep_what_came(&self, report: &mut TableReport, began: Timestamp) -> Result<()> {
-        if report.read > 0 {
-            self.flush(report, began, Scope::Some, Vec::new(), None).await?;
+    /// Saves what a pass handed out before it failed with `error`; a table of which nothing came is not even
+    /// created. That the saving fails as well is noted, and does not hide why the pass failed.
+    async fn keep_what_came(&self, report: &mut TableReport, began: Timestamp, error: &Error) {
+        if report.read == 0 {
+            return;
         }
-        Ok(())
+        if let Err(second) = self.flush(report, began, Scope::Some, Vec::new(), None).await
+            && second.to_string() != error.to_string()
+        {
+            report.notes.push(format!("what had come could not be saved: {second}"));
+        }
     }
 
     /// Gives rows to the writer.

@@ -311,8 +311,13 @@ impl Desk {
                         self.tables[table].add(*rows);
                     }
                     // Looked at after every page, so that memory stays bounded however many have arrived.
-                    if self.tables[table].is_due(self.every) {
-                        self.commit(vec![Part::due(table)])?;
+                    if self.tables[table].is_due(self.every)
+                        && let Err(error) = self.commit(vec![Part::due(table)])
+                    {
+                        asked
+                            .into_iter()
+                            .for_each(|Asked { reply, .. }| drop(reply.send(Err(error.clone()))));
+                        return Err(error);
                     }
                 }
                 Message::Flush(flush, reply) => asked.push(Asked { flush: *flush, reply }),
@@ -379,7 +384,7 @@ impl Desk {
             }
             Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
             Err(error) if commits.len() == 1 => self.give_up(tables[0], error),
-            Err(_) => self.commit_one_by_one(&tables, &commits)?,
+            Err(error) => self.commit_one_by_one(&tables, &commits, &error),
         }
         self.used = Some(Instant::now());
         let rows: usize = commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum();
@@ -387,15 +392,19 @@ impl Desk {
         Ok(())
     }
 
-    fn commit_one_by_one(&mut self, tables: &[usize], commits: &[TableCommit]) -> Result<()> {
+    fn commit_one_by_one(&mut self, tables: &[usize], commits: &[TableCommit], together: &Error) {
         for (table, commit) in tables.iter().zip(commits) {
             match self.destination.commit(std::slice::from_ref(commit)) {
                 Ok(committed) => committed.iter().for_each(|done| self.tables[*table].note(done)),
-                Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
+                // If nobody else had moved the checkpoint before, the commit landed although it looked failed.
+                Err(error)
+                    if error.kind() == ErrorKind::Conflict && together.kind() != ErrorKind::Conflict =>
+                {
+                    self.give_up(*table, together.clone());
+                }
                 Err(error) => self.give_up(*table, error),
             }
         }
-        Ok(())
     }
 
     /// Nothing more of this table is written; whoever sends rows of it is told.

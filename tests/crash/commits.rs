@@ -21,7 +21,7 @@ async fn first_loads_that_failed(mishap: Mishap) -> usize {
         for table in &first.tables {
             let kind = table.error.as_ref().map(ingest::error::Error::kind);
             assert!(
-                matches!(kind, None | Some(ErrorKind::Destination | ErrorKind::Locked)),
+                matches!(kind, None | Some(ErrorKind::Destination)),
                 "{mishap:?} at {at}: {:?}",
                 table.error
             );

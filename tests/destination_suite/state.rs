@@ -90,7 +90,7 @@ pub(super) fn a_state_that_somebody_else_changed_is_not_overwritten(subject: &mu
             saving(replace(table, pass(2), "[]"), expected, "lost"),
         ];
         let error = subject.destination().commit(&commits).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Locked, "{expected:?}: {error}");
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{expected:?}: {error}");
         assert!(error.to_string().contains(table.table.name), "{error}");
         assert_eq!(subject.see(&tags, "id name _ingested_at"), ["1 a 1000"], "{expected:?}");
         assert_eq!(subject.rows(&contacts), None, "{expected:?}");
@@ -106,7 +106,7 @@ pub(super) fn a_commit_whose_answer_was_lost_cannot_be_repeated(subject: &mut dy
     let commit = || [saving(upsert(&tags, pass(1), r#"[{"id":"1"}]"#), None, "w")];
     subject.destination().commit(&commit()).unwrap();
     let error = subject.destination().commit(&commit()).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Locked);
+    assert_eq!(error.kind(), ErrorKind::Conflict);
     assert_eq!(revision(subject, &tags), Some((1, "w".into())));
     assert_eq!(subject.see(&tags, "id"), ["1"]);
 }

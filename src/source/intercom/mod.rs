@@ -3,6 +3,7 @@
 mod lists;
 mod numbered;
 mod page;
+mod page_size;
 mod query;
 mod scroll;
 mod search;
@@ -23,6 +24,7 @@ use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::table::{Endpoint, TableSpec};
+use crate::window::DateField;
 
 /// One workspace.
 #[derive(Debug)]
@@ -129,7 +131,7 @@ impl Intercom {
         else {
             return Ok(None);
         };
-        let search = Search { by, window, order, sort: by, now: pass.began.as_second() };
+        let search = Search { by, window, order, sort: DateField::UpdatedAt, now: pass.began.as_second() };
         let answer = self.client(progress).send(|_| Call::post(path, search.body(1, None))).await;
         let answer = answer.map_err(CallError::into_error)?;
         let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

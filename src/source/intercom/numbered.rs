@@ -18,7 +18,7 @@ use crate::source::{Page, PageSender, Pass, Proof};
 /// Rows asked for at once, until that proves too many.
 const PER_PAGE: u32 = 50;
 /// Below this the size is not what overwhelms the server.
-const SMALLEST_PAGE: u32 = 15;
+const SMALLEST_PAGE: u32 = 12;
 
 /// Reads every row.
 pub(super) async fn read(
@@ -43,7 +43,9 @@ pub(super) async fn read(
             }
             // The server may be overwhelmed by the size. Pages of another size have other edges, so the pass
             // starts again.
-            Err(Trouble::Fatal(error)) if error.kind() == ErrorKind::Network && per_page > SMALLEST_PAGE => {
+            Err(Trouble::Fatal(error))
+                if error.kind() == ErrorKind::Network && per_page / 2 >= SMALLEST_PAGE =>
+            {
                 per_page /= 2;
                 tracing::warn!(%error, per_page, "starting again with smaller pages");
                 continue;

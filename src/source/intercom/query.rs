@@ -60,7 +60,7 @@ pub(super) fn anything() -> String {
         by: DateField::CreatedAt,
         window: Window::default(),
         order: Order::OldestFirst,
-        sort: DateField::CreatedAt,
+        sort: DateField::UpdatedAt,
         now: 0,
     };
     everything.body(1, None)
@@ -88,6 +88,6 @@ mod tests {
         insta::assert_snapshot!(body(Window::default(), Order::OldestFirst, None), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"updated_at","operator":">","value":0}]},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
         insta::assert_snapshot!(body(Window { from, to: None }, Order::NewestFirst, Some("abc")), @r#"{"query":{"field":"updated_at","operator":">","value":1699827200},"pagination":{"per_page":150,"starting_after":"abc"},"sort":{"field":"updated_at","order":"descending"}}"#);
         insta::assert_snapshot!(body(Window { from, to: Some(1_700_000_000 + 9 * DAY) }, Order::OldestFirst, None), @r#"{"query":{"operator":"AND","value":[{"field":"updated_at","operator":">","value":1699827200},{"field":"updated_at","operator":"<","value":1700950400}]},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
-        insta::assert_snapshot!(anything(), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"updated_at","operator":">","value":0}]},"pagination":{"per_page":1},"sort":{"field":"created_at","order":"ascending"}}"#);
+        insta::assert_snapshot!(anything(), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"updated_at","operator":">","value":0}]},"pagination":{"per_page":1},"sort":{"field":"updated_at","order":"ascending"}}"#);
     }
 }

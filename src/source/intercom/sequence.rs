@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::page::Contents;
+use super::page_size::PageSize;
 use crate::source::{Order, Proof};
 use crate::window::Window;
 
@@ -40,12 +41,16 @@ pub(super) struct Envelope<'p> {
     pub(super) total: Option<u64>,
     /// Number of this page and of all pages, as stated.
     pub(super) position: Option<(u64, u64)>,
+    /// Rows that were asked for; 0 if that is not known.
+    pub(super) size: usize,
 }
 
 impl<'p> Envelope<'p> {
     /// That of a page, whose next page begins after `next`.
-    pub(super) fn of(contents: &'p Contents, next: Option<&'p str>) -> Self {
-        Self { keys: &contents.keys, next, total: contents.total_count, position: contents.position }
+    pub(super) fn of(contents: &'p Contents, next: Option<&'p str>, size: PageSize) -> Self {
+        // Pages of several sizes are numbered by none of them.
+        let position = contents.position.filter(|_| !size.has_changed());
+        Self { keys: &contents.keys, next, total: contents.total_count, position, size: size.rows() }
     }
 }
 
@@ -108,7 +113,7 @@ impl Sequence {
             self.recent.clear();
         }
         self.recent.extend(page.keys);
-        let is_full = page.keys.len() >= self.largest_page;
+        let is_full = page.keys.len() >= self.largest_page.min(page.size.max(1));
         self.largest_page = self.largest_page.max(page.keys.len());
         self.rows += page.keys.len() as u64;
         if page.next.is_none() {
@@ -141,6 +146,11 @@ impl Sequence {
         self.last != before
     }
 
+    /// Whether dates ever went against the order, so that nothing may be concluded from it.
+    pub(super) fn is_out_of_order(&self) -> bool {
+        !self.in_order
+    }
+
     fn goes_back(&self, last: i64, date: i64) -> bool {
         match self.order {
             Order::OldestFirst => date < last,
@@ -148,10 +158,9 @@ impl Sequence {
         }
     }
 
-    /// A page without a next one is the end, unless the server says itself that more must follow. Counts alone
-    /// do not tell: they may include rows that the token may not see. But a page as full as any, where the
-    /// server does not number it as the last, was not the last. An increment only looks at the numbers: what it
-    /// counts is widened by days.
+    /// Counts alone do not tell that a page without a next one is not the last: they may include rows that the
+    /// token may not see. But a full page of too few rows, where the server does not number it as the last, was
+    /// not the last. An increment only looks at the numbers: what it counts is widened by days.
     fn check_end(&self, page: Envelope<'_>, is_full: bool) -> Result<(), Stuck> {
         let Some(total) = page.total else { return Ok(()) };
         let is_numbered_last = match page.position {
@@ -193,7 +202,7 @@ mod tests {
     }
 
     fn page<'p>(keys: &'p [u64], next: Option<&'p str>) -> Envelope<'p> {
-        Envelope { keys, next, ..Envelope::default() }
+        Envelope { keys, next, size: 2, ..Envelope::default() }
     }
 
     fn increment() -> Sequence {
@@ -299,11 +308,11 @@ mod tests {
         let dates: Vec<Option<i64>> = (0..150).map(Some).collect();
         let ends = |total, position, rows: usize| {
             let mut pages = backfill(None);
-            let full = Envelope { keys: &keys, next: Some("a"), ..Envelope::default() };
+            let full = Envelope { keys: &keys, next: Some("a"), size: 150, ..Envelope::default() };
             pages.take(full, &dates).unwrap();
             let keys: Vec<u64> = (1000..1000 + rows as u64).collect();
             let dates: Vec<Option<i64>> = (200..200 + i64::try_from(rows).unwrap()).map(Some).collect();
-            pages.take(Envelope { keys: &keys, next: None, total, position }, &dates).is_ok()
+            pages.take(Envelope { keys: &keys, next: None, total, position, size: 150 }, &dates).is_ok()
         };
         for (total, position, rows, is_end) in [
             (Some(300), None, 150, true),
