@@ -314,9 +314,9 @@ impl Desk {
                     if self.tables[table].is_due(self.every)
                         && let Err(error) = self.commit(vec![Part::due(table)])
                     {
-                        asked
-                            .into_iter()
-                            .for_each(|Asked { reply, .. }| drop(reply.send(Err(error.clone()))));
+                        for Asked { reply, .. } in asked {
+                            reply.send(Err(error.clone())).ok();
+                        }
                         return Err(error);
                     }
                 }
