@@ -268,6 +268,18 @@ async fn a_scroll_that_is_open_elsewhere_is_waited_for_whatever_words_say_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_that_may_not_see_whose_it_is_reads_all_the_same() {
+    for status in [403, 404] {
+        let me = Answer::status(status, &json!({ "errors": [{ "code": "forbidden" }] }));
+        let server = OddServer::start_with_me(me, |_| Answer::ok(&json!({ "data": [{ "id": "1" }] }))).await;
+        let folder = TempDir::new().unwrap();
+        let report = read(&server, "tags", folder.path()).await;
+        assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+        assert_eq!(ids(folder.path(), "tags"), ["1"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_does_not_follow_a_redirect() {
     let elsewhere = OddServer::start(|_| Answer::ok(&json!({ "data": [] }))).await;
     let target = format!("{}/tags", elsewhere.base_url);

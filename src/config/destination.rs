@@ -171,15 +171,15 @@ mod tests {
 
     #[test]
     fn uris() {
-        let (dir, home) = (Path::new("/work"), Some(Path::new("/home/ada")));
+        let (dir, home) = (Path::new("/srv"), Some(Path::new("/home/ada")));
         for (typed, expected) in [
-            ("duckdb:x.duckdb", "/work/x.duckdb"),
-            ("duckdb:./x.duckdb", "/work/x.duckdb"),
+            ("duckdb:x.duckdb", "/srv/x.duckdb"),
+            ("duckdb:./x.duckdb", "/srv/x.duckdb"),
             ("duckdb:/srv/x.duckdb", "/srv/x.duckdb"),
             ("duckdb:~/x.duckdb", "/home/ada/x.duckdb"),
-            ("parquet:lake", "/work/lake"),
-            ("parquet:../lake", "/work/../lake"),
-            ("parquet:$HOME", "/work/$HOME"),
+            ("parquet:lake", "/srv/lake"),
+            ("parquet:../lake", "/srv/../lake"),
+            ("parquet:$HOME", "/srv/$HOME"),
         ] {
             let config = parse_uri(typed, dir, home).unwrap().unwrap();
             assert_eq!((config.name(), config.path()), (typed, Path::new(expected)));
@@ -210,7 +210,7 @@ mod tests {
                 parquet,
             ),
         ] {
-            let error = parse_uri(typed, Path::new("/work"), None).unwrap().unwrap_err();
+            let error = parse_uri(typed, Path::new("/srv"), None).unwrap().unwrap_err();
             assert_eq!(error.render(), format!("error: destination {message}\n  hint: {hint}"), "{typed}");
         }
     }

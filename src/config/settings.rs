@@ -165,18 +165,18 @@ mod tests {
 
     #[test]
     fn paths() {
-        let (base, home) = (Path::new("/work/project"), Some(Path::new("/home/ada")));
+        let (base, home) = (Path::new("/srv/project"), Some(Path::new("/home/ada")));
         for (text, expected) in [
-            ("lake", "/work/project/lake"),
-            ("./lake", "/work/project/lake"),
-            ("./a/./b/", "/work/project/a/b"),
-            ("../lake", "/work/project/../lake"),
+            ("lake", "/srv/project/lake"),
+            ("./lake", "/srv/project/lake"),
+            ("./a/./b/", "/srv/project/a/b"),
+            ("../lake", "/srv/project/../lake"),
             ("/srv/lake", "/srv/lake"),
             ("~", "/home/ada"),
             ("~/lake", "/home/ada/lake"),
-            ("./~", "/work/project/~"),
-            ("a~b", "/work/project/a~b"),
-            ("a b:c#d$e", "/work/project/a b:c#d$e"),
+            ("./~", "/srv/project/~"),
+            ("a~b", "/srv/project/a~b"),
+            ("a b:c#d$e", "/srv/project/a b:c#d$e"),
         ] {
             assert_eq!(resolve_path(text, base, home), Ok(PathBuf::from(expected)), "{text}");
         }

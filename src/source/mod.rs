@@ -59,7 +59,7 @@ pub trait Source: Debug + Send + Sync {
 }
 
 /// Whose data a connection opens.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Identity {
     /// Id of the workspace (`app.id_code`), if the source says.
     pub workspace: Option<String>,

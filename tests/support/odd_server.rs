@@ -49,20 +49,27 @@ pub(crate) struct OddServer {
 impl OddServer {
     /// Answers every request with what `answer` makes of it. `GET /me` is answered for it.
     pub(crate) async fn start(answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static) -> Self {
+        let me = serde_json::json!({ "type": "admin", "app": { "id_code": "odd" } });
+        Self::start_with_me(Answer::ok(&me), answer).await
+    }
+
+    /// The same, with another answer to `GET /me`.
+    pub(crate) async fn start_with_me(
+        me: Answer,
+        answer: impl Fn(&Asked) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let base_url = format!("http://{}", listener.local_addr().expect("an address"));
         let log = Arc::new(Mutex::new(Vec::new()));
         let (answer, kept) = (Arc::new(answer), Arc::clone(&log));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answer, log) = (Arc::clone(&answer), Arc::clone(&kept));
+                let (answer, log, me) = (Arc::clone(&answer), Arc::clone(&kept), me.clone());
                 tokio::spawn(async move {
                     let serve = |asked: &Asked| {
                         log.lock().expect("no test panics while it holds this").push(asked.clone());
                         if asked.target == "/me" {
-                            return Answer::ok(
-                                &serde_json::json!({ "type": "admin", "app": { "id_code": "odd" } }),
-                            );
+                            return me.clone();
                         }
                         answer(asked)
                     };

@@ -50,7 +50,15 @@ impl Intercom {
 
     async fn me(&self, progress: &TableProgress) -> Result<Identity> {
         let answer = self.client(progress).send(|_| Call::get("/me")).await;
-        let answer = answer.map_err(|error| self.explain_me(error))?;
+        let answer = match answer {
+            Ok(answer) => answer,
+            // The token is known, but may not see whose it is; that is no reason to read nothing.
+            Err(error) if matches!(error.status(), Some(403 | 404)) => {
+                tracing::warn!(%error, "the workspace is not known, so that it cannot be told from another");
+                return Ok(Identity::default());
+            }
+            Err(error) => return Err(self.explain_me(error)),
+        };
         let me: Value = serde_json::from_slice(&answer.body).map_err(|_| {
             Error::new(ErrorKind::Api, "GET /me: the answer is not JSON").with_hint("check base_url")
         })?;

@@ -3,7 +3,7 @@
 use super::*;
 
 fn destination(text: &str, typed: Option<&str>) -> Result<DestinationConfig> {
-    file(text).destination(typed, &environment(), Path::new("/work"))
+    file(text).destination(typed, &environment(), Path::new("/srv"))
 }
 
 /// A DuckDB connection `local` in one line, these keys behind its name.
@@ -20,14 +20,14 @@ fn a_destination_is_what_was_typed_or_what_is_left() {
     let only = "connections: {parquet: [{name: lake, path: ./lake}]}";
     let none = "connections:";
     for (text, typed, name, path) in [
-        (TWO_OF_EACH, Some("local"), "local", "/work/etc/x.duckdb"),
-        (TWO_OF_EACH, Some("lake"), "lake", "/work/etc/lake"),
-        (TWO_OF_EACH, Some("duckdb:./y.duckdb"), "duckdb:./y.duckdb", "/work/y.duckdb"),
+        (TWO_OF_EACH, Some("local"), "local", "/srv/etc/x.duckdb"),
+        (TWO_OF_EACH, Some("lake"), "lake", "/srv/etc/lake"),
+        (TWO_OF_EACH, Some("duckdb:./y.duckdb"), "duckdb:./y.duckdb", "/srv/y.duckdb"),
         (TWO_OF_EACH, Some("parquet:~/lake"), "parquet:~/lake", "/home/ada/lake"),
-        (&default, None, "lake", "/work/etc/lake"),
-        (&default, Some("local"), "local", "/work/etc/x.duckdb"),
-        (only, None, "lake", "/work/etc/lake"),
-        (none, None, "local", "/work/ingest.duckdb"),
+        (&default, None, "lake", "/srv/etc/lake"),
+        (&default, Some("local"), "local", "/srv/etc/x.duckdb"),
+        (only, None, "lake", "/srv/etc/lake"),
+        (none, None, "local", "/srv/ingest.duckdb"),
     ] {
         let config = destination(text, typed).unwrap();
         assert_eq!((config.name(), config.path()), (name, Path::new(path)), "{typed:?} in {text}");
@@ -151,14 +151,14 @@ fn options_of_a_duckdb_file() {
 fn paths_in_a_file_start_at_its_folder() {
     let text = "connections: {duckdb: [{name: local, path: ./x}]}";
     for (path, expected) in [
-        ("connections.yml", "/work/x"),
-        ("./connections.yml", "/work/x"),
-        ("etc/connections.yml", "/work/etc/x"),
-        ("../connections.yml", "/work/../x"),
+        ("connections.yml", "/srv/x"),
+        ("./connections.yml", "/srv/x"),
+        ("etc/connections.yml", "/srv/etc/x"),
+        ("../connections.yml", "/srv/../x"),
         ("/etc/ingest/connections.yml", "/etc/ingest/x"),
     ] {
         let connections = Connections::from_text(text, Path::new(path)).unwrap();
-        let config = connections.destination(None, &environment(), Path::new("/work")).unwrap();
+        let config = connections.destination(None, &environment(), Path::new("/srv")).unwrap();
         assert_eq!(config.path(), Path::new(expected), "{path}");
     }
 }

@@ -77,8 +77,8 @@ fn the_environment_alone_is_enough() {
     let intercom = connections.intercom("intercom", &environment).unwrap();
     assert_eq!((intercom.token.expose().as_str(), intercom.region), (TOKEN, Region::Eu));
     assert!(intercom.region_is_explicit);
-    let config = connections.destination(None, &environment, Path::new("/work")).unwrap();
-    assert_eq!((config.name(), config.path()), ("local", Path::new("/work/ingest.duckdb")));
+    let config = connections.destination(None, &environment, Path::new("/srv")).unwrap();
+    assert_eq!((config.name(), config.path()), ("local", Path::new("/srv/ingest.duckdb")));
     assert_eq!(connections.warnings(), Vec::<String>::new());
 
     let environment = Environment::from_pairs([("INTERCOM_ACCESS_TOKEN", TOKEN), ("INTERCOM_REGION", "")]);
@@ -220,6 +220,6 @@ fn the_template_shows_every_key_and_its_default() {
     assert_eq!(intercom.api_version, default.api_version);
     assert_eq!(intercom.full_refresh_every, default.full_refresh_every);
     assert_eq!(intercom.activity_logs_time_step, default.activity_logs_time_step);
-    let local = connections.destination(Some("local"), &environment(), Path::new("/work")).unwrap();
-    assert_eq!(local, DestinationConfig::DuckDb(DuckDbConfig::new("local", "/work/etc/ingest.duckdb")));
+    let local = connections.destination(Some("local"), &environment(), Path::new("/srv")).unwrap();
+    assert_eq!(local, DestinationConfig::DuckDb(DuckDbConfig::new("local", "/srv/etc/ingest.duckdb")));
 }
