@@ -30,7 +30,7 @@ pub enum Outcome {
     Complete,
     /// The run was bounded: rows were merged, and nothing is claimed beyond that.
     Partial,
-    /// The checkpoint has not moved.
+    /// Something could not be read or saved. What was saved is sound, and the checkpoint claims no more.
     Failed,
     /// Stopped from outside; what was proven is saved.
     Interrupted,
@@ -123,7 +123,6 @@ impl TableReport {
         self.committed.removed += done.removed;
         self.committed.stamped += done.stamped;
         self.committed.live = done.live;
-        self.committed.revision = done.revision.or(self.committed.revision);
         self.live = Some(done.live);
     }
 

@@ -19,7 +19,8 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 pub use failure::{CallError, Refusal};
 pub use headers::RateHeaders;
 pub use rate_limit::{Limiter, Priority, Quota};
-pub use retry::{Backoff, Verdict, judge};
+pub use retry::Backoff;
+use retry::{After, Verdict, judge};
 
 use crate::clock;
 use crate::config::secret::Secret;
@@ -204,12 +205,12 @@ impl Client {
                 return Err(failure.tried(attempts.troubled));
             };
             match after {
-                retry::After::RateLimited => {
+                After::RateLimited => {
                     refused += 1;
                     refused_since.get_or_insert_with(Instant::now);
                     self.shared.limiter.hold_back(Instant::now(), wait);
                 }
-                retry::After::Trouble => attempts.troubled += 1,
+                After::Trouble => attempts.troubled += 1,
             }
             self.progress.retried();
             tracing::debug!(call = call.describe(), reason = %failure, ?wait, "trying again");
@@ -230,7 +231,7 @@ impl Client {
             };
             let refused_for = refused_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
             match judge(&failure, 0, refused, refused_for, backoff) {
-                Verdict::Again { after: retry::After::RateLimited, wait } => {
+                Verdict::Again { after: After::RateLimited, wait } => {
                     refused += 1;
                     refused_since.get_or_insert_with(Instant::now);
                     self.shared.limiter.hold_back(Instant::now(), wait);

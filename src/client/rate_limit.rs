@@ -154,6 +154,8 @@ struct State {
 
 /// How long a call sleeps at most before it looks again, when it waits for others and not for a time.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Waits for the rate up to this long go by unnoticed.
+const WORTH_MENTIONING: Duration = Duration::from_millis(200);
 
 impl State {
     /// Takes a request out of the budget, or says how long to wait unless something changes before.
@@ -184,22 +186,24 @@ impl Limiter {
     /// Waits until one more request may go out. Nothing is held while waiting.
     pub async fn acquire(&self, priority: Priority, progress: &TableProgress) -> Permit {
         let first = (priority == Priority::First).then(|| FirstInLine::new(self));
+        let mut is_told = false;
         loop {
             // Listens before it looks, so that no change is missed in between.
             let changed = self.changed.notified();
             let taken = self.state().take(priority, Instant::now());
             let Err(wait) = taken else { break };
-            let is_for_the_rate = wait != LOOK_AGAIN && wait > Duration::from_millis(200);
-            if is_for_the_rate {
+            // Every answer wakes whoever waits; that is no reason to say the same again.
+            if !is_told && wait != LOOK_AGAIN && wait > WORTH_MENTIONING {
                 progress.waiting("the rate limit", wait);
+                is_told = true;
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = changed => {}
             }
-            if is_for_the_rate {
-                progress.working();
-            }
+        }
+        if is_told {
+            progress.working();
         }
         drop(first);
         Permit { limiter: self.clone(), settled: false }

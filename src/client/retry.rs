@@ -38,7 +38,7 @@ impl Backoff {
 
 /// What to do after a failed attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub(super) enum Verdict {
     /// Try again after the wait.
     Again {
         /// What the attempt ended in.
@@ -52,7 +52,7 @@ pub enum Verdict {
 
 /// The two ways in which an attempt ends that is worth repeating.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum After {
+pub(super) enum After {
     /// 429: not carried out.
     RateLimited,
     /// An error of the server, a broken answer, silence.
@@ -61,7 +61,7 @@ pub enum After {
 
 /// Decides about `failure`, given how often this call met trouble and refusals before, and for how long
 /// it has been tried. A wait asked for by the server is never shortened.
-pub fn judge(
+pub(super) fn judge(
     failure: &CallError,
     troubled: u32,
     refused: u32,

@@ -31,11 +31,6 @@ impl Stop {
         });
     }
 
-    /// Why to stop, if so.
-    pub fn reason(&self) -> Option<ErrorKind> {
-        *self.sender.borrow()
-    }
-
     /// Ends when stopping is asked for.
     pub async fn asked(&self) -> Error {
         let mut receiver = self.sender.subscribe();

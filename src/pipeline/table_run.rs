@@ -11,7 +11,7 @@ use super::plan::{self, LAG, Reading, Reason, Situation};
 use super::writer::{Flush, Rows, Writer};
 use super::{ReadingRules, RunOptions, Stop, pass_start};
 use crate::batch::{hash_of_key, key_hashes};
-use crate::destination::{Committed, Scope, Stamp};
+use crate::destination::{Scope, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::report::{Outcome, TableReport};
@@ -99,9 +99,7 @@ impl TableRun {
             self.keep_what_came(report, began, &error).await;
             return Err(error);
         }
-        let committed = self.flush(report, began, Scope::Some, Vec::new(), None).await?;
-        report.live = Some(committed.live);
-        Ok(())
+        self.flush(report, began, Scope::Some, Vec::new(), None).await
     }
 
     /// A table that is read whole every time.
@@ -138,9 +136,8 @@ impl TableRun {
         state.checkpoint = Some(began);
         state.refreshed_at = Some(began);
         let scope = if is_replace { Scope::All } else { Scope::Some };
-        let committed = self.flush(report, began, scope, stamps, Some(state)).await?;
+        self.flush(report, began, scope, stamps, Some(state)).await?;
         report.checkpoint = Some(began);
-        report.live = Some(committed.live);
         Ok(())
     }
 
@@ -171,8 +168,7 @@ impl TableRun {
                 }
             };
             self.increments(report, &mut next, from).await?;
-            let live = self.compare_counts(report, &mut next, is_for_shortfall).await?;
-            report.live = Some(live);
+            self.compare_counts(report, &mut next, is_for_shortfall).await?;
             // Twice running the source counted more than the table holds: read everything, now.
             if next.shortfalls < plan::SHORTFALLS_UNTIL_REFRESH {
                 return Ok(());
@@ -254,9 +250,8 @@ impl TableRun {
                 return Err(error);
             }
             state.checkpoint = Some(began);
-            let committed = self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
+            self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
             report.checkpoint = Some(began);
-            report.live = Some(committed.live);
             // By both clocks: the server's may stand still for want of answers that say it.
             let took = pass_start(&*self.source).duration_since(began);
             if took < LAG && started.elapsed() < LAG.unsigned_abs() {
@@ -266,16 +261,16 @@ impl TableRun {
         }
     }
 
-    /// Compares what the source counts with what the table holds; the latter.
+    /// Compares what the source counts with what the table holds, and notes in the state what follows.
     async fn compare_counts(
         &self,
         report: &mut TableReport,
         state: &mut TableState,
         is_for_shortfall: bool,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         let live = report.live.unwrap_or(0);
         if state.proven_from.is_some() {
-            return Ok(live);
+            return Ok(());
         }
         let ask =
             Ask::Dated { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst };
@@ -284,7 +279,7 @@ impl TableRun {
         // Everything is read and saved; that it could not be counted as well takes nothing away from it.
         let counted = tokio::select! {
             counted = counting => counted,
-            _stopped = self.stop.asked() => return Ok(live),
+            _stopped = self.stop.asked() => return Ok(()),
         };
         let counted = counted.unwrap_or_else(|error| {
             report.notes.push(format!("the rows could not be counted: {error}"));
@@ -302,10 +297,9 @@ impl TableRun {
             Some(_) => state.shortfalls = 0,
         }
         if (state.shortfalls, state.unexplained) != known {
-            let committed = self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
-            return Ok(committed.live);
+            self.flush(report, began, Scope::Some, Vec::new(), Some(state.clone())).await?;
         }
-        Ok(live)
+        Ok(())
     }
 
     /// Rows of the table that the pass did not see and that are gone when asked for by themselves.
@@ -437,6 +431,7 @@ impl TableRun {
         self.writer.rows(Rows { table: self.position, batch, supersedes_before, state, hold }).await
     }
 
+    /// Commits what the writer has of the table, and counts it in the report.
     async fn flush(
         &self,
         report: &mut TableReport,
@@ -444,12 +439,11 @@ impl TableRun {
         scope: Scope,
         stamps: Vec<Stamp>,
         state: Option<TableState>,
-    ) -> Result<Committed> {
+    ) -> Result<()> {
         let supersedes_before = plan::earlier_by(began, LAG);
         let flush = Flush { table: self.position, scope, stamps, supersedes_before, state };
-        let done = self.writer.flush(flush).await?;
-        report.add(done);
-        Ok(done)
+        report.add(self.writer.flush(flush).await?);
+        Ok(())
     }
 
     fn begin(&self, report: &mut TableReport, what: &str) {
