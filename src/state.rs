@@ -38,6 +38,9 @@ pub struct TableState {
     /// explain them.
     #[serde(default)]
     pub unexplained: u64,
+    /// Whether the token was shown the rows that need a further permission, where there are such rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sees_hidden: Option<bool>,
 }
 
 /// A refresh under way: what is left to read, and where the closing increment begins.
@@ -89,6 +92,7 @@ impl TableState {
             refresh: None,
             shortfalls: 0,
             unexplained: 0,
+            sees_hidden: None,
         }
     }
 

@@ -29,8 +29,21 @@ pub struct TableSpec {
     pub endpoint: Endpoint,
     /// What the token must be allowed to do, in the words of Intercom's developer hub.
     pub permission: &'static str,
+    /// Rows that the endpoint leaves out without a word for tokens that lack another permission.
+    pub hidden: Option<Hidden>,
     /// The declared columns, in the contract's order; [`TableSpec::schema`] adds ours.
     pub columns: &'static [Column],
+}
+
+/// Rows that are only shown to tokens with a further permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hidden {
+    /// What the rows are, for people.
+    pub what: &'static str,
+    /// The further permission.
+    pub permission: &'static str,
+    /// Search endpoint that needs the same permission and says so.
+    pub path: &'static str,
 }
 
 /// One part of a table's key.

@@ -72,6 +72,7 @@ fn intent(
         start_date: job.reading.start_date,
         lookback: job.reading.lookback,
         refresh_every: job.reading.refresh_every,
+        permission_gained: false,
         full_refresh: run.full_refresh,
     });
     match reading {

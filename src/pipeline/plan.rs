@@ -28,6 +28,8 @@ pub struct Situation<'a> {
     pub lookback: SignedDuration,
     /// The connection's `full_refresh_every`; `None` means never.
     pub refresh_every: Option<SignedDuration>,
+    /// Whether rows are shown now that were hidden at the last run.
+    pub permission_gained: bool,
     /// Whether `--full-refresh` was typed.
     pub full_refresh: bool,
 }
@@ -59,6 +61,8 @@ pub enum Reason {
     ApiVersion,
     /// The table has other columns than at the last run.
     Columns,
+    /// The token is shown rows that were hidden from it.
+    Permission,
     /// `start_date` moved earlier.
     EarlierStart,
     /// The source counted more rows than the table holds, twice running.
@@ -75,6 +79,7 @@ impl Reason {
             Self::Due => "refresh is due",
             Self::ApiVersion => "refresh: another API version",
             Self::Columns => "refresh: the table has new columns",
+            Self::Permission => "refresh: a permission was gained",
             Self::EarlierStart => "start_date moved earlier",
             Self::Shortfall => "refresh: the source counts more rows than the table holds",
         }
@@ -95,6 +100,9 @@ pub fn decide(situation: &Situation<'_>) -> Reading {
     }
     if stored.columns != situation.columns {
         return whole(situation, Reason::Columns);
+    }
+    if situation.permission_gained {
+        return whole(situation, Reason::Permission);
     }
     if let Some(refresh) = &stored.refresh {
         if !is_earlier(situation.start_date, refresh.start) {
@@ -216,6 +224,7 @@ mod tests {
             start_date: None,
             lookback: SignedDuration::ZERO,
             refresh_every: Some(SignedDuration::from_hours(7 * 24)),
+            permission_gained: false,
             full_refresh: false,
         }
     }
@@ -251,6 +260,7 @@ mod tests {
             (Situation { full_refresh: true, ..base() }, Some(Reason::Asked)),
             (Situation { api_version: "2.16", ..base() }, Some(Reason::ApiVersion)),
             (Situation { columns: "d", ..base() }, Some(Reason::Columns)),
+            (Situation { permission_gained: true, ..base() }, Some(Reason::Permission)),
             (situation(Some(&old)), Some(Reason::Due)),
             (Situation { refresh_every: None, ..situation(Some(&old)) }, None),
             (situation(Some(&short)), Some(Reason::Shortfall)),

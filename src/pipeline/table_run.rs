@@ -145,6 +145,9 @@ impl TableRun {
     async fn dated(&self, report: &mut TableReport) -> Result<()> {
         let mut state = self.stored.clone();
         let mut is_asked = self.options.full_refresh;
+        let known = state.as_ref().and_then(|state| state.sees_hidden);
+        let sees_hidden = self.sees_hidden(report, known).await?;
+        let mut permission_gained = known == Some(false) && sees_hidden == Some(true);
         loop {
             let columns = self.table.fingerprint();
             let reading = plan::decide(&Situation {
@@ -155,11 +158,13 @@ impl TableRun {
                 start_date: self.rules.start_date,
                 lookback: self.rules.lookback,
                 refresh_every: self.rules.refresh_every,
+                permission_gained,
                 full_refresh: is_asked,
             });
-            is_asked = false;
+            (is_asked, permission_gained) = (false, false);
             let is_for_shortfall = matches!(reading, Reading::Refresh(_, Reason::Shortfall));
             let mut next = self.next_state_after(state.as_ref());
+            next.sees_hidden = sees_hidden;
             let from = match reading {
                 Reading::Refresh(refresh, reason) => self.refresh(report, &mut next, refresh, reason).await?,
                 Reading::Increment { from } => {
@@ -175,6 +180,20 @@ impl TableRun {
             }
             state = Some(next);
         }
+    }
+
+    /// Whether hidden rows are shown. Asked until they are, so that a table that is read in full costs nothing.
+    async fn sees_hidden(&self, report: &mut TableReport, known: Option<bool>) -> Result<Option<bool>> {
+        let Some(hidden) = self.table.hidden.filter(|_| known != Some(true)) else { return Ok(known) };
+        let sees = tokio::select! {
+            sees = self.source.sees_hidden(self.table, &self.progress) => sees.or(known),
+            error = self.stop.asked() => return Err(error),
+        };
+        if sees == Some(false) {
+            let (what, permission) = (hidden.what, hidden.permission);
+            report.notes.push(format!("{what} are not shown to a token without \"{permission}\""));
+        }
+        Ok(sees)
     }
 
     /// Reads the windows of a refresh; the moment from which changes are to be read again.

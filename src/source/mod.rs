@@ -50,6 +50,14 @@ pub trait Source: Debug + Send + Sync {
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<Presence>>;
 
+    /// Whether the token is shown the table's [`TableSpec::hidden`] rows too; `None` if that cannot be told. At
+    /// most one request.
+    fn sees_hidden<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Option<bool>>;
+
     /// The cheapest request that needs the table's permission.
     fn probe<'a>(
         &'a self,

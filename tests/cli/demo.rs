@@ -15,7 +15,7 @@ fn everything_is_shown_without_an_account() {
     table                     new  changed  unchanged  removed  rows now  requests  time  outcome
     intercom.contacts         250        0          0        0       250         4  [TIME]  complete as of [INSTANT]
     intercom.companies         60        0          0        0        60         2  [TIME]  complete as of [INSTANT]
-    intercom.conversations    120        0          0        0       120         3  [TIME]  complete as of [INSTANT]
+    intercom.conversations    120        0          0        0       120         4  [TIME]  complete as of [INSTANT]
     intercom.articles          30        0          0        0        30         1  [TIME]  complete as of [INSTANT]
     intercom.tags              12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
     intercom.segments           6        0          0        0         6         1  [TIME]  complete as of [INSTANT]

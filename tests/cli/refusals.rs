@@ -67,7 +67,7 @@ fn a_missing_permission_fails_its_table_by_name_and_lets_the_others_land() {
     exit code: 1
     ----- stdout -----
     table                   new  changed  unchanged  removed  rows now  requests  time  outcome
-    intercom.conversations    0        0          0        0         -         1  [TIME]  failed
+    intercom.conversations    0        0          0        0         -         2  [TIME]  failed
     intercom.tags            12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
     ----- stderr -----
     error: table intercom.conversations: the token lacks the permission "Read conversations"

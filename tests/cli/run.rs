@@ -40,7 +40,7 @@ fn a_first_run_brings_every_table_and_a_second_finds_nothing_new() {
     table                     new  changed  unchanged  removed  rows now  requests  time  outcome
     intercom.contacts          40        0          0        0        40         3  [TIME]  complete as of [INSTANT]
     intercom.companies         20        0          0        0        20         2  [TIME]  complete as of [INSTANT]
-    intercom.conversations     30        0          0        0        30         3  [TIME]  complete as of [INSTANT]
+    intercom.conversations     30        0          0        0        30         4  [TIME]  complete as of [INSTANT]
     intercom.articles          10        0          0        0        10         1  [TIME]  complete as of [INSTANT]
     intercom.tags              12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
     intercom.segments           6        0          0        0         6         1  [TIME]  complete as of [INSTANT]

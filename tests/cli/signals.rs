@@ -30,7 +30,7 @@ fn the_first_signal_saves_what_is_complete() {
             ----- stdout -----
             table                   new  changed  unchanged  removed  rows now  requests  time  outcome
             intercom.tags            12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
-            intercom.conversations    0        0          0        0         -         1  [TIME]  interrupted
+            intercom.conversations    0        0          0        0         -         2  [TIME]  interrupted
             ----- stderr -----
             error: table intercom.conversations: interrupted; what was proven complete is saved
             intercom.conversations: first load

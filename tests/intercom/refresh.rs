@@ -92,3 +92,22 @@ async fn a_shortfall_twice_running_is_answered_with_a_refresh_at_once() {
     world.assert_truth(&SEARCHED);
     assert_eq!(world.state("contacts").unwrap().shortfalls, 0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_was_gained_makes_a_refresh_due_once() {
+    let settings = Settings::default();
+    let mut world = World::start(settings.clone()).await;
+    world.sandbox.deny("/tickets", 403);
+    let modes = |report: &ingest::report::RunReport| of(report, "conversations").mode.clone();
+    let first = world.load(&["conversations"]).await;
+    assert!(of(&first, "conversations").notes[0].contains("without \"Read tickets\""));
+    assert_eq!(modes(&world.load(&["conversations"]).await), "changes since the last run");
+    // The same workspace, where the token may now do more.
+    world.sandbox = ingest::sandbox::Sandbox::start(settings).await.unwrap();
+    let gained = world.load(&["conversations"]).await;
+    assert_eq!(modes(&gained), "refresh: a permission was gained");
+    assert!(of(&gained, "conversations").notes.is_empty());
+    assert_eq!(modes(&world.load(&["conversations"]).await), "changes since the last run");
+    assert!(world.requests("/tickets").is_empty(), "what is known is not asked again");
+    world.assert_truth(&["conversations"]);
+}

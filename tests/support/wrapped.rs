@@ -147,6 +147,14 @@ impl Source for Watched {
         self.inner.look_up(pass, key, progress)
     }
 
+    fn sees_hidden<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Option<bool>> {
+        self.inner.sees_hidden(table, progress)
+    }
+
     fn probe<'a>(
         &'a self,
         table: &'static TableSpec,

@@ -242,6 +242,22 @@ impl Source for Intercom {
         .boxed()
     }
 
+    fn sees_hidden<'a>(
+        &'a self,
+        table: &'static TableSpec,
+        progress: &'a TableProgress,
+    ) -> BoxFuture<'a, Option<bool>> {
+        async move {
+            let path = table.hidden?.path;
+            match self.client(progress).send(|_| Call::post(path, query::anything())).await {
+                Ok(_) => Some(true),
+                Err(error) if matches!(error.status(), Some(401 | 403)) => Some(false),
+                Err(_) => None,
+            }
+        }
+        .boxed()
+    }
+
     fn probe<'a>(
         &'a self,
         table: &'static TableSpec,

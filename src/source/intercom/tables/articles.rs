@@ -10,6 +10,7 @@ pub(super) const ARTICLES: TableSpec = TableSpec {
     disposition: WriteDisposition::Merge,
     endpoint: Endpoint::Pages { path: "/articles", records: "data" },
     permission: "Read and list articles",
+    hidden: None,
     columns: &[
         text("type"),
         text("id"),

@@ -11,6 +11,7 @@ pub(super) const COMPANIES: TableSpec = TableSpec {
     disposition: WriteDisposition::Merge,
     endpoint: Endpoint::Scroll { path: "/companies/scroll", records: "data", object: "/companies" },
     permission: PEOPLE_AND_COMPANIES,
+    hidden: None,
     columns: &[
         text("type"),
         text("id"),

@@ -14,6 +14,7 @@ pub(super) const CONTACTS: TableSpec = TableSpec {
     disposition: WriteDisposition::Merge,
     endpoint: Endpoint::Search { path: "/contacts/search", records: "data" },
     permission: PEOPLE_AND_COMPANIES,
+    hidden: None,
     columns: COLUMNS,
 };
 

@@ -1,7 +1,7 @@
 //! Conversations, without their parts.
 
 use crate::table::{
-    Column, Endpoint, ID, TableSpec, WriteDisposition, body, boolean, integer, json, reference, text,
+    Column, Endpoint, Hidden, ID, TableSpec, WriteDisposition, body, boolean, integer, json, reference, text,
     timestamp,
 };
 
@@ -13,6 +13,12 @@ pub(super) const CONVERSATIONS: TableSpec = TableSpec {
     disposition: WriteDisposition::Merge,
     endpoint: Endpoint::Search { path: "/conversations/search", records: "conversations" },
     permission: "Read conversations",
+    // Since August 2024, without a version change.
+    hidden: Some(Hidden {
+        what: "conversations that are tickets",
+        permission: "Read tickets",
+        path: "/tickets/search",
+    }),
     columns: COLUMNS,
 };
 

@@ -15,6 +15,7 @@ pub(super) const TAGS: TableSpec = TableSpec {
     disposition: WriteDisposition::Replace,
     endpoint: Endpoint::Lists { path: "/tags", records: "data", queries: PLAIN },
     permission: "Read tags",
+    hidden: None,
     columns: &[text("type"), text("id"), text("name")],
 };
 
@@ -30,6 +31,7 @@ pub(super) const SEGMENTS: TableSpec = TableSpec {
         queries: &[ListQuery { query: "include_count=true", until_minor: None }],
     },
     permission: PEOPLE_AND_COMPANIES,
+    hidden: None,
     columns: &[
         text("type"),
         text("id"),
@@ -49,6 +51,7 @@ pub(super) const ADMINS: TableSpec = TableSpec {
     disposition: WriteDisposition::Replace,
     endpoint: Endpoint::Lists { path: "/admins", records: "admins", queries: PLAIN },
     permission: "Read admins",
+    hidden: None,
     columns: &[
         text("type"),
         text("id"),
@@ -73,6 +76,7 @@ pub(super) const TEAMS: TableSpec = TableSpec {
     disposition: WriteDisposition::Replace,
     endpoint: Endpoint::Lists { path: "/teams", records: "teams", queries: PLAIN },
     permission: PEOPLE_AND_COMPANIES,
+    hidden: None,
     columns: &[
         text("type"),
         text("id"),
@@ -105,6 +109,7 @@ pub(super) const DATA_ATTRIBUTES: TableSpec = TableSpec {
         ],
     },
     permission: PEOPLE_AND_COMPANIES,
+    hidden: None,
     columns: &[
         text("type"),
         text("id"),
