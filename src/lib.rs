@@ -23,6 +23,7 @@ pub mod commands;
 pub mod config;
 pub mod destination;
 pub mod error;
+pub mod ledger;
 pub mod pipeline;
 pub mod progress;
 pub mod report;

@@ -1,6 +1,10 @@
 //! Interval arithmetic on dates, in whole epoch seconds. Pure.
 
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+
+/// How late a change may become visible to searches.
+pub const LAG: SignedDuration = SignedDuration::from_hours(1);
 
 /// One day in seconds.
 pub const DAY: i64 = 86_400;

@@ -1,12 +1,14 @@
 //! Documentation and program agree.
 //!
 //! - `tables`: `docs/tables.md` says what the declarations say; `UPDATE_DOCS=1` writes it anew.
+//! - `downstream`: what analysts' models read is declared, and the queries of `docs/downstream.md` run.
 //! - `commands`: every command line, option and variable that is shown exists.
 //! - `transcripts`: what `console` blocks show is what the program prints.
 //! - `state_format`: the documents shown in `docs/state-format.md` are read as they stand there.
 //! - `links`: links between pages lead somewhere.
 
 mod commands;
+mod downstream;
 mod links;
 mod state_format;
 mod tables;

@@ -133,7 +133,11 @@ fn commit(target: &Target, step: &Step) -> TableCommit {
         batches: step.pages.iter().map(page).collect(),
         scope: if step.whole { Scope::All } else { Scope::Some },
         supersedes_before: pass(step.began - LAG),
-        stamps: step.gone.iter().map(|key| Stamp { key: key.to_string(), deleted_at: began }).collect(),
+        stamps: step
+            .gone
+            .iter()
+            .map(|key| Stamp { key: key.to_string(), deleted_at: began, merged_into: None })
+            .collect(),
         ..nothing(target)
     }
 }

@@ -23,7 +23,7 @@ pub(super) enum Builder {
 impl Builder {
     pub(super) fn new(kind: Kind, capacity: usize) -> Self {
         match kind {
-            Kind::Text | Kind::Body | Kind::Reference | Kind::Json => {
+            Kind::Text | Kind::Body | Kind::Reference | Kind::Word(_) | Kind::Json => {
                 Self::Text(StringBuilder::with_capacity(capacity, 16 * capacity))
             }
             Kind::Integer => Self::Integer(Int64Builder::with_capacity(capacity)),
@@ -63,6 +63,7 @@ impl Builder {
                 let reading = match kind {
                     Kind::Body => value::body(raw),
                     Kind::Reference => value::reference(raw),
+                    Kind::Word(spellings) => value::word(raw, spellings),
                     Kind::Json => value::json(raw),
                     _ => value::text(raw),
                 };

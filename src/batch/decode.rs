@@ -10,7 +10,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::builder::Builder;
-use super::layout::{Layout, Node, Object};
+use super::embedded::ParentValues;
+use super::layout::{Layout, Node, Object, Spot};
 
 /// Turns the rows of pages of one table into record batches.
 #[derive(Debug, Clone)]
@@ -61,6 +62,11 @@ impl Decoder {
         Self { layout: Arc::new(layout) }
     }
 
+    /// The columns.
+    pub(super) fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
     /// Builders for one page of about `capacity` rows.
     pub fn rows(&self, capacity: usize) -> Rows {
         let builders = self.layout.kinds.iter().map(|kind| Builder::new(*kind, capacity)).collect();
@@ -69,6 +75,7 @@ impl Decoder {
             builders,
             extra: StringBuilder::with_capacity(capacity, 0),
             pending_extra: String::new(),
+            fallbacks: Vec::new(),
             length: 0,
             shape: Shape::default(),
         }
@@ -84,6 +91,8 @@ pub struct Rows {
     extra: StringBuilder,
     /// Members of the current row's `_extra` object, without the braces.
     pending_extra: String,
+    /// Values of the current row for columns that may lack one of their own.
+    fallbacks: Vec<(usize, String)>,
     length: usize,
     shape: Shape,
 }
@@ -118,6 +127,11 @@ impl Rows {
     }
 
     fn end_row(&mut self) {
+        for (position, raw) in std::mem::take(&mut self.fallbacks) {
+            if self.builders[position].len() == self.length {
+                self.put(position, &raw);
+            }
+        }
         self.length += 1;
         for builder in &mut self.builders {
             if builder.len() < self.length {
@@ -133,33 +147,67 @@ impl Rows {
         }
     }
 
-    /// Takes the value of one field. A repeated field keeps its first value; the others count as misfits.
+    /// Adds one row that stands inside another: an object, or the bare value of the column with an empty path.
+    /// `parent` holds the parent's values, by the positions of their columns.
+    pub fn push(&mut self, raw: &str, parent: &ParentValues) -> serde_json::Result<()> {
+        let layout = Arc::clone(&self.layout);
+        match layout.bare {
+            Some(position) if !raw.starts_with('{') => self.put(position, raw),
+            _ => serde_json::Deserializer::from_str(raw)
+                .deserialize_map(Fields { rows: self, object: &layout.root })?,
+        }
+        for (position, value) in &parent.0 {
+            self.put(*position, value);
+        }
+        self.end_row();
+        Ok(())
+    }
+
+    /// Takes the value of one field.
     fn take(&mut self, node: &Node, prefix: &str, name: &str, raw: &str) -> serde_json::Result<()> {
         match node {
-            Node::Column(position) => {
-                let builder = &mut self.builders[*position];
-                if builder.len() > self.length || !builder.append(self.layout.kinds[*position], raw) {
-                    let path = self.layout.paths[*position];
-                    *self.shape.misfits.entry(path.to_owned()).or_default() += 1;
-                    self.keep(path, raw);
-                }
-                Ok(())
-            }
+            Node::Value(spot) => self.place(spot, raw),
             Node::Object(object) if raw.starts_with('{') => {
                 let mut inner = serde_json::Deserializer::from_str(raw);
-                inner.deserialize_map(Fields { rows: self, object })
+                inner.deserialize_map(Fields { rows: self, object })?;
             }
-            Node::Object(_) if raw == "null" => Ok(()),
+            Node::Object(_) if raw == "null" => {}
+            Node::Object(Object { plain: Some(spot), .. }) => self.place(spot, raw),
             Node::Object(_) => {
                 let path = format!("{prefix}{name}");
                 self.keep(&path, raw);
                 *self.shape.misfits.entry(path).or_default() += 1;
-                Ok(())
             }
+        }
+        Ok(())
+    }
+
+    /// Puts a value where it belongs, and aside for the columns that may lack one.
+    fn place(&mut self, spot: &Spot, raw: &str) {
+        if let Some(position) = spot.column {
+            self.put(position, raw);
+        }
+        self.fallbacks.extend(spot.fallback_of.iter().map(|position| (*position, raw.to_owned())));
+    }
+
+    /// Puts a value into its column. A repeated field keeps its first value; the others count as misfits.
+    fn put(&mut self, position: usize, raw: &str) {
+        // The end of the row fills up with NULL; until then another place may still have the value.
+        if raw == "null" {
+            return;
+        }
+        let builder = &mut self.builders[position];
+        if builder.len() > self.length || !builder.append(self.layout.kinds[position], raw) {
+            let path = self.layout.paths[position];
+            *self.shape.misfits.entry(path.to_owned()).or_default() += 1;
+            self.keep(path, raw);
         }
     }
 
     fn take_unknown(&mut self, prefix: &str, name: &str, raw: &str) {
+        if !self.layout.keeps_unknown {
+            return;
+        }
         let path = format!("{prefix}{name}");
         self.keep(&path, raw);
         *self.shape.unknown.entry(path).or_default() += 1;

@@ -5,13 +5,17 @@
 
 mod builder;
 mod decode;
+mod embedded;
 mod json_text;
 mod keys;
 mod layout;
+mod owner;
 mod select;
 mod value;
 
 pub use decode::{Decoder, RowError, Rows, Shape};
+pub use embedded::{Embedded, Members, ParentValues, Shown};
 pub use keys::{hash_of_key, key_hashes, key_texts};
 pub use layout::Layout;
+pub use owner::Owner;
 pub use select::{filter, seconds};

@@ -52,6 +52,17 @@ pub(super) fn reference(raw: &str) -> Reading<Cow<'_, str>> {
     }
 }
 
+/// Text out of a vocabulary: what is stored for a word in `spellings`, and any other word as it is.
+pub(super) fn word<'r>(raw: &'r str, spellings: &[(&str, &'static str)]) -> Reading<Cow<'r, str>> {
+    match text(raw) {
+        Reading::Value(value) => match spellings.iter().find(|(said, _)| *said == value) {
+            Some((_, stored)) => Reading::Value(Cow::Borrowed(stored)),
+            None => Reading::Value(value),
+        },
+        reading => reading,
+    }
+}
+
 /// A JSON value as its own text.
 pub(super) fn json(raw: &str) -> Reading<Cow<'_, str>> {
     if raw == "null" { Reading::Null } else { Reading::Value(json_text::without_lone_surrogates(raw)) }
@@ -162,6 +173,9 @@ mod tests {
         assert_eq!(reference("0"), Reading::Null);
         assert_eq!(reference(r#""0""#), Reading::Null);
         assert_eq!(reference("123"), owned("123"));
+        let spellings = [("none", "not_priority")];
+        assert_eq!(word(r#""none""#, &spellings), owned("not_priority"));
+        assert_eq!(word(r#""urgent""#, &spellings), owned("urgent"));
     }
 
     #[test]

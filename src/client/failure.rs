@@ -37,6 +37,8 @@ pub struct Refusal {
     pub message: Option<String>,
     /// How long the server asks to wait.
     pub wait: Option<Duration>,
+    /// Where the object is to be found now, by its id.
+    pub canonical: Option<String>,
 }
 
 impl Refusal {
@@ -49,7 +51,7 @@ impl Refusal {
             let short: String = words.chars().filter(|c| !c.is_control()).take(200).collect();
             (!short.is_empty()).then_some(short)
         };
-        Self { status, code: text("code"), message: text("message"), wait }
+        Self { status, code: text("code"), message: text("message"), wait, canonical: None }
     }
 }
 
@@ -90,6 +92,11 @@ impl CallError {
     /// The HTTP status of the error answer.
     pub fn status(&self) -> Option<u16> {
         self.refusal().map(|refusal| refusal.status)
+    }
+
+    /// The id under which the object is to be found now, where the answer says so.
+    pub fn canonical(&self) -> Option<String> {
+        self.refusal().and_then(|refusal| refusal.canonical.clone())
     }
 
     /// Whether Intercom gave this error code.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 
 /// What an answer says about the current rate window.
 ///
@@ -52,6 +52,15 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         moment.as_second() - date(headers)?.as_second()
     };
     Some(Duration::from_secs(u64::try_from(seconds.clamp(0, 900)).unwrap_or(0)))
+}
+
+/// The id at the end of the path under which an object that was merged into another is to be found:
+/// `Link: </contacts/5>; rel="canonical"`.
+pub(super) fn canonical_id(headers: &HeaderMap) -> Option<String> {
+    let link = headers.get(LINK)?.to_str().ok()?;
+    let (path, relation) = link.strip_prefix('<')?.split_once('>')?;
+    let id = path.split('?').next()?.rsplit('/').next().filter(|id| !id.is_empty())?;
+    relation.contains("canonical").then(|| id.to_owned())
 }
 
 #[cfg(test)]
@@ -107,6 +116,19 @@ mod tests {
         {
             let read = retry_after(&headers(&[date, ("retry-after", value)]));
             assert_eq!(read, seconds.map(Duration::from_secs), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_link_names_the_object_that_is_left() {
+        for (link, expected) in [
+            (r#"</contacts/5f0a>; rel="canonical""#, Some("5f0a")),
+            (r#"<https://api.intercom.io/contacts/5f0a>; rel=canonical"#, Some("5f0a")),
+            (r#"</contacts/5f0a>; rel="next""#, None),
+            (r#"</contacts/>; rel="canonical""#, None),
+            ("nonsense", None),
+        ] {
+            assert_eq!(canonical_id(&headers(&[("link", link)])).as_deref(), expected, "{link}");
         }
     }
 }

@@ -189,7 +189,14 @@ impl Client {
     ///
     /// `make` is asked again before every attempt, so that a call can become cheaper after trouble.
     pub async fn send(&self, make: impl Fn(Attempts) -> Call) -> Result<Answer, CallError> {
-        let backoff = self.shared.settings.backoff;
+        self.send_spaced(self.shared.settings.backoff, make).await
+    }
+
+    async fn send_spaced(
+        &self,
+        backoff: Backoff,
+        make: impl Fn(Attempts) -> Call,
+    ) -> Result<Answer, CallError> {
         let mut refused_since = None;
         let mut attempts = Attempts::default();
         let mut refused = 0;
@@ -216,6 +223,13 @@ impl Client {
             tracing::debug!(call = call.describe(), reason = %failure, ?wait, "trying again");
             self.pause(wait, &failure.to_string()).await;
         }
+    }
+
+    /// Sends a call like [`Self::send`], but gives up at the second error of the server or broken answer: for
+    /// calls that can be put in another way.
+    pub async fn send_unless_troubled(&self, call: Call) -> Result<Answer, CallError> {
+        let brief = Backoff { attempts: 2, ..self.shared.settings.backoff };
+        self.send_spaced(brief, |_| call.clone()).await
     }
 
     /// Sends a call that must not be repeated once it may have been carried out. Only an answer 429, which
@@ -280,6 +294,7 @@ impl Client {
         }
         let wait = headers::retry_after(response.headers())
             .or_else(|| rate.filter(|_| status == 429).map(|rate| rate.resets_in));
+        let canonical = headers::canonical_id(response.headers());
         let body = match read_body(response).await {
             Ok(Some(body)) => body,
             Ok(None) => return Err(CallError::not_json(call.describe(), "an answer of more than 256 MB")),
@@ -290,7 +305,8 @@ impl Client {
         tracing::debug!(call = call.describe(), status, bytes = body.len(), elapsed = ?sent_at.elapsed(), "answered");
         if !(200..300).contains(&status) {
             let token = self.shared.settings.token.expose();
-            return Err(CallError::refused(call.describe(), Refusal::read(status, &body, wait, token)));
+            let refusal = Refusal { canonical, ..Refusal::read(status, &body, wait, token) };
+            return Err(CallError::refused(call.describe(), refusal));
         }
         match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
             Some(b'{' | b'[') => Ok(Answer { body, date, attempts: Attempts::default() }),

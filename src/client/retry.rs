@@ -107,7 +107,10 @@ mod tests {
 
     fn refusal(status: u16, wait: Option<u64>) -> CallError {
         let wait = wait.map(Duration::from_secs);
-        CallError::refused("GET /x".into(), Refusal { status, code: None, message: None, wait })
+        CallError::refused(
+            "GET /x".into(),
+            Refusal { status, code: None, message: None, wait, canonical: None },
+        )
     }
 
     fn decide(failure: &CallError, troubled: u32) -> Verdict {

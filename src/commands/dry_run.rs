@@ -13,7 +13,7 @@ use crate::progress::TableProgress;
 use crate::report::{aligned, grouped};
 use crate::source::{Ask, Order, Pass};
 use crate::state::TableState;
-use crate::table::{Endpoint, TableSpec};
+use crate::table::{Endpoint, More, TableSpec};
 use crate::window::{DateField, Window};
 
 /// Rows of one full page of a search.
@@ -31,14 +31,19 @@ pub(super) async fn plan(jobs: &[Job], path: &Path, options: &Options, run: &Run
         job.source.identify(&silent).await?;
         for table in &job.tables {
             let stored = states.next().flatten();
+            let name = names.next().unwrap_or_default();
+            if let Some((requests, what)) = beside_its_parents(job, table) {
+                lines.push(vec![name, "unknown".into(), requests, what]);
+                continue;
+            }
             let now = pass_start(&*job.source);
             let (what, ask) = intent(job, table, stored.as_ref(), run, now);
-            let rows = job.source.count(Pass { table, ask, began: now }, &silent).await?;
+            let rows = job.source.count(Pass::alone(table.lead(), ask, now), &silent).await?;
             // A page, one more that shows that nothing follows, and the count at the end.
             let requests = rows.map(|rows| grouped(rows.div_ceil(PAGE) + 2));
             let unknown = || "unknown".to_owned();
             lines.push(vec![
-                names.next().unwrap_or_default(),
+                name,
                 rows.map_or_else(unknown, grouped),
                 requests.unwrap_or_else(unknown),
                 what,
@@ -46,6 +51,27 @@ pub(super) async fn plan(jobs: &[Job], path: &Path, options: &Options, run: &Run
         }
     }
     Ok(aligned(&lines))
+}
+
+/// Requests and words for a table that is read together with another one of the run.
+fn beside_its_parents(job: &Job, table: &TableSpec) -> Option<(String, String)> {
+    let inside = table.inside()?;
+    let lead = inside.parent.name;
+    if !job.tables.iter().any(|other| other.name == lead) {
+        return None;
+    }
+    let (requests, more) = match inside.more {
+        More::Nothing => ("0", String::new()),
+        More::WhereCut(_) => ("unknown", format!(", and where {lead} show too few")),
+        More::WhereAny(_) => ("unknown", format!(", and for each of the {lead} that has any")),
+        More::Always(_) | More::Object { stated: None } => {
+            ("unknown", format!(", and for each of the {lead}"))
+        }
+        More::Object { stated: Some(_) } => {
+            ("unknown", format!(", and for each of the {lead} that has changed"))
+        }
+    };
+    Some((requests.to_owned(), format!("with {lead}{more}")))
 }
 
 fn intent(
@@ -56,12 +82,14 @@ fn intent(
     now: Timestamp,
 ) -> (String, Ask) {
     let dated = |by, window| Ask::Dated { by, window, order: Order::OldestFirst };
-    if !matches!(table.endpoint, Endpoint::Search { .. }) {
-        return ("everything, as in every run".into(), Ask::Everything);
-    }
+    let changes_by = match table.lead().endpoint {
+        Endpoint::Search { .. } => DateField::UpdatedAt,
+        Endpoint::Log { .. } => DateField::CreatedAt,
+        _ => return ("everything, as in every run".into(), Ask::Everything),
+    };
     if run.is_bounded() {
         let window = run.interval.unwrap_or_default();
-        return (format!("updated_at {}", shown(window)), dated(DateField::UpdatedAt, window));
+        return (format!("{} {}", changes_by.as_str(), shown(window)), dated(changes_by, window));
     }
     let columns = table.fingerprint();
     let reading = plan::decide(&Situation {
@@ -69,9 +97,10 @@ fn intent(
         now,
         api_version: &job.reading.api_version,
         columns: &columns,
+        changes_by,
         start_date: job.reading.start_date,
         lookback: job.reading.lookback,
-        refresh_every: job.reading.refresh_every,
+        refresh_every: job.reading.refresh_every.filter(|_| changes_by == DateField::UpdatedAt),
         permission_gained: false,
         full_refresh: run.full_refresh,
     });
@@ -83,7 +112,7 @@ fn intent(
         }
         Reading::Increment { from } => {
             let window = Window { from: Some(from.as_second()), to: None };
-            (format!("changes: updated_at {}", shown(window)), dated(DateField::UpdatedAt, window))
+            (format!("changes: {} {}", changes_by.as_str(), shown(window)), dated(changes_by, window))
         }
     }
 }

@@ -89,7 +89,8 @@ impl Setup {
                 found.push((connection.clone(), Vec::new()));
                 found.len() - 1
             });
-            for table in tables_named(&connection, table)? {
+            let minor = minor_of(&self.intercom(&connection)?);
+            for table in tables_named(&connection, table, minor)? {
                 if !found[position].1.iter().any(|known| known.name == table.name) {
                     found[position].1.push(table);
                 }
@@ -99,11 +100,23 @@ impl Setup {
     }
 }
 
-fn tables_named(connection: &str, name: &str) -> Result<Vec<&'static TableSpec>> {
+/// The tables that `name` means in API version 2.`minor`. All of them are those that need not be named.
+fn tables_named(connection: &str, name: &str, minor: u8) -> Result<Vec<&'static TableSpec>> {
     if name == "*" {
-        return Ok(tables::TABLES.to_vec());
+        let all = tables::TABLES.iter().copied().filter(|table| !table.opt_in);
+        let (there, missing): (Vec<_>, Vec<_>) = all.partition(|table| table.since_minor <= minor);
+        if !missing.is_empty() {
+            let missing: Vec<&str> = missing.iter().map(|table| table.name).collect();
+            tracing::warn!("left out, since API 2.{minor} does not have them: {}", missing.join(", "));
+        }
+        return Ok(there);
     }
     if let Some(table) = tables::find(name) {
+        if table.since_minor > minor {
+            let message = format!("table {name} is not in API 2.{minor}");
+            let hint = format!("set api_version: \"2.{}\" or newer", table.since_minor);
+            return Err(Error::new(ErrorKind::Config, message).with_hint(hint));
+        }
         return Ok(vec![table]);
     }
     let known: Vec<&str> = tables::TABLES.iter().map(|table| table.name).collect();
@@ -145,11 +158,16 @@ fn tighter(configured: Option<Rate>, typed: Option<Rate>) -> Option<Rate> {
 
 /// The source behind a connection.
 pub(super) fn source(connection: &IntercomConnection, client: Client) -> Intercom {
-    let version = connection.api_version.as_str();
-    let minor = version.split('.').nth(1).and_then(|minor| minor.parse().ok()).unwrap_or(14);
     let is_official = connection.base_url == connection.region.base_url();
     let checks_region = is_official || connection.region_is_explicit;
-    Intercom::new(client, minor, checks_region.then(|| connection.region.as_str().to_owned()))
+    let region = checks_region.then(|| connection.region.as_str().to_owned());
+    Intercom::new(client, minor_of(connection), region).with_log_step(connection.activity_logs_time_step)
+}
+
+/// Minor of the API version, 2.x.
+fn minor_of(connection: &IntercomConnection) -> u8 {
+    let minor = connection.api_version.as_str().split('.').nth(1);
+    minor.and_then(|minor| minor.parse().ok()).unwrap_or(14)
 }
 
 /// What a connection contributes to a run.

@@ -1,17 +1,18 @@
 //! A destination in memory: the reference that the others are measured against.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 
-use super::{Committed, Destination, RunRecord, Scope, Stamp, TableCommit, Target, in_utc, reduce};
+use super::{Committed, Destination, Parent, Reduced, RunRecord, Scope, Stamp, TableCommit, Target, in_utc};
 use crate::batch::key_texts;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Entry;
 use crate::state::{Stored, conflict};
-use crate::table::{DELETED_AT, INGESTED_AT, TableSpec, WriteDisposition};
+use crate::table::{DELETED_AT, INGESTED_AT, MERGED_INTO, PARTS_TOTAL, PARTS_TRUNCATED, TableSpec};
 
 /// Rows by column name, values as text.
 pub type TextRow = BTreeMap<String, Option<String>>;
@@ -22,6 +23,7 @@ type Key = Vec<Option<String>>;
 pub struct Memory {
     tables: BTreeMap<(String, &'static str), BTreeMap<Key, Row>>,
     states: BTreeMap<(String, &'static str), Stored>,
+    entries: BTreeMap<(String, &'static str), BTreeMap<String, Entry>>,
     runs: Vec<RunRecord>,
 }
 
@@ -31,6 +33,7 @@ struct Row {
     cursor: Option<i64>,
     ingested_at: Timestamp,
     deleted_at: Option<Timestamp>,
+    merged_into: Option<String>,
 }
 
 impl Memory {
@@ -45,8 +48,19 @@ impl Memory {
         let with_stamp = |row: &Row| {
             let mut values = row.values.clone();
             values.insert(INGESTED_AT.into(), Some(row.ingested_at.to_string()));
-            if target.table.disposition == WriteDisposition::Merge {
+            if target.table.has_stamps() {
                 values.insert(DELETED_AT.into(), row.deleted_at.map(|at| at.to_string()));
+            }
+            if target.table.is_merged {
+                values.insert(MERGED_INTO.into(), row.merged_into.clone());
+            }
+            if !target.table.filled.is_empty() {
+                let id = row.values.get("id").cloned().flatten().unwrap_or_default();
+                let entry = self.entry_about(target, &id);
+                let truncated = entry.and_then(Entry::is_truncated).map(|truncated| truncated.to_string());
+                let total = entry.and_then(|entry| entry.total).map(|total| total.to_string());
+                values.insert(PARTS_TRUNCATED.into(), truncated);
+                values.insert(PARTS_TOTAL.into(), total);
             }
             values
         };
@@ -58,14 +72,37 @@ impl Memory {
         &self.runs
     }
 
-    fn apply(&mut self, commit: &TableCommit, rows: Vec<(Key, Row)>) -> Committed {
+    /// What was noted, by the pass over a table inside it, about a row.
+    fn entry_about(&self, target: &Target, id: &str) -> Option<&Entry> {
+        self.entries.get(&(target.schema.to_lowercase(), target.table.filled_by?))?.get(id)
+    }
+
+    /// The parents whose stored row is newer than the one that the rows were read from.
+    fn outdated(&self, commit: &TableCommit, parents: &[Parent]) -> Vec<String> {
+        let lead = Target { schema: commit.target.schema.clone(), table: commit.target.table.lead() };
+        let Some(rows) = self.tables.get(&name(&lead)) else { return Vec::new() };
+        let is_outdated = |parent: &&Parent| {
+            let stored = rows.get(&vec![Some(parent.key.clone())]).and_then(|row| row.cursor);
+            matches!((stored, parent.version), (Some(stored), Some(version)) if stored > version)
+        };
+        parents.iter().filter(is_outdated).map(|parent| parent.key.clone()).collect()
+    }
+
+    fn apply(&mut self, commit: &TableCommit, rows: Vec<(Key, Row)>, parents: &[Parent]) -> Committed {
         let mut done = Committed::default();
+        let lead_key = commit.target.table.lead_key();
+        let of = |row: &Row| row.values.get(&lead_key).cloned().flatten().unwrap_or_default();
         let table = self.tables.entry(name(&commit.target)).or_default();
-        if commit.scope == Scope::All {
-            let before = table.len();
-            table.retain(|key, _| rows.iter().any(|(new, _)| new == key));
-            done.removed = (before - table.len()) as u64;
+        let before = table.len();
+        let arrives = |key: &Key| rows.iter().any(|(new, _)| new == key);
+        match &commit.scope {
+            Scope::All => table.retain(|key, _| arrives(key)),
+            Scope::Parents(parents) => table.retain(|_, row| parents.contains(&of(row))),
+            Scope::Some => {}
         }
+        let is_replaced = |key: &str| parents.iter().any(|parent| parent.is_whole && parent.key == key);
+        table.retain(|key, row| arrives(key) || !is_replaced(&of(row)));
+        done.removed = (before - table.len()) as u64;
         for (key, new) in rows {
             let Some(old) = table.get_mut(&key) else {
                 table.insert(key, new);
@@ -82,19 +119,28 @@ impl Memory {
                 *old = new;
                 done.changed += 1;
             } else if old.deleted_at.take().is_some() {
+                old.merged_into = None;
                 done.changed += 1;
             } else {
                 done.unchanged += 1;
             }
         }
-        for Stamp { key, deleted_at } in &commit.stamps {
-            let row = table.get_mut(&vec![Some(key.clone())]);
-            if let Some(row) = row.filter(|row| row.deleted_at.is_none()) {
+        for Stamp { key, deleted_at, merged_into } in &commit.stamps {
+            if !commit.target.table.has_stamps() {
+                let before = table.len();
+                table.retain(|_, row| of(row) != *key);
+                done.removed += (before - table.len()) as u64;
+                continue;
+            }
+            for row in table.values_mut().filter(|row| row.deleted_at.is_none() && of(row) == *key) {
                 row.deleted_at = Some(*deleted_at);
+                row.merged_into = merged_into.clone().filter(|_| commit.target.table.is_merged);
                 done.stamped += 1;
             }
         }
         done.live = table.values().filter(|row| row.deleted_at.is_none()).count() as u64;
+        let entries = self.entries.entry(name(&commit.target)).or_default();
+        entries.extend(commit.entries.iter().map(|entry| (entry.key.clone(), entry.clone())));
         done
     }
 }
@@ -115,17 +161,27 @@ impl Destination for Memory {
         }
         // Everything that can fail comes before the first change.
         let readable = |commit: &TableCommit| {
-            reduce(commit.target.table, &commit.batches)
-                .and_then(|batches| {
+            commit
+                .reduced()
+                .and_then(|Reduced { batches, parents }| {
                     let rows = batches.iter().map(|batch| read_rows(commit.target.table, batch));
-                    Ok(rows.collect::<Result<Vec<_>, _>>()?.concat())
+                    Ok((rows.collect::<Result<Vec<_>, _>>()?.concat(), parents))
                 })
                 .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))
         };
         let rows = commits.iter().map(readable).collect::<Result<Vec<_>>>()?;
         let mut all = Vec::new();
-        for (commit, rows) in commits.iter().zip(rows) {
-            let mut done = self.apply(commit, rows);
+        for (commit, (mut rows, mut parents)) in commits.iter().zip(rows) {
+            if commit.comes_with_its_parents(commits) {
+                let outdated = self.outdated(commit, &parents);
+                let lead_key = commit.target.table.lead_key();
+                parents.retain(|parent| !outdated.contains(&parent.key));
+                rows.retain(|(_, row)| {
+                    let parent = row.values.get(&lead_key).cloned().flatten().unwrap_or_default();
+                    !outdated.contains(&parent)
+                });
+            }
+            let mut done = self.apply(commit, rows, &parents);
             if let Some(change) = &commit.state {
                 let revision = change.expected.unwrap_or(0) + 1;
                 self.states.insert(name(&commit.target), Stored { revision, state: change.state.clone() });
@@ -138,8 +194,17 @@ impl Destination for Memory {
 
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
         let Some(table) = self.tables.get(&name(target)) else { return Ok(Vec::new()) };
-        let live = table.iter().filter(|(_, row)| row.deleted_at.is_none());
-        Ok(live.filter_map(|(key, _)| key.first().cloned().flatten()).collect())
+        let lead_key = target.table.lead_key();
+        let live = table.values().filter(|row| row.deleted_at.is_none());
+        let keys: BTreeSet<String> =
+            live.filter_map(|row| row.values.get(&lead_key).cloned().flatten()).collect();
+        Ok(keys.into_iter().collect())
+    }
+
+    fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {
+        let entries = self.entries.get(&name(target));
+        entries.into_iter().flat_map(BTreeMap::values).cloned().for_each(each);
+        Ok(())
     }
 
     fn record(&mut self, runs: &[RunRecord]) -> Result<()> {
@@ -181,6 +246,7 @@ fn read_rows(table: &TableSpec, batch: &RecordBatch) -> Result<Vec<(Key, Row)>, 
             cursor: table.cursor.and_then(|cursor| micros(cursor, row)),
             ingested_at: ingested.unwrap_or(Timestamp::UNIX_EPOCH),
             deleted_at: None,
+            merged_into: None,
         };
         rows.push((key, row));
     }

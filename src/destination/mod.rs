@@ -12,12 +12,14 @@ use arrow::array::RecordBatch;
 use jiff::Timestamp;
 
 pub use memory::{Memory, TextRow};
-pub use reduce::reduce;
+pub use reduce::{Parent, Reduced, reduce, reduce_per_parent};
 use text::in_utc;
 
+use crate::batch::Owner;
 use crate::error::Result;
+use crate::ledger::Entry;
 use crate::state::{StateChange, Stored};
-use crate::table::TableSpec;
+use crate::table::{TableSpec, WriteDisposition};
 
 /// One table in one schema of a destination.
 #[derive(Debug, Clone)]
@@ -41,8 +43,12 @@ pub trait Destination: Debug + Send {
     /// [`crate::error::ErrorKind::Conflict`] error and leaves everything as it was.
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>>;
 
-    /// The keys of rows that are not stamped as deleted; of tables whose key is one text column.
+    /// The keys, each once, of the [`TableSpec::lead`] rows that the table's own rows are about, as far as
+    /// these are not stamped as deleted: of a table inside another those of the parents, else its own.
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>>;
+
+    /// Hands `each` what was noted about the parents of the table's rows.
+    fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()>;
 
     /// Adds to the log of runs.
     fn record(&mut self, runs: &[RunRecord]) -> Result<()>;
@@ -54,10 +60,16 @@ pub trait Destination: Debug + Send {
 /// One table's share of a commit.
 #[derive(Debug)]
 pub struct TableCommit {
-    /// Where to.
+    /// Where to. A table comes after the one that its rows stand inside.
     pub target: Target,
     /// Rows with the columns of [`TableSpec::schema`]; a key may repeat.
     pub batches: Vec<RecordBatch>,
+    /// Of tables that are replaced per parent: for each batch whose rows it holds, in the order of the rows. Of
+    /// a parent that comes more than once the newest counts; if a newer version of it is stored in a table
+    /// that is part of the commit, none does.
+    pub owners: Vec<Vec<Owner>>,
+    /// What is to be noted about the parents of the rows.
+    pub entries: Vec<Entry>,
     /// What becomes of stored rows whose keys are not among them.
     pub scope: Scope,
     /// Stored rows ingested before this moment lose against the new ones, whatever their dates.
@@ -68,22 +80,61 @@ pub struct TableCommit {
     pub state: Option<StateChange>,
 }
 
+impl TableCommit {
+    /// A commit that changes nothing yet.
+    pub fn to(target: Target, supersedes_before: Timestamp) -> Self {
+        Self {
+            target,
+            batches: Vec::new(),
+            owners: Vec::new(),
+            entries: Vec::new(),
+            scope: Scope::Some,
+            supersedes_before,
+            stamps: Vec::new(),
+            state: None,
+        }
+    }
+
+    /// The rows, one per key, and of a table that is replaced per parent whose rows they are.
+    fn reduced(&self) -> Result<Reduced, arrow::error::ArrowError> {
+        let Self { target, batches, owners, .. } = self;
+        match target.table.disposition {
+            WriteDisposition::PerParent { .. } => reduce_per_parent(target.table, batches, owners),
+            _ => Ok(Reduced { batches: reduce(target.table, batches)?, parents: Vec::new() }),
+        }
+    }
+
+    /// Whether the rows that these stand inside are written by one of `commits` too.
+    fn comes_with_its_parents(&self, commits: &[Self]) -> bool {
+        let lead = self.target.table.lead();
+        let is_lead = |other: &Target| {
+            other.table.name == lead.name && other.schema.eq_ignore_ascii_case(&self.target.schema)
+        };
+        lead.name != self.target.table.name && commits.iter().any(|other| is_lead(&other.target))
+    }
+}
+
 /// What a set of rows says about the rows that are not in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scope {
     /// Nothing.
     Some,
     /// They are gone: the rows are the whole table.
     All,
+    /// Rows of other parents than these are gone.
+    Parents(Vec<String>),
 }
 
-/// A row found to be gone.
+/// A row of the [`TableSpec::lead`] table found to be gone. Where that is another table, its rows go with it:
+/// stamped in a merged table, else removed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stamp {
-    /// The key, of a table whose key is one text column.
+    /// The key.
     pub key: String,
     /// When that was found, by the server's clock.
     pub deleted_at: Timestamp,
+    /// Key of the row that it was merged into.
+    pub merged_into: Option<String>,
 }
 
 /// What a commit did to one table.

@@ -8,7 +8,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 
-use crate::batch::{filter, key_texts};
+use crate::batch::{Owner, filter, key_texts};
 use crate::table::TableSpec;
 
 /// Rows that a batch should at least have to be worth its overhead; what DuckDB handles at once.
@@ -47,6 +47,69 @@ pub fn reduce(table: &TableSpec, batches: &[RecordBatch]) -> Result<Vec<RecordBa
     let kept: Vec<RecordBatch> =
         batches.iter().zip(&keep).map(|(batch, keep)| filter(batch, |row| keep[row])).collect();
     joined(&kept)
+}
+
+/// Rows of a table that is replaced per parent, one per key, and whose rows they are.
+#[derive(Debug, Default)]
+pub struct Reduced {
+    /// The rows.
+    pub batches: Vec<RecordBatch>,
+    /// The parents, each once.
+    pub parents: Vec<Parent>,
+}
+
+/// A parent whose rows a commit brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parent {
+    /// Its key.
+    pub key: String,
+    /// When it last changed, in microseconds since the epoch.
+    pub version: Option<i64>,
+    /// Whether these are all the rows it has.
+    pub is_whole: bool,
+}
+
+/// The rows of each parent's newest version; of equal or unreadable versions the one that came last.
+/// `owners` says for each batch whose rows it holds; rows beyond are left out.
+pub fn reduce_per_parent(
+    table: &TableSpec,
+    batches: &[RecordBatch],
+    owners: &[Vec<Owner>],
+) -> Result<Reduced, ArrowError> {
+    let mut newest: HashMap<&str, (usize, usize)> = HashMap::new();
+    for (number, owners_here) in owners.iter().enumerate() {
+        for (at, owner) in owners_here.iter().enumerate() {
+            let kept = newest.get(owner.key.as_str()).map(|(number, at)| &owners[*number][*at]);
+            if !kept.is_some_and(|kept| outweighs(kept, owner)) {
+                newest.insert(&owner.key, (number, at));
+            }
+        }
+    }
+    let mut kept = Vec::with_capacity(batches.len());
+    let mut parents = Vec::with_capacity(newest.len());
+    for (number, (batch, owners)) in batches.iter().zip(owners).enumerate() {
+        let mut keep = vec![false; batch.num_rows()];
+        let mut row = 0;
+        for (at, owner) in owners.iter().enumerate() {
+            let end = (row + owner.rows).min(keep.len());
+            if newest.get(owner.key.as_str()) == Some(&(number, at)) {
+                keep[row..end].fill(true);
+                let Owner { version, is_whole, .. } = *owner;
+                parents.push(Parent { key: owner.key.clone(), version, is_whole });
+            }
+            row = end;
+        }
+        kept.push(filter(batch, |row| keep[row]));
+    }
+    Ok(Reduced { batches: reduce(table, &kept)?, parents })
+}
+
+/// Whether what came before counts more than what comes now: it is newer, or as new and whole.
+fn outweighs(kept: &Owner, next: &Owner) -> bool {
+    match (kept.version, next.version) {
+        (Some(kept), Some(next)) if next < kept => true,
+        (a, b) => a == b && kept.is_whole && !next.is_whole,
+    }
 }
 
 fn cursors(table: &TableSpec, batch: &RecordBatch) -> Vec<Option<i64>> {
@@ -132,5 +195,38 @@ mod tests {
         let reduced = reduce(attributes, &[batch(attributes, rows)]).unwrap();
         assert_eq!(names(&reduced), ["a", "b", "c", "d", "f"]);
         assert!(reduce(attributes, &[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn of_a_parent_that_comes_twice_the_newer_version_counts() {
+        let links = tables::find("conversation_tags").unwrap();
+        let owner = |version, rows| Owner { key: "c".into(), version, rows, is_whole: true };
+        let link = |tag: &str| {
+            let mut rows = Decoder::new(Layout::new(links)).rows(1);
+            let inside = links.inside().unwrap();
+            let parent = crate::batch::Embedded::new(links, inside).values_of_id("c");
+            rows.push(&format!(r#"{{"id":"{tag}"}}"#), &parent).unwrap();
+            rows.finish(Timestamp::UNIX_EPOCH).unwrap().0
+        };
+        for (first, second, expected) in [
+            (Some(2), Some(1), "old"),
+            (Some(1), Some(1), "new"),
+            (Some(1), Some(2), "new"),
+            (None, Some(1), "new"),
+            (Some(9), None, "new"),
+        ] {
+            let owners = [vec![owner(first, 1)], vec![owner(second, 1)]];
+            let reduced = reduce_per_parent(links, &[link("old"), link("new")], &owners).unwrap();
+            let tags: Vec<&str> = reduced
+                .batches
+                .iter()
+                .flat_map(|batch| batch.column_by_name("tag_id").unwrap().as_string::<i32>().iter().flatten())
+                .collect();
+            assert_eq!(tags, [expected], "{first:?} {second:?}");
+            assert_eq!(reduced.parents.len(), 1);
+        }
+        let owners = [vec![owner(Some(1), 1)], vec![owner(Some(2), 0)]];
+        let reduced = reduce_per_parent(links, &[link("old"), link("new").slice(0, 0)], &owners).unwrap();
+        assert!(reduced.batches.is_empty(), "its last tag was taken away");
     }
 }

@@ -1,9 +1,12 @@
 //! The loop: reads what [`plan`] says is missing and writes it together with the state it supports. The only
 //! module that sees both a source and a destination.
 
+mod absences;
+mod dated;
+mod family;
 pub mod plan;
 mod stop;
-mod table_run;
+mod whole;
 mod writer;
 
 use std::sync::Arc;
@@ -21,10 +24,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Progress, TableProgress};
 use crate::report::{Outcome, RunReport, TableReport};
 use crate::source::Source;
-use crate::state::Stored;
+use crate::state::{Stored, TableState};
 use crate::table::TableSpec;
 use crate::window::Window;
-use table_run::TableRun;
+use family::{FamilyRun, MemberRun};
 use writer::Writer;
 
 /// What one connection contributes to a run.
@@ -90,45 +93,57 @@ pub async fn run(
     let (destination, states) = load(destination, targets.clone(), stop).await?;
     let has_history = states.iter().any(Option::is_some);
     let mut states = states.into_iter();
-    let mut runs = Vec::new();
     let mut refused = Vec::new();
+    let mut written = Vec::new();
+    let mut families: Vec<Family<'_>> = Vec::new();
     for (job, workspace) in jobs.iter().zip(workspaces) {
+        let of_job = families.len();
         for table in &job.tables {
             let stored = states.next().flatten();
             let table_progress = progress.table(&format!("{}.{}", job.schema, table.name));
             match &workspace {
                 Ok(workspace) => {
                     check_workspace(job, table, stored.as_ref(), workspace.as_deref())?;
-                    runs.push((job, *table, stored, workspace.clone(), table_progress));
+                    let lead = table.lead();
+                    let known = families[of_job..].iter_mut().find(|family| family.lead.name == lead.name);
+                    let member = Asked { table, stored, progress: table_progress };
+                    match known {
+                        Some(family) => family.asked.push(member),
+                        None => families.push(Family {
+                            job,
+                            workspace: workspace.clone().unwrap_or_default(),
+                            lead,
+                            asked: vec![member],
+                        }),
+                    }
                 }
                 Err(error) => refused.push(failed_report(job, table, error.clone(), &table_progress)),
             }
         }
     }
-    let has_begun = has_history || !runs.is_empty();
-    let targets: Vec<Target> =
-        runs.iter().map(|(job, table, ..)| Target { schema: Arc::clone(&job.schema), table }).collect();
-    let revisions = runs.iter().map(|(_, _, stored, ..)| stored.as_ref().map(|s| s.revision)).collect();
-    let (writer, thread) = Writer::start(destination, targets, revisions, options.commit_every);
-    let tables =
-        runs.into_iter().enumerate().map(|(position, (job, table, stored, workspace, table_progress))| {
-            let run = TableRun {
-                source: Arc::clone(&job.source),
-                schema: Arc::clone(&job.schema),
-                table,
-                position,
-                rules: job.reading.clone(),
-                options: options.clone(),
-                stored: stored.map(|stored| stored.state),
-                workspace: workspace.unwrap_or_default(),
-                writer: writer.clone(),
-                progress: table_progress,
-                stop: stop.clone(),
-            };
-            run.carry_out()
-        });
-    let mut tables: Vec<TableReport> = join_all(tables).await;
+    let has_begun = has_history || !families.is_empty();
+    for family in &mut families {
+        // Whatever is committed together is written parents first.
+        family.asked.sort_by_key(|asked| asked.table.name != family.lead.name);
+        written.extend(family.asked.iter().map(|asked| {
+            let target = Target { schema: Arc::clone(&family.job.schema), table: asked.table };
+            (target, asked.stored.as_ref().map(|stored| stored.revision))
+        }));
+    }
+    let (writer, thread) = Writer::start(destination, written, options.commit_every);
+    let mut position = 0;
+    let mut runs = Vec::new();
+    for family in families {
+        let first = position;
+        position += family.asked.len();
+        runs.push(family.begin(first, &writer, &options, stop).carry_out());
+    }
+    let mut tables: Vec<TableReport> = join_all(runs).await.into_iter().flatten().collect();
     tables.extend(refused);
+    let asked_for = |report: &TableReport| {
+        targets.iter().position(|t| *t.schema == *report.schema && t.table.name == report.table)
+    };
+    tables.sort_by_key(asked_for);
     let report = RunReport { run_id: run_id(started_at), started_at, finished_at: clock::now(), tables };
     // Where nothing was ever written, a run that could not begin leaves nothing behind either.
     let logged = if has_begun { writer.record(records(&report)).await } else { Ok(()) };
@@ -144,6 +159,48 @@ pub async fn run(
     }
     progress.clear();
     Ok(report)
+}
+
+/// Tables of one job that are read together.
+struct Family<'j> {
+    job: &'j Job,
+    workspace: String,
+    lead: &'static TableSpec,
+    asked: Vec<Asked>,
+}
+
+/// A table that was asked for.
+struct Asked {
+    table: &'static TableSpec,
+    stored: Option<Stored>,
+    progress: TableProgress,
+}
+
+impl Family<'_> {
+    /// The run over the family, whose first table is the writer's target number `first`.
+    fn begin(self, first: usize, writer: &Writer, options: &RunOptions, stop: &Stop) -> FamilyRun {
+        let Self { job, workspace, lead, asked } = self;
+        let member = |(at, asked): (usize, Asked)| MemberRun {
+            position: first + at,
+            report: TableReport::new(&job.schema, asked.table.name, Instant::now()),
+            next: TableState::new(&workspace, &job.reading.api_version, asked.table.fingerprint()),
+            table: asked.table,
+            stored: asked.stored.map(|stored| stored.state),
+            progress: asked.progress,
+            error: None,
+            missing: 0,
+        };
+        FamilyRun {
+            source: Arc::clone(&job.source),
+            lead,
+            members: asked.into_iter().enumerate().map(member).collect(),
+            rules: job.reading.clone(),
+            options: options.clone(),
+            workspace: workspace.clone(),
+            writer: writer.clone(),
+            stop: stop.clone(),
+        }
+    }
 }
 
 /// Reads the states, which may mean to wait for a reader of the destination.

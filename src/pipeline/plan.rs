@@ -3,16 +3,14 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::state::{Refresh, TableState};
+pub use crate::window::LAG;
 use crate::window::{DateField, Window};
-
-/// How late a change may become visible to searches.
-pub const LAG: SignedDuration = SignedDuration::from_hours(1);
 
 /// A `--full-refresh` goes on with one that was cut short less than this ago.
 const GO_ON_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Everything the decision depends on.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
     /// State of the last run that got that far.
     pub stored: Option<&'a TableState>,
@@ -22,6 +20,8 @@ pub struct Situation<'a> {
     pub api_version: &'a str,
     /// Fingerprint of the table's columns today.
     pub columns: &'a str,
+    /// The date by which changes are found; one that never changes if rows never do.
+    pub changes_by: DateField,
     /// The connection's `start_date`.
     pub start_date: Option<Timestamp>,
     /// The connection's `lookback_window`.
@@ -123,6 +123,51 @@ pub fn decide(situation: &Situation<'_>) -> Reading {
     Reading::Increment { from: increment_start(checkpoint, situation.lookback) }
 }
 
+/// Decides for tables that are read together, each in a situation of its own, what one read has to bring all of
+/// them; and from which moment on the increment that closes a refresh has to begin for their sake. There is
+/// at least one situation.
+pub fn decide_together(situations: &[Situation<'_>]) -> (Reading, Option<Timestamp>) {
+    let readings: Vec<Reading> = situations.iter().map(decide).collect();
+    let increments = readings.iter().filter_map(|reading| match reading {
+        Reading::Increment { from } => Some(*from),
+        Reading::Refresh(..) => None,
+    });
+    let earliest = increments.min();
+    let refreshes: Vec<(&Refresh, Reason)> = readings
+        .iter()
+        .filter_map(|reading| match reading {
+            Reading::Refresh(refresh, reason) => Some((refresh, *reason)),
+            Reading::Increment { .. } => None,
+        })
+        .collect();
+    let Some((first, reason)) = refreshes.first().copied() else {
+        let from = earliest.unwrap_or(Timestamp::MIN);
+        return (Reading::Increment { from }, None);
+    };
+    // What one of them has begun, or lacks, serves the others only if it is the same for all.
+    let agree = |(refresh, reason): &(&Refresh, Reason)| {
+        (refresh.by, refresh.start, refresh.whole, *reason) == (first.by, first.start, first.whole, *reason)
+            && refresh.remaining.len() == first.remaining.len()
+            && refresh.remaining.last().map(|window| window.to)
+                == first.remaining.last().map(|window| window.to)
+    };
+    let is_partial = matches!(reason, Reason::Resumed | Reason::EarlierStart);
+    if is_partial && refreshes.iter().all(agree) {
+        let begins = |refresh: &Refresh| refresh.remaining.first().map(|window| window.from);
+        let least = refreshes.iter().map(|(refresh, _)| *refresh).min_by_key(|refresh| begins(refresh));
+        let mut refresh = least.unwrap_or(first).clone();
+        for (other, _) in &refreshes {
+            refresh.closes_from = refresh.closes_from.min(other.closes_from);
+            refresh.started_at = refresh.started_at.min(other.started_at);
+        }
+        return (Reading::Refresh(refresh, reason), earliest);
+    }
+    let fresh =
+        refreshes.iter().find(|(_, reason)| !matches!(reason, Reason::Resumed | Reason::EarlierStart));
+    let reason = fresh.map_or(reason, |(_, reason)| *reason);
+    (whole(&situations[0], reason), None)
+}
+
 /// Where an increment begins: the checkpoint minus the lag minus the look-back, inclusive.
 pub fn increment_start(checkpoint: Timestamp, lookback: SignedDuration) -> Timestamp {
     earlier_by(earlier_by(checkpoint, LAG), lookback)
@@ -157,7 +202,7 @@ fn whole(situation: &Situation<'_>, reason: Reason) -> Reading {
     let refresh = Refresh {
         started_at: situation.now,
         closes_from: situation.now,
-        by: if from.is_some() { DateField::UpdatedAt } else { DateField::CreatedAt },
+        by: if from.is_some() { situation.changes_by } else { DateField::CreatedAt },
         start: situation.start_date,
         whole: true,
         remaining: vec![Window { from, to: None }],
@@ -175,7 +220,7 @@ fn missing_part(situation: &Situation<'_>, stored: &TableState, checkpoint: Time
     let refresh = Refresh {
         started_at: situation.now,
         closes_from: checkpoint,
-        by: DateField::UpdatedAt,
+        by: situation.changes_by,
         start: situation.start_date,
         whole: false,
         remaining: vec![window],
@@ -221,6 +266,7 @@ mod tests {
             now: at(NOW),
             api_version: "2.14",
             columns: "c",
+            changes_by: DateField::UpdatedAt,
             start_date: None,
             lookback: SignedDuration::ZERO,
             refresh_every: Some(SignedDuration::from_hours(7 * 24)),

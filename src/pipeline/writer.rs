@@ -12,8 +12,10 @@ use jiff::Timestamp;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::batch::Owner;
 use crate::destination::{Committed, Destination, RunRecord, Scope, Stamp, TableCommit, Target};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Entry, Ledger};
 use crate::state::{StateChange, TableState};
 
 /// When rows that wait are committed: whichever is reached first.
@@ -51,22 +53,33 @@ pub(super) struct WriterThread {
     thread: std::thread::JoinHandle<Box<dyn Destination>>,
 }
 
-/// Rows of one page.
+/// The rows of one page.
 #[derive(Debug)]
 pub(super) struct Rows {
-    /// Position of the table among the targets.
-    pub(super) table: usize,
-    /// The rows.
-    pub(super) batch: RecordBatch,
+    /// For each table that gets any; tables that are read together are committed together.
+    pub(super) tables: Vec<TableRows>,
     /// See [`TableCommit::supersedes_before`]; the same for all rows between two flushes.
     pub(super) supersedes_before: Timestamp,
-    /// The state that everything written so far supports, if it supports a new one.
-    pub(super) state: Option<TableState>,
     /// Whether to keep the rows until the flush, come what may.
     pub(super) hold: bool,
 }
 
-/// The end of a pass.
+/// The rows of one page that belong to one table.
+#[derive(Debug)]
+pub(super) struct TableRows {
+    /// Position of the table among the targets.
+    pub(super) table: usize,
+    /// The rows.
+    pub(super) batch: RecordBatch,
+    /// See [`TableCommit::owners`].
+    pub(super) owners: Vec<Owner>,
+    /// See [`TableCommit::entries`].
+    pub(super) entries: Vec<Entry>,
+    /// The state that everything written so far supports, if it supports a new one.
+    pub(super) state: Option<TableState>,
+}
+
+/// The end of a pass for one table.
 #[derive(Debug)]
 pub(super) struct Flush {
     /// Position of the table among the targets.
@@ -82,9 +95,10 @@ pub(super) struct Flush {
 }
 
 enum Message {
-    Rows(Box<Rows>),
-    Flush(Box<Flush>, Reply<Committed>),
+    Rows(Rows),
+    Flush(Vec<Flush>, Reply<Vec<Result<Committed>>>),
     LiveKeys(usize, Reply<Vec<String>>),
+    Ledger(usize, Reply<Ledger>),
     Record(Vec<RunRecord>, Reply<()>),
 }
 
@@ -105,20 +119,19 @@ impl Failures {
 }
 
 impl Writer {
-    /// Starts the thread over `targets`, whose states have the given revisions.
+    /// Starts the thread over `targets`, each with the revision of its state. Targets with the same lead table
+    /// in the same schema are committed together, in this order.
     pub(super) fn start(
         destination: Box<dyn Destination>,
-        targets: Vec<Target>,
-        revisions: Vec<Option<u64>>,
+        targets: Vec<(Target, Option<u64>)>,
         every: CommitEvery,
     ) -> (Self, WriterThread) {
         let (sender, receiver) = mpsc::channel(UNDERWAY);
         let failures = Arc::new(Mutex::new(Failures::default()));
-        let tables = targets.into_iter().zip(revisions);
         let desk = Desk {
             destination,
             used: Some(Instant::now()),
-            tables: tables.map(|(target, revision)| Pending::new(target, revision)).collect(),
+            tables: targets.into_iter().map(|(target, revision)| Pending::new(target, revision)).collect(),
             every,
             failures: Arc::clone(&failures),
         };
@@ -129,20 +142,27 @@ impl Writer {
 
     /// Hands rows over, waiting while the thread is behind.
     pub(super) async fn rows(&self, rows: Rows) -> Result<()> {
-        if let Some(error) = locked(&self.failures).of(rows.table) {
-            return Err(error);
-        }
-        self.sender.send(Message::Rows(Box::new(rows))).await.map_err(|_| self.gone())
+        self.sender.send(Message::Rows(rows)).await.map_err(|_| self.gone())
     }
 
-    /// Commits what is gathered for a table; what was done to it since its last flush.
-    pub(super) async fn flush(&self, flush: Flush) -> Result<Committed> {
-        self.ask(|reply| Message::Flush(Box::new(flush), reply)).await
+    /// Why nothing more is written of a table, if that is so.
+    pub(super) fn failure(&self, table: usize) -> Option<Error> {
+        locked(&self.failures).of(table)
     }
 
-    /// The keys of a table's rows that are not stamped.
+    /// Commits what is gathered for these tables together; what was done to each since its last flush.
+    pub(super) async fn flush(&self, flushes: Vec<Flush>) -> Result<Vec<Result<Committed>>> {
+        self.ask(|reply| Message::Flush(flushes, reply)).await
+    }
+
+    /// The keys of the lead rows that a table's rows without a stamp are about.
     pub(super) async fn live_keys(&self, table: usize) -> Result<Vec<String>> {
         self.ask(|reply| Message::LiveKeys(table, reply)).await
+    }
+
+    /// What need not be read again of a table that is read one object at a time.
+    pub(super) async fn ledger(&self, table: usize) -> Result<Ledger> {
+        self.ask(|reply| Message::Ledger(table, reply)).await
     }
 
     /// Adds to the log of runs.
@@ -193,6 +213,8 @@ struct Pending {
     target: Target,
     revision: Option<u64>,
     batches: Vec<RecordBatch>,
+    owners: Vec<Vec<Owner>>,
+    entries: Vec<Entry>,
     rows: usize,
     bytes: usize,
     since: Option<Instant>,
@@ -209,6 +231,8 @@ impl Pending {
             target,
             revision,
             batches: Vec::new(),
+            owners: Vec::new(),
+            entries: Vec::new(),
             rows: 0,
             bytes: 0,
             since: None,
@@ -219,18 +243,27 @@ impl Pending {
         }
     }
 
-    fn add(&mut self, rows: Rows) {
+    fn add(&mut self, rows: TableRows, supersedes_before: Timestamp, hold: bool) {
         self.rows += rows.batch.num_rows();
         self.bytes += rows.batch.get_array_memory_size();
-        if rows.batch.num_rows() > 0 {
+        // A parent without rows has a word to say as well: that it has none.
+        if rows.batch.num_rows() > 0 || !rows.owners.is_empty() {
             self.batches.push(rows.batch);
+            self.owners.push(rows.owners);
         }
-        self.since.get_or_insert_with(Instant::now);
-        self.hold = rows.hold;
-        self.supersedes_before = rows.supersedes_before;
+        self.entries.extend(rows.entries);
+        if self.has_something() {
+            self.since.get_or_insert_with(Instant::now);
+        }
+        self.hold = hold;
+        self.supersedes_before = supersedes_before;
         if rows.state.is_some() {
             self.state = rows.state;
         }
+    }
+
+    fn has_something(&self) -> bool {
+        !self.batches.is_empty() || !self.entries.is_empty()
     }
 
     /// Everything that waits, as a part of a commit.
@@ -238,12 +271,13 @@ impl Pending {
         let state = self.state.take().map(|state| StateChange { expected: self.revision, state });
         (self.rows, self.bytes, self.since, self.hold) = (0, 0, None, false);
         TableCommit {
-            target: self.target.clone(),
             batches: std::mem::take(&mut self.batches),
+            owners: std::mem::take(&mut self.owners),
+            entries: std::mem::take(&mut self.entries),
             scope,
-            supersedes_before: self.supersedes_before,
             stamps,
             state,
+            ..TableCommit::to(self.target.clone(), self.supersedes_before)
         }
     }
 
@@ -260,14 +294,21 @@ impl Pending {
 
     fn is_due(&self, every: CommitEvery) -> bool {
         let is_old = self.since.is_some_and(|since| since.elapsed() >= every.age);
-        !self.hold && (self.rows >= every.rows || self.bytes >= every.bytes || (is_old && self.rows > 0))
+        !self.hold
+            && (self.rows >= every.rows || self.bytes >= every.bytes || (is_old && self.has_something()))
+    }
+
+    /// Whether the rows of both are read, and so committed, together.
+    fn belongs_with(&self, other: &Self) -> bool {
+        self.target.table.lead().name == other.target.table.lead().name
+            && self.target.schema == other.target.schema
     }
 }
 
-/// A flush whose sender waits for the outcome.
+/// Flushes whose sender waits for the outcome.
 struct Asked {
-    flush: Flush,
-    reply: Reply<Committed>,
+    flushes: Vec<Flush>,
+    reply: Reply<Vec<Result<Committed>>>,
 }
 
 impl Desk {
@@ -294,7 +335,7 @@ impl Desk {
 
     /// How long nothing has to be done if no message comes.
     fn until_next_deed(&self) -> Duration {
-        let waiting = self.tables.iter().filter(|table| !table.hold && table.rows > 0);
+        let waiting = self.tables.iter().filter(|table| !table.hold && table.has_something());
         let oldest = waiting.filter_map(|table| table.since).min();
         let commit = oldest.map_or(self.every.age, |since| self.every.age.saturating_sub(since.elapsed()));
         self.used.map_or(commit, |used| commit.min(GRACE.saturating_sub(used.elapsed())))
@@ -305,22 +346,30 @@ impl Desk {
         let mut asked = Vec::new();
         for message in messages {
             match message {
-                Message::Rows(rows) => {
-                    let table = rows.table;
-                    if locked(&self.failures).of(table).is_none() {
-                        self.tables[table].add(*rows);
+                Message::Rows(Rows { tables, supersedes_before, hold }) => {
+                    let first = tables.first().map(|rows| rows.table);
+                    for rows in tables {
+                        if locked(&self.failures).of(rows.table).is_none() {
+                            self.tables[rows.table].add(rows, supersedes_before, hold);
+                        }
                     }
                     // Looked at after every page, so that memory stays bounded however many have arrived.
-                    if self.tables[table].is_due(self.every)
-                        && let Err(error) = self.commit(vec![Part::due(table)])
-                    {
+                    let parts = first.map(|table| self.due_with(table)).unwrap_or_default();
+                    if let Err(error) = self.commit(parts) {
                         for Asked { reply, .. } in asked {
                             reply.send(Err(error.clone())).ok();
                         }
                         return Err(error);
                     }
                 }
-                Message::Flush(flush, reply) => asked.push(Asked { flush: *flush, reply }),
+                Message::Flush(flushes, reply) => asked.push(Asked { flushes, reply }),
+                Message::Ledger(table, reply) => {
+                    let target = self.tables[table].target.clone();
+                    let mut ledger = Ledger::default();
+                    let read = self.destination.entries(&target, &mut |entry| ledger.note(&entry));
+                    reply.send(read.map(|()| ledger)).ok();
+                    self.used = Some(Instant::now());
+                }
                 Message::LiveKeys(table, reply) => {
                     let target = self.tables[table].target.clone();
                     reply.send(self.destination.live_keys(&target)).ok();
@@ -335,33 +384,61 @@ impl Desk {
         self.flush(asked)
     }
 
+    /// The tables that are committed together with `table` if one of them is due.
+    fn due_with(&self, table: usize) -> Vec<Part> {
+        let family: Vec<usize> = (0..self.tables.len())
+            .filter(|other| self.tables[*other].belongs_with(&self.tables[table]))
+            .collect();
+        if !family.iter().any(|table| self.tables[*table].is_due(self.every)) {
+            return Vec::new();
+        }
+        let waits = |table: &usize| {
+            let pending = &self.tables[*table];
+            !pending.hold && (pending.has_something() || pending.state.is_some())
+        };
+        family.into_iter().filter(waits).map(Part::due).collect()
+    }
+
     /// Commits the tables that were asked for and those that are due, together.
     fn flush(&mut self, asked: Vec<Asked>) -> Result<()> {
         let mut parts: Vec<Part> = Vec::new();
         let mut replies = Vec::new();
-        for Asked { flush, reply } in asked {
-            if let Some(error) = locked(&self.failures).of(flush.table) {
-                reply.send(Err(error)).ok();
-                continue;
-            }
-            let pending = &mut self.tables[flush.table];
-            pending.supersedes_before = flush.supersedes_before;
-            pending.state = flush.state.or(pending.state.take());
-            replies.push((flush.table, reply));
-            parts.push(Part { table: flush.table, scope: flush.scope, stamps: flush.stamps });
-        }
-        for (table, pending) in self.tables.iter().enumerate() {
-            if pending.is_due(self.every) && !parts.iter().any(|part| part.table == table) {
-                parts.push(Part::due(table));
+        for Asked { flushes, reply } in asked {
+            replies.push((flushes.iter().map(|flush| flush.table).collect::<Vec<_>>(), reply));
+            for flush in flushes {
+                if locked(&self.failures).of(flush.table).is_some() {
+                    continue;
+                }
+                let pending = &mut self.tables[flush.table];
+                pending.supersedes_before = flush.supersedes_before;
+                pending.state = flush.state.or(pending.state.take());
+                parts.push(Part { table: flush.table, scope: flush.scope, stamps: flush.stamps });
             }
         }
+        for table in 0..self.tables.len() {
+            for part in self.due_with(table) {
+                if !parts.iter().any(|known| known.table == part.table) {
+                    parts.push(part);
+                }
+            }
+        }
+        parts.sort_by_key(|part| part.table);
         let outcome = self.commit(parts);
-        for (table, reply) in replies {
-            let failure = outcome.as_ref().err().cloned().or_else(|| locked(&self.failures).of(table));
-            let done = std::mem::take(&mut self.tables[table].done);
-            reply.send(failure.map_or(Ok(done), Err)).ok();
+        for (tables, reply) in replies {
+            let answer = match &outcome {
+                Err(error) => Err(error.clone()),
+                Ok(()) => Ok(tables.into_iter().map(|table| self.done(table)).collect()),
+            };
+            reply.send(answer).ok();
         }
         outcome
+    }
+
+    /// What was done to a table since this was asked for the last time, or why nothing more is.
+    fn done(&mut self, table: usize) -> Result<Committed> {
+        let failure = locked(&self.failures).of(table);
+        let done = std::mem::take(&mut self.tables[table].done);
+        failure.map_or(Ok(done), Err)
     }
 
     /// Commits in one transaction or, if that fails, each table in its own, so that a table that cannot be

@@ -29,12 +29,12 @@ enum Paging {
 }
 
 const fn list(path: &'static str, kind: Kind, paging: Paging) -> Entry {
-    Entry { path, kind, paging, since: Version { minor: 7 }, alone: true }
+    Entry { path, kind, paging, since: Version::of(7), alone: true }
 }
 
 use Paging::{Numbered as Pages, Whole};
 
-const CATALOG: [Entry; 10] = [
+const CATALOG: [Entry; 12] = [
     list("/ticket_types", Kind::TicketTypes, Whole),
     Entry { alone: false, ..list("/ticket_states", Kind::TicketStates, Whole) },
     list("/help_center/collections", Kind::Collections, Pages(20, 150)),
@@ -49,6 +49,8 @@ const CATALOG: [Entry; 10] = [
         ..list("/away_status_reasons", Kind::AwayStatusReasons, Whole)
     },
     Entry { since: Version::V2_14, ..list("/calls", Kind::Calls, Pages(25, 25)) },
+    list("/ai/content_import_sources", Kind::ContentImportSources, Pages(50, 150)),
+    list("/ai/external_pages", Kind::ExternalPages, Pages(50, 150)),
 ];
 
 /// Answers what is declared here.
@@ -75,10 +77,9 @@ pub(crate) fn answer(
         }
         Pages(default, max) => {
             let numbered = Numbered::read(call, default, max)?;
-            let all = if kind == Kind::Collections {
-                lists::newest(world, kind)
-            } else {
-                lists::by_id(world, kind)
+            let all = match kind {
+                Kind::Collections | Kind::ExternalPages => lists::newest(world, kind),
+                _ => lists::by_id(world, kind),
             };
             Ok(numbered.listing_without_end(kind, version, &all, &format!("{base}{}?", entry.path)))
         }

@@ -1,18 +1,20 @@
 //! Changes to the workspace: asked for one by one, or as churn while it is being read.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::generate::{Kind, contacts, conversations, tickets};
-use super::json::Raw;
+use super::generate::{Kind, articles, contacts, conversations, tickets};
+use super::json::{Members, Raw};
 use super::kind_named;
 use super::row::Draft;
 use super::world::World;
 
 /// One change. `table` is a table's name such as `contacts`. What changes a row also moves its `updated_at` to the
-/// simulated present, unless the variant says otherwise. A row that is not there is not changed.
+/// simulated present, unless the variant says otherwise. A row that is not there is not changed. Rows are named by
+/// the ids their JSON shows; a built-in data attribute, which has none, by model and full name: `contact:email`.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
     /// Creates a row.
@@ -48,7 +50,7 @@ pub enum Change {
         /// The row.
         id: String,
     },
-    /// Brings a removed row back exactly as it was, `updated_at` included.
+    /// Brings a removed row back exactly as it was, `updated_at` included. Takes the id that removing it returned.
     Restore {
         /// The row's table.
         table: String,
@@ -99,6 +101,11 @@ pub enum Change {
         /// `conversations` or `tickets`.
         table: String,
         /// The conversation or ticket.
+        id: String,
+    },
+    /// One more view of an article, which only its statistics show. Does **not** move `updated_at`.
+    ViewArticle {
+        /// The article.
         id: String,
     },
     /// Puts a contact into a segment. Nothing in its JSON changes.
@@ -185,8 +192,10 @@ impl World {
             }
             Change::UpdateSome { table, count } => self.update_some(kind_named(table), *count, now),
             Change::Delete { table, id } => {
-                let removed = self.table_mut(kind_named(table)).remove(id, None, now);
-                removed.then(|| id.clone()).into_iter().collect()
+                let kind = kind_named(table);
+                let id = self.known(kind, id);
+                let removed = self.table_mut(kind).remove(&id, None, now);
+                removed.then(|| id.into_owned()).into_iter().collect()
             }
             Change::Restore { table, id } => {
                 let restored = self.table_mut(kind_named(table)).restore(id, now);
@@ -205,6 +214,7 @@ impl World {
             Change::Detach { contact, list, id } => {
                 self.edit(Kind::Contacts, contact, now, |draft| contacts::link(draft, list.list(), id, false))
             }
+            Change::ViewArticle { id } => self.edit(Kind::Articles, id, now, articles::view),
             Change::AddPart { table, id } => self.add_part(kind_named(table), id, now),
             Change::EnterSegment { contact, segment } => {
                 self.edit(Kind::Contacts, contact, now, |draft| contacts::segment(draft, segment, true))
@@ -246,8 +256,9 @@ impl World {
     }
 
     fn update(&mut self, kind: Kind, id: &str, now: Timestamp) -> Option<String> {
+        let id = self.known(kind, id);
         let (context, table, rng) = self.parts(kind);
-        let mut draft = table.live().get(id)?.draft();
+        let mut draft = table.live().get(&id)?.draft();
         (table.recipe.revise)(context, &mut draft, rng, now.as_second());
         draft.touch(now.as_second());
         Some(table.put(draft.row(), now))
@@ -259,11 +270,22 @@ impl World {
     }
 
     fn edit(&mut self, kind: Kind, id: &str, now: Timestamp, edit: impl FnOnce(&mut Draft)) -> Vec<String> {
+        let id = self.known(kind, id);
         let table = self.table_mut(kind);
-        let Some(row) = table.live().get(id) else { return Vec::new() };
+        let Some(row) = table.live().get(&id) else { return Vec::new() };
         let mut draft = row.draft();
         edit(&mut draft);
         vec![table.put(draft.row(), now)]
+    }
+
+    /// What the sandbox itself calls the row, which for data attributes is not what it shows.
+    fn known<'a>(&self, kind: Kind, id: &'a str) -> Cow<'a, str> {
+        if kind != Kind::DataAttributes {
+            return Cow::Borrowed(id);
+        }
+        let rows = self.table(kind).live().rows();
+        let shown = rows.iter().find(|row| Members::of(&row.text).get("id") == Some(id));
+        shown.map_or(Cow::Borrowed(id), |row| Cow::Owned(row.id.to_string()))
     }
 
     fn add_part(&mut self, kind: Kind, id: &str, now: Timestamp) -> Vec<String> {

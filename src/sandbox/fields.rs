@@ -33,6 +33,7 @@ pub(crate) enum FieldKind {
     Flag,
     /// A tag of a contact: only `=` and `!=`.
     Tag,
+    /// A segment a contact is in: only `=` and `!=`.
     Segment,
     /// Integer up to API 2.15, text from 2.16.
     Owner,

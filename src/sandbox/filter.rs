@@ -72,8 +72,8 @@ impl Op {
         let equality = matches!(self, Self::Equal | Self::NotEqual);
         match kind {
             FieldKind::Date if by_day => matches!(self, Self::Equal | Self::Greater | Self::Lower),
-            FieldKind::Tag => equality,
-            FieldKind::Flag | FieldKind::Segment | FieldKind::Category => equality || self.takes_list(),
+            FieldKind::Tag | FieldKind::Segment => equality,
+            FieldKind::Flag | FieldKind::Category => equality || self.takes_list(),
             FieldKind::Date | FieldKind::Integer => equality || self.takes_list() || self.orders(),
             FieldKind::Text | FieldKind::Words | FieldKind::Owner => !self.orders(),
         }

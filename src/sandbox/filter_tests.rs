@@ -64,7 +64,8 @@ fn contacts_match_by_day_and_type() {
         ("location.country", "=", json!("Ireland"), true),
         ("tag_id", "=", json!("31"), true),
         ("tag_id", "!=", json!("31"), false),
-        ("segment_id", "IN", json!(["s0", "s1"]), true),
+        ("segment_id", "=", json!("s1"), true),
+        ("segment_id", "!=", json!("s1"), false),
     ] {
         let filter = read(&CONTACTS, &one(field, operator, value.clone())).unwrap();
         assert_eq!(filter.accepts(&Probe::new(&row)), wanted, "{field} {operator} {value}");
@@ -133,6 +134,9 @@ fn what_the_contract_does_not_allow_is_refused() {
         ("owner_id", "=", json!("7"), "parameter_invalid"),
         ("tag_id", "IN", json!(["31"]), "parameter_invalid"),
         ("tag_id", "=", json!(31), "parameter_invalid"),
+        ("segment_id", "IN", json!(["s1"]), "parameter_invalid"),
+        ("segment_id", "NIN", json!(["s1"]), "parameter_invalid"),
+        ("segment_id", ">", json!("s1"), "parameter_invalid"),
         ("has_hard_bounced", "=", json!("false"), "parameter_invalid"),
     ] {
         let refused = read(&CONTACTS, &one(field, operator, value.clone())).unwrap_err();

@@ -183,6 +183,13 @@ impl Members {
         }
     }
 
+    /// Gives the member another key, in its place.
+    pub(crate) fn rename(&mut self, key: &str, new: &str) {
+        if let Some(member) = self.0.iter_mut().find(|(name, _)| name == key) {
+            new.clone_into(&mut member.0);
+        }
+    }
+
     pub(crate) fn remove(&mut self, key: &str) {
         self.0.retain(|(name, _)| name != key);
     }

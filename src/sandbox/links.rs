@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::generate::Kind;
-use super::row::Row;
+use super::row::{Hidden, Row, id_order};
 use super::world::World;
 
 /// Pairs of parent and child id of a link table, ordered; none if there is no such table.
@@ -21,11 +21,14 @@ pub(crate) fn of(world: &World, table: &str) -> Option<Vec<(String, String)>> {
         "contact_companies" => hidden(|row| &row.hidden.companies),
         "contact_notes" => hidden(|row| &row.hidden.notes),
         "contact_subscriptions" => hidden(|row| &row.hidden.subscriptions),
-        "company_tags" => shown(Kind::Companies, "tags", "tags"),
-        "company_segments" => shown(Kind::Companies, "segments", "segments"),
+        "company_tags" => pairs(world, Kind::Companies, |row| of_company(row, "tags")),
+        "company_segments" => pairs(world, Kind::Companies, |row| of_company(row, "segments")),
         "conversation_tags" => shown(Kind::Conversations, "tags", "tags"),
         "conversation_contacts" => shown(Kind::Conversations, "contacts", "contacts"),
         "conversation_teammates" => shown(Kind::Conversations, "teammates", "admins"),
+        "newsfeed_items" => pairs(world, Kind::Newsfeeds, |feed| {
+            of_newsfeed(world, &feed.id).into_iter().map(|item| item.id.to_string()).collect()
+        }),
         "team_admins" => pairs(world, Kind::Teams, admin_ids),
         _ => return None,
     };
@@ -39,8 +42,31 @@ fn pairs(world: &World, kind: Kind, children: impl Fn(&Row) -> Vec<String>) -> V
     rows.iter().flat_map(|row| children(row).into_iter().map(|child| (row.id.to_string(), child))).collect()
 }
 
+/// The ids in a company's `tags` or `segments`: what its JSON says, and where that says it is cut, all there were.
+pub(crate) fn of_company(company: &Row, list: &str) -> Vec<String> {
+    if document(company)[list]["has_more"] != true {
+        return ids(company, list, list);
+    }
+    let Hidden { tags, segments, .. } = &company.hidden;
+    let whole = if list == "tags" { tags } else { segments };
+    whole.iter().map(ToString::to_string).collect()
+}
+
+/// The news items that are live on a newsfeed, ordered by id.
+pub(crate) fn of_newsfeed(world: &World, newsfeed: &str) -> Vec<Arc<Row>> {
+    let is_in = |item: &Value| {
+        let assignments = item["newsfeed_assignments"].as_array();
+        let mut feeds = assignments.into_iter().flatten().map(|assignment| text(&assignment["newsfeed_id"]));
+        item["state"] == "live" && feeds.any(|feed| feed == newsfeed)
+    };
+    let items = world.table(Kind::NewsItems).live().rows();
+    let mut live: Vec<_> = items.iter().filter(|item| is_in(&document(item))).cloned().collect();
+    live.sort_by(|a, b| id_order(&a.id).cmp(&id_order(&b.id)));
+    live
+}
+
 /// The ids in a list the row's JSON holds whole, `outer.inner[].id`.
-pub(crate) fn ids(row: &Row, outer: &str, inner: &str) -> Vec<String> {
+fn ids(row: &Row, outer: &str, inner: &str) -> Vec<String> {
     let entries = |value: &Value| {
         let items = value.get(outer)?.get(inner)?.as_array()?;
         Some(items.iter().filter_map(|item| item.get("id").map(text)).collect())
@@ -80,6 +106,7 @@ mod tests {
             "conversation_tags",
             "conversation_contacts",
             "conversation_teammates",
+            "newsfeed_items",
             "team_admins",
         ] {
             let links = of(&world, table).unwrap();

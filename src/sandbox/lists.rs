@@ -3,10 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::attributes;
 use super::call::Call;
 use super::errors::ApiError;
-use super::generate::{Kind, conversations};
+use super::generate::{Kind, articles, conversations};
 use super::json::{Json, Members};
+use super::links;
 use super::reply::{Listing, Reply, pages, whole};
 use super::row::{Row, id_order};
 use super::version::Version;
@@ -123,10 +125,29 @@ pub(crate) fn companies(
     Ok(numbered.listing(Kind::Companies, version, &all, &format!("{base}/companies/list?order={order}&")))
 }
 
-/// `GET /companies`: one company by its name or by the customer's own id for it.
-pub(crate) fn company(world: &World, call: &Call, version: Version) -> Result<Reply, ApiError> {
+/// `GET /companies`: one company by its name or by the customer's own id for it, or all that carry a tag or are in
+/// a segment, also where the company itself does not show it.
+pub(crate) fn found_companies(
+    world: &mut World,
+    call: &Call,
+    version: Version,
+    base: &str,
+) -> Result<Reply, ApiError> {
+    for (key, list) in [("tag_id", "tags"), ("segment_id", "segments")] {
+        let Some(wanted) = call.query(key) else { continue };
+        let numbered = Numbered::read(call, 15, 60)?;
+        let mut all = by_id(world, Kind::Companies).to_vec();
+        all.retain(|row| links::of_company(row, list).iter().any(|id| id == wanted));
+        return Ok(numbered.listing(
+            Kind::Companies,
+            version,
+            &all,
+            &format!("{base}/companies?{key}={wanted}&"),
+        ));
+    }
     let wanted = ["company_id", "name"].into_iter().find_map(|key| Some((key, call.query(key)?.json())));
-    let (key, value) = wanted.ok_or_else(|| ApiError::invalid("one of name, company_id is required"))?;
+    let (key, value) =
+        wanted.ok_or_else(|| ApiError::invalid("one of name, company_id, tag_id, segment_id is required"))?;
     let rows = world.table(Kind::Companies).live().rows();
     let found = rows.iter().find(|row| Members::of(&row.text).get(key) == Some(value.as_str()));
     let row = found.ok_or_else(|| missing(Kind::Companies))?;
@@ -147,7 +168,7 @@ pub(crate) fn unpaged(
         _ => ("list", "data"),
     };
     let rows = match kind {
-        Kind::DataAttributes => data_attributes(world, call, version)?,
+        Kind::DataAttributes => attributes::data(world, call, version)?,
         Kind::Segments if call.query("include_count") == Some("true") => counted_segments(world),
         _ => by_id(world, kind).to_vec(),
     };
@@ -194,33 +215,6 @@ fn counted_segments(world: &mut World) -> Vec<Arc<Row>> {
     counted.collect()
 }
 
-fn data_attributes(world: &mut World, call: &Call, version: Version) -> Result<Vec<Arc<Row>>, ApiError> {
-    let model = call.query("model");
-    match model {
-        Some("conversation") if version >= Version::V2_16 => {
-            let message =
-                "model=conversation is no longer supported. Use GET /conversations/attributes instead";
-            return Err(ApiError::new(422, "parameter_invalid", message));
-        }
-        None | Some("contact" | "company" | "conversation") => {}
-        Some(_) => return Err(ApiError::invalid("model must be contact or company")),
-    }
-    let archived = call.query("include_archived") == Some("true");
-    let shown = by_id(world, Kind::DataAttributes)
-        .iter()
-        .filter(|row| {
-            let members = Members::of(&row.text);
-            let of_model = match model {
-                Some(model) => members.get("model") == Some(model.json().as_str()),
-                None => members.get("model") != Some("\"conversation\""),
-            };
-            of_model && (archived || members.get("archived") == Some("false"))
-        })
-        .cloned()
-        .collect();
-    Ok(shown)
-}
-
 /// A row that is there; 404 or 410 where it is not.
 pub(crate) fn live<'a>(
     world: &'a World,
@@ -229,7 +223,7 @@ pub(crate) fn live<'a>(
     version: Version,
 ) -> Result<&'a Arc<Row>, ApiError> {
     let table = world.table(kind);
-    table.live().get(id).ok_or_else(|| match table.gone(id).and_then(|gone| gone.into.as_deref()) {
+    table.live().get(id).ok_or_else(|| match table.survivor(id) {
         Some(into) if version >= Version::V2_16 => merged(into),
         _ => missing(kind),
     })
@@ -241,7 +235,8 @@ pub(crate) fn one(world: &World, kind: Kind, id: &str, version: Version) -> Resu
     let mut text = version.shape(kind, &row.text).into_owned();
     let detail = match kind {
         Kind::Conversations => conversations::detail(&world.context, row),
-        _ => row.hidden.detail.to_string(),
+        Kind::Articles => articles::detail(&version.shape_statistics(&row.hidden.statistics)),
+        _ => String::new(),
     };
     if !detail.is_empty() {
         text.pop();

@@ -11,10 +11,12 @@
 //!
 //! A request passes the token, the rate limit, the version and the permissions (`routes`), may meet a fault
 //! (`faults`), and is then answered by a search (`search`, `filter`, `cursor`), the company scroll (`scroll`) or a
-//! list (`lists`, `catalog`, `sublists`, `activity`) over the rows (`world`, invented by `generate`). `server` turns the answer into bytes, well or
-//! badly.
+//! list (`lists`, `catalog`, `sublists`, `attributes`, `activity`) over the rows (`world`, invented by `generate`),
+//! written as the version and the workspace's dialect have them (`version`, `shape`, `later`). `server` turns the
+//! answer into bytes, well or badly.
 
 mod activity;
+mod attributes;
 mod call;
 mod catalog;
 mod change;
@@ -27,6 +29,7 @@ mod fields;
 mod filter;
 mod generate;
 mod json;
+mod later;
 mod limits;
 mod links;
 mod lists;
@@ -38,9 +41,11 @@ mod scroll;
 mod search;
 mod server;
 mod settings;
+mod shape;
 mod state;
 mod sublists;
 mod version;
+mod workspace;
 mod world;
 
 use std::fmt;
@@ -61,6 +66,7 @@ pub use self::settings::{Comparison, Denied, RateLimit, Settings};
 use self::clock::Clock;
 use self::generate::Kind;
 use self::state::{Shared, State};
+use self::version::Version;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A running sandbox. Clones are handles to the same one; it stops with [`Sandbox::stop`], or when the last handle
@@ -117,14 +123,14 @@ impl Sandbox {
 
     /// Every live row of a table, ordered by id, as its list or search would show it to API 2.14 with the index up
     /// to date: articles without statistics, conversations without parts, tickets with theirs (the newest 500),
-    /// segments with their count, data attributes of all three models with the archived ones. [`Value`] rounds numbers a float cannot hold; see
-    /// [`Sandbox::truth_text`].
+    /// segments with their count, data attributes of all three models with the archived ones. [`Value`] rounds
+    /// numbers a float cannot hold; see [`Sandbox::truth_text`].
     ///
     /// # Panics
     ///
     /// If there is no such table.
     pub fn truth(&self, table: &str) -> Vec<Value> {
-        self.truth_text(table).iter().map(|text| serde_json::from_str(text).unwrap_or_default()).collect()
+        self.truth_text(table).iter().map(|text| value(text)).collect()
     }
 
     /// [`Sandbox::truth`] as JSON text, digit for digit what is served.
@@ -133,14 +139,47 @@ impl Sandbox {
     ///
     /// If there is no such table.
     pub fn truth_text(&self, table: &str) -> Vec<String> {
-        let rows = lists::all(&mut self.state().world, kind_named(table));
-        rows.iter().map(|row| row.text.to_string()).collect()
+        self.truth_text_at(table, 14)
+    }
+
+    /// [`Sandbox::truth_text`] as API 2.`minor` shows it, 7 to 16.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such table.
+    pub fn truth_text_at(&self, table: &str, minor: u8) -> Vec<String> {
+        let kind = kind_named(table);
+        let version = self.version(minor);
+        let rows = lists::all(&mut self.state().world, kind);
+        rows.iter().map(|row| version.shape(kind, &row.text).into_owned()).collect()
+    }
+
+    /// What `GET /conversations/attributes` of API 2.16 shows with `include_archived`, ordered by id.
+    pub fn conversation_attributes(&self) -> Vec<Value> {
+        let rows = attributes::conversation(&mut self.state().world, self.version(16)).unwrap_or_default();
+        rows.iter().map(|row| value(&row.text)).collect()
+    }
+
+    /// The statistics that an article's own GET shows to API 2.14; none if it is not there.
+    pub fn article_statistics(&self, id: &str) -> Option<Value> {
+        let state = self.state();
+        let row = state.world.table(Kind::Articles).live().get(id)?;
+        Some(value(&self.version(14).shape_statistics(&row.hidden.statistics)))
+    }
+
+    /// Every note on a contact, newest first; none if the contact is not there.
+    pub fn notes(&self, contact: &str) -> Vec<Value> {
+        let world = &self.state().world;
+        let Some(row) = world.table(Kind::Contacts).live().get(contact) else { return Vec::new() };
+        let ids = row.hidden.notes.iter().rev();
+        ids.map(|id| value(&generate::notes::text(&world.context, row, id))).collect()
     }
 
     /// Every link of a link table such as `contact_tags`: id of the parent that is live, id of the child, ordered.
     /// All of them, whatever embedded lists leave out; of contacts also links to children that were removed, because
-    /// rows that refer to a removed row are left alone. Links of companies, conversations and teams are what their
-    /// JSON says, so [`Change::SetField`] changes them.
+    /// rows that refer to a removed row are left alone. Links of companies, conversations, newsfeeds (by the
+    /// assignments of live news items) and teams are what the JSON says, so [`Change::SetField`] changes them; where
+    /// a list in the JSON of a company says that it has more, they are what the company was invented with.
     ///
     /// # Panics
     ///
@@ -160,7 +199,7 @@ impl Sandbox {
             (None, Some(row)) => generate::ticket_parts::all(&world.context, id, &row.hidden.parts),
             (None, None) => Vec::new(),
         };
-        texts.iter().map(|text| serde_json::from_str(text).unwrap_or_default()).collect()
+        texts.iter().map(|text| value(text)).collect()
     }
 
     /// The parts an answer shows: the newest 500 of [`Sandbox::parts`].
@@ -224,6 +263,10 @@ impl Sandbox {
         self.stop.send_replace(true);
     }
 
+    fn version(&self, minor: u8) -> Version {
+        Version::of(minor).spoken(self.shared.settings.dialect())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         locked(&self.shared.state)
     }
@@ -238,6 +281,11 @@ impl fmt::Debug for Sandbox {
 /// The kind a table name stands for; a name that stands for none is a mistake in the calling program.
 fn kind_named(table: &str) -> Kind {
     Kind::named(table).unwrap_or_else(|| panic!("the sandbox has no table {table}"))
+}
+
+/// What was written here is JSON.
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// Locks, also after a panic elsewhere: every change under these locks is whole or not begun.

@@ -120,7 +120,7 @@ mod tests {
         let row = |id: &str| Arc::new(Row::undated(id.to_owned(), format!("{{\"id\":\"{id}\"}}")));
         let listing = Listing {
             kind: Kind::Tags,
-            version: Version { minor: 14 },
+            version: Version::of(14),
             envelope: "list",
             key: "data",
             rows: vec![row("1"), row("2")],

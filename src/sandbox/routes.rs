@@ -12,19 +12,18 @@ use super::call::{Call, RequestRecord};
 use super::clock::http_date;
 use super::errors::ApiError;
 use super::faults::{FaultKind, Hit, Target};
-use super::generate::{Kind, admins};
-use super::json::{Object, Raw};
+use super::generate::Kind;
 use super::limits::{Allowance, exceeded};
 use super::lists;
 use super::locked;
 use super::reply::{Reply, Spoilt};
 use super::row::id_order;
 use super::search;
+use super::settings::Settings;
 use super::state::{Shared, State};
 use super::sublists;
 use super::version::Version;
-use super::world::World;
-use super::{activity, catalog};
+use super::{activity, attributes, catalog, workspace};
 
 /// An answer, ready to be sent.
 #[derive(Debug)]
@@ -89,7 +88,7 @@ fn decide(shared: &Shared, state: &mut State, call: &Call, now: Timestamp) -> De
         return refused(ApiError::new(429, "rate_limit_exceeded", exceeded(rate)), Some(allowance));
     }
     let allowance = allowance.map(|(_, allowance)| allowance);
-    let version = match admit(state, call) {
+    let version = match admit(&shared.settings, state, call) {
         Ok(version) => version,
         Err(error) => return refused(error, allowance),
     };
@@ -125,11 +124,11 @@ fn authorize(shared: &Shared, state: &State, call: &Call) -> Result<(), ApiError
 }
 
 /// Whether version and permissions allow it.
-fn admit(state: &State, call: &Call) -> Result<Version, ApiError> {
+fn admit(settings: &Settings, state: &State, call: &Call) -> Result<Version, ApiError> {
     let version = Version::read(call.header(HeaderName::from_static("intercom-version")))?;
     let denied = state.denied.iter().find(|denied| call.path_and_query.starts_with(&denied.path_prefix));
     match denied.map(|denied| denied.status) {
-        None => Ok(version),
+        None => Ok(version.spoken(settings.dialect())),
         Some(401) => Err(ApiError::new(401, "token_unauthorized", "Not authorized to access resource")),
         Some(status) => {
             let message = "You do not have the required scope to access this resource";
@@ -150,30 +149,45 @@ fn route(
     let (get, post) = (call.method == Method::GET, call.method == Method::POST);
     let world = &mut state.world;
     match segments.as_slice() {
-        ["me"] if get => Ok(Reply::Object(me(shared, world))),
+        ["me"] if get => Ok(Reply::Object(workspace::me(&shared.settings, world))),
+        ["ip_allowlist"] if get && version >= Version::V2_14 => {
+            Ok(Reply::Object(workspace::ip_allowlist(&shared.settings)))
+        }
+        ["ip_allowlist"] | ["conversations", "attributes", ..] if get && version < Version::V2_16 => {
+            Err(ApiError::version())
+        }
+        ["conversations", "attributes"] if get => attributes::of_conversations(world, call, version),
+        ["conversations", "attributes", id] if get => attributes::of_conversations_alone(world, id, version),
         [table @ ("contacts" | "conversations" | "tickets"), "search"] if post => {
             let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
             search::search(world, &shared.settings, kind, version, body(call)?, now, forced_next)
         }
         ["companies", "scroll"] if get => scroll(shared, state, call, version, now),
         ["companies", "list"] if post => lists::companies(world, call, version, &shared.base_url),
-        ["companies"] if get => lists::company(world, call, version),
+        ["companies"] if get => lists::found_companies(world, call, version, &shared.base_url),
         ["articles"] if get => lists::articles(world, call, version, &shared.base_url),
         [table @ ("tags" | "segments" | "admins" | "teams" | "data_attributes")] if get => {
             let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
             lists::unpaged(world, kind, call, version)
         }
-        [table @ ("contacts" | "companies" | "conversations" | "articles" | "tickets"), id] if get => {
-            let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
-            lists::one(world, kind, id, version)
-        }
         ["admins", "activity_logs"] if get => {
             activity::logs(world, &shared.settings, call, version, now, &shared.base_url)
+        }
+        [
+            table @ ("contacts" | "companies" | "conversations" | "articles" | "tickets" | "tags"
+            | "segments" | "admins" | "teams"),
+            id,
+        ] if get => {
+            let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
+            lists::one(world, kind, id, version)
         }
         ["contacts", id, list] if get => {
             sublists::of_contact(world, call, version, &shared.base_url, (id, list))
         }
         ["companies", id, "segments"] if get => sublists::of_company(world, id, version),
+        ["news", "newsfeeds", id, "items"] if get => {
+            sublists::of_newsfeed(world, call, version, &shared.base_url, id)
+        }
         _ if get => catalog::answer(world, &shared.settings, call, version, &shared.base_url),
         _ => Err(ApiError::not_found()),
     }
@@ -205,32 +219,6 @@ fn scroll(
     let page =
         state.scroll.turn(call.query("scroll_param"), now, shared.settings.scroll_expiry, all, alive)?;
     Ok(lists::scrolled(&state.world, version, &page.param, &page.ids))
-}
-
-fn me(shared: &Shared, world: &World) -> String {
-    let settings = &shared.settings;
-    let (name, email) = admins::person(&world.context, 0);
-    let app = Object::new()
-        .put("type", "app")
-        .put("id_code", &settings.workspace)
-        .put("name", "Sandbox")
-        .put("created_at", settings.started_at.as_second() - 4 * 365 * 86_400)
-        .put("secure", false)
-        .put("identity_verification", false)
-        .put("timezone", settings.time_zone.iana_name().unwrap_or("UTC"))
-        .put("region", &settings.region)
-        .done();
-    let avatar = "{\"type\":\"avatar\",\"image_url\":\"https://static.example.com/admins/128.png\"}";
-    Object::new()
-        .put("type", "admin")
-        .put("id", admins::id(0).to_string())
-        .put("email", email)
-        .put("name", name)
-        .put("email_verified", true)
-        .put("app", Raw(&app))
-        .put("avatar", Raw(avatar))
-        .put("has_inbox_seat", true)
-        .done()
 }
 
 impl Decision {

@@ -31,8 +31,8 @@ pub(crate) struct Hidden {
     pub(crate) subscriptions: Box<[Arc<str>]>,
     /// When each part of a conversation or ticket was written, ascending.
     pub(crate) parts: Box<[i64]>,
-    /// Members only the row's own endpoint shows, as JSON without braces.
-    pub(crate) detail: Box<str>,
+    /// The statistics of an article, as JSON.
+    pub(crate) statistics: Box<str>,
 }
 
 impl Row {

@@ -26,7 +26,7 @@ impl Bench {
     }
 
     fn ask(&mut self, kind: Kind, body: &Value) -> Result<Value, ApiError> {
-        let version = Version { minor: 14 };
+        let version = Version::of(14);
         match search(&mut self.world, &self.settings, kind, version, body, self.now, None)? {
             Reply::Listing(listing) => {
                 Ok(serde_json::from_str(&listing.text(super::super::reply::Spoilt::Nothing)).unwrap())

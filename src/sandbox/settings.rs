@@ -5,11 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::version::Dialect;
+
 /// 2026-01-15T12:00:00Z, so that two sandboxes with one seed hold the same rows on any day.
 const STARTED_AT: i64 = 1_768_478_400;
 
 /// One sandbox workspace. [`Settings::default`] is a small US workspace without latency.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "moods that have nothing to do with each other")]
 pub struct Settings {
     /// Port on 127.0.0.1; 0 takes any free one.
     pub port: u16,
@@ -29,7 +32,8 @@ pub struct Settings {
     /// What `>` and `<` on dates mean where seconds count (conversations, tickets, the activity log).
     pub comparison: Comparison,
     /// Simulated time until a change of a contact, conversation or ticket, its creation and its deletion included,
-    /// shows in searches. A row's own GET, and lists, show it at once.
+    /// shows in searches. Tagging a contact, and its entering or leaving a segment, are changes like any other: a
+    /// search by `tag_id` or `segment_id` shows them as late. A row's own GET, and lists, show it at once.
     pub index_lag: Duration,
     /// Real time added to every answer.
     pub latency: Duration,
@@ -80,9 +84,35 @@ pub struct Settings {
     pub calls: usize,
     /// Entries of the teammates' activity log.
     pub activity_logs: usize,
+    /// Places the AI agent learns from.
+    pub content_import_sources: usize,
+    /// Pages learnt from those places.
+    pub external_pages: usize,
+    /// Addresses and ranges teammates may come from; without any, `GET /ip_allowlist` says it is not enabled.
+    pub ip_allowlist: Vec<String>,
     /// Whether contacts carry notes and subscription choices, and embedded lists whose `total_count` is too high.
     /// Off, those lists are empty and the counts right.
     pub contact_links: bool,
+    /// Whether every 106th contact, beginning with the tenth, belongs to 65 companies, or to all if there are fewer.
+    pub many_companies: bool,
+    /// How many segments a company shows at most. With a limit, its list says by `has_more` whether there are more,
+    /// as [`Settings::cut_company_tags`] does for tags; without one it is whole and has no such member.
+    pub cut_company_segments: Option<usize>,
+    /// How many tags a company shows at most. Only `GET /companies?tag_id=` tells the others.
+    pub cut_company_tags: Option<usize>,
+    /// Whether contacts, companies and conversations carry attributes of every type there is, under names with
+    /// spaces, quotes and dots that are also those of columns or differ only in case, now and then with values that
+    /// do not fit the declared type. Searches do not know these attributes.
+    pub odd_attributes: bool,
+    /// Whether answers to API 2.15 and 2.16 have the fields those versions added to conversations, contacts,
+    /// companies, admins, articles and their statistics, and the words 2.15 changed for what the AI agent achieved.
+    /// Off, they only write differently what 2.14 has; other tables have their new fields either way.
+    pub later_fields: bool,
+    /// Whether the keys that real answers and the published schema name differently are the schema's: teammates of
+    /// conversations under `teammates` instead of `admins`, attributes of ticket types under
+    /// `ticket_type_attributes` instead of `data`, companies of a contact under `companies` instead of `data`,
+    /// `conversions` instead of `conversations` in statistics of articles.
+    pub published_keys: bool,
     /// The widest window of the activity log that is answered; a wider one is a 500.
     pub activity_log_window: Duration,
     /// Whether `GET /away_status_reasons` answers a bare array instead of an envelope.
@@ -130,12 +160,27 @@ impl Default for Settings {
             away_status_reasons: 4,
             calls: 40,
             activity_logs: 120,
+            content_import_sources: 3,
+            external_pages: 12,
+            ip_allowlist: vec!["192.0.2.0/24".to_owned(), "198.51.100.7".to_owned()],
             contact_links: false,
+            many_companies: false,
+            cut_company_segments: None,
+            cut_company_tags: None,
+            odd_attributes: false,
+            later_fields: false,
+            published_keys: false,
             activity_log_window: Duration::from_secs(180 * 86_400),
             bare_away_status_reasons: false,
             contact_bytes: 1_200,
             denied: Vec::new(),
         }
+    }
+}
+
+impl Settings {
+    pub(crate) fn dialect(&self) -> Dialect {
+        Dialect { later_fields: self.later_fields, published_keys: self.published_keys }
     }
 }
 

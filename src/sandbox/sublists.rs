@@ -1,4 +1,4 @@
-//! The whole lists of one contact or company, also where the row itself shows only their beginning.
+//! The whole lists of one contact, company or newsfeed, also where the row itself shows only their beginning.
 //!
 //! Entries whose own row was removed since stay in the list, as they stay in the contact.
 
@@ -8,6 +8,7 @@ use super::call::Call;
 use super::errors::ApiError;
 use super::generate::{Kind, admins, notes};
 use super::json::{Members, Object, Raw};
+use super::links;
 use super::lists::{self, Numbered};
 use super::reply::{Reply, whole};
 use super::row::Row;
@@ -38,7 +39,15 @@ pub(crate) fn of_contact(
         "subscriptions" => {
             unpaged(Kind::SubscriptionTypes, known(world, Kind::SubscriptionTypes, &hidden.subscriptions))
         }
-        "companies" => paged(Kind::Companies, &known(world, Kind::Companies, &hidden.companies)),
+        "companies" => {
+            let mut reply = paged(Kind::Companies, &known(world, Kind::Companies, &hidden.companies))?;
+            if let Reply::Listing(listing) = &mut reply
+                && version.dialect.published_keys
+            {
+                listing.key = "companies";
+            }
+            Ok(reply)
+        }
         "notes" => {
             let note = |id: &Arc<str>| {
                 Arc::new(Row::undated(id.to_string(), notes::text(&world.context, contact, id)))
@@ -56,9 +65,23 @@ pub(crate) fn of_company(world: &World, id: &str, version: Version) -> Result<Re
     if is_unfindable(id) {
         return Err(lists::missing(Kind::Companies));
     }
-    let ids: Vec<Arc<str>> =
-        super::links::ids(company, "segments", "segments").into_iter().map(Arc::from).collect();
+    let ids: Vec<Arc<str>> = links::of_company(company, "segments").into_iter().map(Arc::from).collect();
     Ok(whole(Kind::Segments, version, "list", "data", known(world, Kind::Segments, &ids)))
+}
+
+/// `GET /news/newsfeeds/{id}/items`: what is live there.
+pub(crate) fn of_newsfeed(
+    world: &World,
+    call: &Call,
+    version: Version,
+    base: &str,
+    id: &str,
+) -> Result<Reply, ApiError> {
+    lists::live(world, Kind::Newsfeeds, id, version)?;
+    let numbered = Numbered::read(call, 20, 150)?;
+    let items = links::of_newsfeed(world, id);
+    let url = format!("{base}/news/newsfeeds/{id}/items?");
+    Ok(numbered.listing_without_end(Kind::NewsItems, version, &items, &url))
 }
 
 /// Whether the company's segments are answered 404 although the company is there. Its number ends its id.

@@ -3,7 +3,7 @@
 use super::super::generate::REGISTRY;
 use super::*;
 
-async fn get_at(sandbox: &Sandbox, minor: u8, path: &str) -> Answer {
+pub(super) async fn get_at(sandbox: &Sandbox, minor: u8, path: &str) -> Answer {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer sandbox-token\r\n\
          Intercom-Version: 2.{minor}\r\n\r\n"
@@ -11,20 +11,20 @@ async fn get_at(sandbox: &Sandbox, minor: u8, path: &str) -> Answer {
     raw(sandbox, &request).await.unwrap()
 }
 
-fn rows(page: &Value, key: &str) -> Vec<Value> {
+pub(super) fn rows(page: &Value, key: &str) -> Vec<Value> {
     page[key].as_array().unwrap().clone()
 }
 
-fn id(row: &Value) -> String {
-    row["id"].as_str().unwrap().to_owned()
+pub(super) fn id(row: &Value) -> String {
+    row["id"].as_str().map_or_else(|| row["id"].to_string(), str::to_owned)
 }
 
-fn children(links: &[(String, String)], parent: &str) -> Vec<String> {
+pub(super) fn children(links: &[(String, String)], parent: &str) -> Vec<String> {
     links.iter().filter(|(of, _)| of == parent).map(|(_, child)| child.clone()).collect()
 }
 
 /// Every page of a numbered list, by the URLs it gives.
-async fn walk(sandbox: &Sandbox, path: &str, key: &str) -> Vec<Value> {
+pub(super) async fn walk(sandbox: &Sandbox, path: &str, key: &str) -> Vec<Value> {
     let (mut all, mut path) = (Vec::new(), path.to_owned());
     loop {
         let page = get(sandbox, &path).await.json();
@@ -34,7 +34,7 @@ async fn walk(sandbox: &Sandbox, path: &str, key: &str) -> Vec<Value> {
     }
 }
 
-fn by_id(mut rows: Vec<Value>) -> Vec<Value> {
+pub(super) fn by_id(mut rows: Vec<Value>) -> Vec<Value> {
     rows.sort_by_key(|row| (id(row).len(), id(row)));
     rows
 }
@@ -53,6 +53,8 @@ async fn every_list_holds_what_truth_says() {
         ("/internal_articles", "internal_articles"),
         ("/away_status_reasons", "away_status_reasons"),
         ("/calls?per_page=11", "calls"),
+        ("/ai/content_import_sources", "content_import_sources"),
+        ("/ai/external_pages?per_page=5", "external_pages"),
     ] {
         let listed = walk(&sandbox, path, "data").await;
         assert!(listed.len() > 1, "{table}");
@@ -95,7 +97,12 @@ async fn a_workspace_may_hold_nothing_at_all() {
         away_status_reasons: 0,
         calls: 0,
         activity_logs: 0,
+        content_import_sources: 0,
+        external_pages: 0,
+        ip_allowlist: Vec::new(),
         contact_links: true,
+        many_companies: true,
+        odd_attributes: true,
         ..Settings::default()
     })
     .await;
@@ -103,9 +110,11 @@ async fn a_workspace_may_hold_nothing_at_all() {
         assert!(sandbox.truth(recipe.name).is_empty(), "{}", recipe.name);
         assert_eq!(sandbox.change(Change::Insert { table: recipe.name.to_owned() }).len(), 1);
     }
-    for path in ["/ticket_types", "/calls", "/news/news_items", "/subscription_types"] {
+    for path in ["/ticket_types", "/calls", "/news/news_items", "/subscription_types", "/ai/external_pages"] {
         assert_eq!(rows(&get(&sandbox, path).await.json(), "data").len(), 1, "{path}");
     }
+    let allowed = get(&sandbox, "/ip_allowlist").await.json();
+    assert_eq!(allowed, json!({"type": "ip_allowlist", "enabled": false, "ip_allowlist": []}));
 }
 
 #[tokio::test]

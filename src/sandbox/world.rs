@@ -14,6 +14,9 @@ use super::settings::Settings;
 /// Results kept per state of a store; past that all are forgotten.
 const VIEWS: usize = 64;
 
+/// Merges in a row that are followed to the contact that is left.
+const HOPS: usize = 3;
+
 /// Rows by id, and the sorted selections of them that were asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
@@ -135,6 +138,16 @@ impl Table {
 
     pub(crate) fn gone(&self, id: &str) -> Option<&Gone> {
         self.gone.get(id)
+    }
+
+    /// Where a row that is no longer there was merged, up to [`HOPS`] merges on; none if it was not merged.
+    pub(crate) fn survivor(&self, id: &str) -> Option<&str> {
+        let next = |id: &str| self.gone(id)?.into.as_deref();
+        let mut into = next(id)?;
+        for _ in 1..HOPS {
+            into = next(into).unwrap_or(into);
+        }
+        Some(into)
     }
 
     /// Stores the row, in place of the one with its id if there is one.

@@ -10,8 +10,9 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::batch::Shape;
+use crate::batch::{Owner, Shape};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::{Entry, Ledger};
 use crate::progress::TableProgress;
 use crate::table::TableSpec;
 use crate::window::{DateField, Window};
@@ -42,7 +43,7 @@ pub trait Source: Debug + Send + Sync {
     /// Bounds may be widened, so a count with an open window is exact and any other an upper estimate.
     fn count<'a>(&'a self, pass: Pass, progress: &'a TableProgress) -> BoxFuture<'a, Result<Option<u64>>>;
 
-    /// Asks for one row by its key. One request.
+    /// Asks for one row of the pass's table by its key. One request, or a few where rows were merged.
     fn look_up<'a>(
         &'a self,
         pass: Pass,
@@ -87,18 +88,42 @@ pub enum Presence {
     /// It is, and this is what it looks like: one row, with the columns of [`TableSpec::schema`].
     Present(RecordBatch),
     /// It is not.
-    Gone,
+    Gone {
+        /// Key of the row that it was merged into, if the source says so.
+        survivor: Option<String>,
+    },
 }
 
-/// One read of one table.
-#[derive(Debug, Clone, Copy)]
+/// One read of one endpoint, for one table or several.
+#[derive(Debug, Clone)]
 pub struct Pass {
-    /// The table.
+    /// The table whose endpoint is read.
     pub table: &'static TableSpec,
+    /// The tables that are to be filled: that one, tables inside it, or both.
+    pub members: Arc<[Member]>,
     /// Which rows.
     pub ask: Ask,
     /// The pass's start by the server's clock; becomes `_ingested_at` of its rows.
     pub began: Timestamp,
+}
+
+/// A table that a pass fills.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The table: [`Pass::table`] or a table inside it.
+    pub table: &'static TableSpec,
+    /// Requests made for it alone are reported here.
+    pub progress: TableProgress,
+    /// What need not be read again, for a table that is read one object at a time.
+    pub ledger: Option<Arc<Ledger>>,
+}
+
+impl Pass {
+    /// A read of one table for itself.
+    pub fn alone(table: &'static TableSpec, ask: Ask, began: Timestamp) -> Self {
+        let member = Member { table, progress: TableProgress::silent(), ledger: None };
+        Self { table, members: [member].into(), ask, began }
+    }
 }
 
 /// Which rows a pass is about.
@@ -126,22 +151,44 @@ pub enum Order {
     NewestFirst,
 }
 
-/// Rows of one answer.
+/// Rows of one answer, and of what had to be asked for beside it.
 #[derive(Debug)]
 pub struct Page {
-    /// The rows, with the columns of [`TableSpec::schema`].
-    pub batch: RecordBatch,
+    /// For each member of the pass, in their order: its rows, or why it gets no more of them.
+    pub shares: Vec<Result<Share>>,
+    /// One hash per row of the pass's own table of its key, whether or not that table is a member.
+    pub keys: Vec<u64>,
     /// What is known once this page has been taken.
     pub proof: Proof,
+    slot: Option<OwnedSemaphorePermit>,
+}
+
+/// The rows of a page that belong to one table.
+#[derive(Debug)]
+pub struct Share {
+    /// The rows, with the columns of [`TableSpec::schema`].
+    pub batch: RecordBatch,
     /// What did not fit the declaration.
     pub shape: Shape,
-    slot: Option<OwnedSemaphorePermit>,
+    /// Of tables that are replaced per parent: whose rows they are, in the order of the rows.
+    pub owners: Vec<Owner>,
+    /// What is to be noted about the parents of these rows.
+    pub entries: Vec<Entry>,
+    /// Parents whose rows could not be had because they are gone by now, or not found.
+    pub missing: u64,
+}
+
+impl Share {
+    /// Rows that need no word about their parents.
+    pub fn of(batch: RecordBatch, shape: Shape) -> Self {
+        Self { batch, shape, owners: Vec::new(), entries: Vec::new(), missing: 0 }
+    }
 }
 
 impl Page {
     /// A page on its way.
-    pub fn new(batch: RecordBatch, proof: Proof, shape: Shape) -> Self {
-        Self { batch, proof, shape, slot: None }
+    pub fn new(shares: Vec<Result<Share>>, keys: Vec<u64>, proof: Proof) -> Self {
+        Self { shares, keys, proof, slot: None }
     }
 }
 

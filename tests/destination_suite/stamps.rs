@@ -5,7 +5,7 @@ use ingest::destination::{Stamp, TableCommit, Target};
 use crate::support::tables::{Subject, nothing, pass, replace, tally, target, upsert};
 
 fn gone(target: &Target, number: i64, keys: &[&str]) -> TableCommit {
-    let stamp = |key: &&str| Stamp { key: (*key).to_owned(), deleted_at: pass(number) };
+    let stamp = |key: &&str| Stamp { key: (*key).to_owned(), deleted_at: pass(number), merged_into: None };
     TableCommit { stamps: keys.iter().map(stamp).collect(), ..nothing(target) }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use ingest::source::intercom::tables::TABLES;
-use ingest::table::{Column, Endpoint, Kind, ListQuery, TableSpec, WriteDisposition};
+use ingest::table::{Column, Endpoint, Kind, List, More, TableSpec};
 
 use super::top;
 
@@ -62,14 +62,14 @@ fn render() -> String {
     page
 }
 
-fn section(table: &TableSpec) -> String {
+fn section(table: &'static TableSpec) -> String {
     let mut text = format!("\n## {}\n\n", table.name);
     let mut line = |what: &str, value: &str| writeln!(text, "- {what}: {value}").expect("text");
     line("key", &key(table));
     line("cursor", &table.cursor.map_or_else(|| "none".to_owned(), |cursor| format!("`{cursor}`")));
     line("strategy", table.disposition.as_str());
     line("endpoint", &endpoint(table));
-    line("read", way(table));
+    line("read", &way(table));
     line("permission", &format!("\"{}\"", table.permission));
     text.push_str("\n| column | type | from |\n|---|---|---|\n");
     let stored = table.stored_columns();
@@ -89,30 +89,47 @@ fn key(table: &TableSpec) -> String {
 
 fn endpoint(table: &TableSpec) -> String {
     let shown = format!("`{}`", table.endpoint.describe());
-    let Endpoint::Lists { queries, .. } = table.endpoint else { return shown };
-    let query = |query: &ListQuery| match query.until_minor {
-        Some(minor) => format!("`{}` (up to API 2.{minor})", query.query),
-        None => format!("`{}`", query.query),
+    let Endpoint::Lists { lists, .. } = table.endpoint else { return shown };
+    let query = |list: &List| {
+        let path = format!("`GET {}`", list.path);
+        match (list.from_minor, list.until_minor) {
+            (0, u8::MAX) => path,
+            (from, u8::MAX) => format!("{path} (from API 2.{from})"),
+            (_, until) => format!("{path} (up to API 2.{until})"),
+        }
     };
-    let queries: Vec<String> = queries.iter().filter(|q| !q.query.is_empty()).map(query).collect();
-    if queries.is_empty() { shown } else { format!("{shown} with {}", queries.join(", ")) }
+    lists.iter().map(query).collect::<Vec<_>>().join(", ")
 }
 
-fn way(table: &TableSpec) -> &'static str {
-    match (table.endpoint, table.disposition) {
-        (Endpoint::Search { .. }, _) => {
+fn way(table: &'static TableSpec) -> String {
+    let parents = table.lead().name;
+    match table.endpoint {
+        Endpoint::Search { .. } => {
             "by search: whole at first and whenever a refresh is due, else what changed since the last run"
+                .into()
         }
-        (Endpoint::Scroll { .. }, _) => "whole in every run, by a scroll; rows that are gone are stamped",
-        (Endpoint::Pages { .. }, _) => {
-            "whole in every run, page by page; rows that are gone stay as they were"
+        Endpoint::Log { .. } => {
+            "by windows of time: whole at first, else what came since the last run".into()
         }
-        (Endpoint::Lists { .. }, WriteDisposition::Replace) => {
-            "whole in every run; rows that are gone are removed"
+        Endpoint::Scroll { .. } => "whole in every run, by a scroll".into(),
+        Endpoint::Pages { .. } => "whole in every run, page by page".into(),
+        Endpoint::Lists { .. } => "whole in every run".into(),
+        Endpoint::Sweep { groups, .. } => {
+            format!("whole in every run, one search for each of the {}", groups.name)
         }
-        (Endpoint::Lists { .. }, WriteDisposition::Merge) => {
-            "whole in every run; rows that are gone stay as they were"
-        }
+        Endpoint::Inside(inside) => match inside.more {
+            More::Nothing => format!("inside the rows of {parents}, without a request of its own"),
+            More::WhereCut(_) => {
+                format!("inside the rows of {parents}; one request where a row shows only some")
+            }
+            More::WhereAny(_) => format!("one request for each of the {parents} that has any"),
+            More::Always(_) | More::Object { stated: None } => {
+                format!("one request for each of the {parents}")
+            }
+            More::Object { stated: Some(_) } => {
+                format!("one request for each of the {parents} that has changed since it was last asked for")
+            }
+        },
     }
 }
 

@@ -90,12 +90,8 @@ pub(crate) fn batch(table: &'static TableSpec, ingested_at: Timestamp, rows: &st
 /// Rows of one page of a pass, which give way to stored ones by their dates alone.
 pub(crate) fn upsert(target: &Target, ingested_at: Timestamp, rows: &str) -> TableCommit {
     TableCommit {
-        target: target.clone(),
         batches: vec![batch(target.table, ingested_at, rows)],
-        scope: Scope::Some,
-        supersedes_before: Timestamp::MIN,
-        stamps: Vec::new(),
-        state: None,
+        ..TableCommit::to(target.clone(), Timestamp::MIN)
     }
 }
 

@@ -69,6 +69,11 @@ fn cell(kind: Kind, raw: &str) -> Result<Option<String>, ()> {
     Ok(match kind {
         Kind::Json => Some(raw.to_owned()),
         Kind::Text => Some(plain()?),
+        Kind::Word(spellings) => {
+            let said = plain()?;
+            let stored = spellings.iter().find(|(word, _)| *word == said).map(|(_, stored)| *stored);
+            Some(stored.map_or(said, str::to_owned))
+        }
         Kind::Body => Some(plain()?).filter(|text| !text.is_empty()),
         Kind::Reference => Some(plain()?).filter(|text| !text.is_empty() && text != "0"),
         Kind::Integer => Some(number()?.to_string()),

@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use ingest::destination::{Committed, Destination, RunRecord, TableCommit, Target};
 use ingest::error::{Error, ErrorKind, Result};
+use ingest::ledger::Entry;
 use ingest::progress::TableProgress;
 use ingest::source::{Identity, PageSender, Pass, Presence, Source};
 use ingest::state::Stored;
@@ -64,6 +65,10 @@ impl Destination for Faulty {
 
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
         self.inner.live_keys(target)
+    }
+
+    fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {
+        self.inner.entries(target, each)
     }
 
     fn record(&mut self, runs: &[RunRecord]) -> Result<()> {

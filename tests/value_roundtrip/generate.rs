@@ -159,7 +159,7 @@ fn json() -> impl Strategy<Value = Json> {
 /// A value that suits the column more often than not.
 fn value(kind: Kind) -> BoxedStrategy<Json> {
     match kind {
-        Kind::Text | Kind::Body | Kind::Reference => {
+        Kind::Text | Kind::Body | Kind::Reference | Kind::Word(_) => {
             prop_oneof![3 => text(), 1 => bare(), 1 => json()].boxed()
         }
         Kind::Integer | Kind::Float => prop_oneof![3 => bare(), 1 => text(), 1 => json()].boxed(),

@@ -87,6 +87,10 @@ pub(super) fn read(kind: Kind, value: &Json) -> Result<Option<String>, DoesNotFi
     };
     let fitting = match kind {
         Kind::Text => Some(text),
+        Kind::Word(spellings) => {
+            let stored = spellings.iter().find(|(word, _)| *word == text).map(|(_, stored)| *stored);
+            Some(stored.map_or(text, str::to_owned))
+        }
         Kind::Body => return Ok((!text.is_empty()).then_some(text)),
         Kind::Reference => return Ok((text != "0" && !text.is_empty()).then_some(text)),
         Kind::Boolean => matches!(&*text, "true" | "false").then_some(text),

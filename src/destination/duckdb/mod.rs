@@ -5,9 +5,11 @@
 //! DuckDB 2.0 decides much of the SQL here; the reasons stand beside it.
 
 mod connect;
+mod parents;
 mod run_lock;
 mod sql;
 mod stage;
+mod views;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,8 +18,9 @@ use ::duckdb::{Connection, OptionalExt, params};
 
 pub use connect::Options;
 
-use super::{Committed, Destination, RunRecord, Scope, TableCommit, Target, reduce};
+use super::{Committed, Destination, Reduced, RunRecord, Scope, TableCommit, Target};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Entry;
 use crate::progress::Progress;
 use crate::state::{StateChange, Stored, TableState, conflict};
 use connect::failed;
@@ -31,6 +34,8 @@ pub struct DuckDb {
     progress: Progress,
     /// Open while there is work; see [`Destination::rest`].
     connection: Option<Connection>,
+    /// What was said already about views.
+    told: Vec<String>,
     _lock: RunLock,
 }
 
@@ -42,7 +47,7 @@ impl DuckDb {
         let lock = RunLock::take(&path, wait, &progress)?;
         connect::remove_leftovers(&path)?;
         connect::remove_empty(&path)?;
-        Ok(Self { path, options, progress, connection: None, _lock: lock })
+        Ok(Self { path, options, progress, connection: None, told: Vec::new(), _lock: lock })
     }
 
     /// Runs `work` on the open file. After an error the file is closed, so that nothing half-done stays.
@@ -170,10 +175,11 @@ impl Destination for DuckDb {
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
-        self.with_connection(|connection| {
+        let mut notes = Vec::new();
+        let done = self.with_connection(|connection| {
             let done = in_transaction(connection, || {
                 sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
-                commits.iter().map(|commit| apply(connection, commit)).collect::<Result<Vec<_>>>()
+                commits.iter().map(|commit| apply(connection, commit, commits)).collect::<Result<Vec<_>>>()
             })?;
             // COMMIT after an aborted transaction answers Ok with nothing saved; only what is read back counts.
             for (commit, done) in commits.iter().zip(&done) {
@@ -183,8 +189,16 @@ impl Destination for DuckDb {
                     return Err(Error::new(ErrorKind::Destination, message));
                 }
             }
+            notes = refresh_views(connection, commits, &done);
             Ok(done)
-        })
+        })?;
+        for note in notes {
+            if !self.told.contains(&note) {
+                tracing::warn!("{note}");
+                self.told.push(note);
+            }
+        }
+        Ok(done)
     }
 
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
@@ -192,7 +206,16 @@ impl Destination for DuckDb {
             return Ok(Vec::new());
         }
         self.with_connection(|connection| {
-            sql::live_keys(connection, target).map_err(|e| failed("read the keys", &e))
+            parents::live_keys(connection, target).map_err(|e| failed("read the keys", &e))
+        })
+    }
+
+    fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {
+        if !self.exists() {
+            return Ok(());
+        }
+        self.with_connection(|connection| {
+            parents::entries(connection, target, each).map_err(|e| failed("read the ledger", &e))
         })
     }
 
@@ -212,6 +235,26 @@ impl Destination for DuckDb {
     }
 }
 
+/// Brings the views of custom attributes up to date where a commit changed what they show. In a transaction of
+/// its own, after the rows are safe: no view is worth a row.
+fn refresh_views(connection: &Connection, commits: &[TableCommit], done: &[Committed]) -> Vec<String> {
+    let mut schemas: Vec<&str> = Vec::new();
+    for (commit, done) in commits.iter().zip(done) {
+        let has_changed = done.new + done.changed + done.removed > 0;
+        let schema = &*commit.target.schema;
+        if has_changed && views::concerns(commit.target.table.name) && !schemas.contains(&schema) {
+            schemas.push(schema);
+        }
+    }
+    let refresh = |schema: &&str| {
+        let refreshed = in_transaction(connection, || {
+            views::refresh(connection, schema).map_err(|e| failed("make the views of custom attributes", &e))
+        });
+        refreshed.unwrap_or_else(|error| vec![error.to_string()])
+    };
+    schemas.iter().flat_map(refresh).collect()
+}
+
 /// Runs `work` in a transaction. Any error means ROLLBACK and failure.
 fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     connection.execute_batch("BEGIN TRANSACTION").map_err(|e| failed("begin", &e))?;
@@ -228,7 +271,7 @@ fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) 
     }
 }
 
-fn apply(connection: &Connection, commit: &TableCommit) -> Result<Committed> {
+fn apply(connection: &Connection, commit: &TableCommit, all: &[TableCommit]) -> Result<Committed> {
     let target = &commit.target;
     let context =
         |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
@@ -240,34 +283,75 @@ fn apply(connection: &Connection, commit: &TableCommit) -> Result<Committed> {
             .with_hint("rename the view, or write to another schema with --schema"));
     }
     sql::prepare_table(connection, target).map_err(context("create the table or its columns"))?;
-    let rows = reduce(target.table, &commit.batches)
+    let rows = commit
+        .reduced()
         .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?;
-    let staged: u64 = rows.iter().map(|batch| batch.num_rows() as u64).sum();
-    if staged > 0 || commit.scope == Scope::All {
-        stage::rows(connection, target, rows).map_err(context("stage rows"))?;
-        if commit.scope == Scope::Some
-            && !sql::any_staged_is_known(connection, target).map_err(context("read"))?
-        {
-            // One row per key is staged and none of the keys is there: half the cost of a merge.
-            done.new = sql::insert_staged(connection, target).map_err(context("insert rows"))?;
-        } else {
-            let counts = sql::merge_staged(connection, target, commit.scope, commit.supersedes_before);
-            (done.new, done.changed, done.removed) = counts.map_err(context("merge rows"))?;
-        }
-        done.unchanged = staged.saturating_sub(done.new + done.changed);
-        stage::clear(connection).map_err(context("clear the stage"))?;
+    write_rows(connection, commit, all, rows, &mut done).map_err(context("write rows"))?;
+    if let Scope::Parents(keys) = &commit.scope {
+        stage::keys(connection, keys).map_err(context("stage keys"))?;
+        done.removed += parents::remove_others(connection, target).map_err(context("remove rows"))?;
     }
     if !commit.stamps.is_empty() {
         stage::stamps(connection, &commit.stamps).map_err(context("stage stamps"))?;
-        done.stamped = sql::stamp_staged(connection, target).map_err(context("stamp rows"))?;
-        stage::clear(connection).map_err(context("clear the stage"))?;
+        if target.table.has_stamps() {
+            done.stamped = parents::stamp_staged(connection, target).map_err(context("stamp rows"))?;
+        } else {
+            done.removed +=
+                parents::remove_with_parents(connection, target).map_err(context("remove rows"))?;
+        }
     }
+    if !commit.entries.is_empty() {
+        stage::entries(connection, &commit.entries).map_err(context("stage entries"))?;
+        parents::save_entries(connection, target).map_err(context("save the ledger"))?;
+        parents::fill_from_entries(connection, target).map_err(context("note what is missing"))?;
+    }
+    stage::clear(connection).map_err(context("clear the stage"))?;
     (done.live, _) =
         sql::count_rows(connection, &target.schema, target.table.name).map_err(context("count rows"))?;
     if let Some(change) = &commit.state {
         done.revision = Some(save_state(connection, target, change)?);
     }
     Ok(done)
+}
+
+/// Writes the rows of a commit, one per key, and removes those that they take the place of.
+fn write_rows(
+    connection: &Connection,
+    commit: &TableCommit,
+    all: &[TableCommit],
+    rows: Reduced,
+    done: &mut Committed,
+) -> ::duckdb::Result<()> {
+    let target = &commit.target;
+    let Reduced { batches, parents } = rows;
+    let mut staged: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    let is_whole_table = commit.scope == Scope::All;
+    if staged == 0 && parents.is_empty() && !is_whole_table {
+        return Ok(());
+    }
+    stage::rows(connection, target, batches)?;
+    if !parents.is_empty() {
+        stage::parents(connection, &parents)?;
+        if commit.comes_with_its_parents(all) {
+            parents::leave_out_outdated(connection, target)?;
+            staged = sql::count_staged(connection)?;
+        }
+        done.removed = parents::remove_absent(connection, target)?;
+    }
+    // One row per key is staged: where none of the keys is there, inserting is half the cost of a merge.
+    if !is_whole_table && !sql::any_staged_is_known(connection, target)? {
+        done.new = sql::insert_staged(connection, target)?;
+    } else {
+        let (new, changed, removed) =
+            sql::merge_staged(connection, target, is_whole_table, commit.supersedes_before)?;
+        (done.new, done.changed) = (new, changed);
+        done.removed += removed;
+    }
+    done.unchanged = staged.saturating_sub(done.new + done.changed);
+    if done.new > 0 {
+        parents::fill_staged(connection, target)?;
+    }
+    Ok(())
 }
 
 fn read_state(connection: &Connection, target: &Target) -> Result<Option<Stored>> {

@@ -8,25 +8,25 @@ use ::duckdb::{Connection, OptionalExt, Result, params};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 
-use super::super::{RunRecord, Scope, Target, in_utc};
+use super::super::{RunRecord, Target, in_utc};
 use super::PastRun;
 use super::stage::STAGE;
-use crate::table::{DELETED_AT, INGESTED_AT, TableSpec, WriteDisposition};
+use crate::table::{DELETED_AT, INGESTED_AT, MERGED_INTO, TableSpec};
 
 /// An identifier, quoted.
 pub(super) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-fn qualified(schema: &str, table: &str) -> String {
+pub(super) fn qualified(schema: &str, table: &str) -> String {
     format!("{}.{}", quoted(schema), quoted(table))
 }
 
-fn name_of(target: &Target) -> String {
+pub(super) fn name_of(target: &Target) -> String {
     qualified(&target.schema, target.table.name)
 }
 
-/// Creates `_ingest.state` and `_ingest.runs` where they are missing.
+/// Creates our own tables in `_ingest` where they are missing.
 pub(super) fn prepare_own_tables(connection: &Connection) -> Result<()> {
     connection.execute_batch(
         "CREATE SCHEMA IF NOT EXISTS _ingest;
@@ -37,7 +37,11 @@ pub(super) fn prepare_own_tables(connection: &Connection) -> Result<()> {
              run_id VARCHAR, schema_name VARCHAR, table_name VARCHAR,
              started_at TIMESTAMP WITH TIME ZONE, finished_at TIMESTAMP WITH TIME ZONE, outcome VARCHAR,
              rows_new UBIGINT, rows_changed UBIGINT, rows_unchanged UBIGINT, rows_removed UBIGINT,
-             rows_stamped UBIGINT, rows_live UBIGINT, requests UBIGINT, error VARCHAR);",
+             rows_stamped UBIGINT, rows_live UBIGINT, requests UBIGINT, error VARCHAR);
+         CREATE TABLE IF NOT EXISTS _ingest.ledger (
+             schema_name VARCHAR, table_name VARCHAR, parent_id VARCHAR,
+             parent_updated_at TIMESTAMP WITH TIME ZONE, stated BIGINT, total BIGINT, shown BIGINT,
+             fetched_at TIMESTAMP WITH TIME ZONE);",
     )
 }
 
@@ -100,13 +104,18 @@ pub(super) fn any_staged_is_known(connection: &Connection, target: &Target) -> R
 }
 
 /// The condition under which a stored row `t` and a staged row `s` are the same.
-fn same_key(table: &TableSpec) -> String {
+pub(super) fn same_key(table: &TableSpec) -> String {
     let parts = table.key.iter().map(|key| {
         let name = quoted(key.name);
         let operator = if key.optional { "IS NOT DISTINCT FROM" } else { "=" };
         format!("t.{name} {operator} s.{name}")
     });
     parts.collect::<Vec<_>>().join(" AND ")
+}
+
+/// Rows that are staged.
+pub(super) fn count_staged(connection: &Connection) -> Result<u64> {
+    connection.query_row(&format!("SELECT count(*) FROM {STAGE}"), [], |row| row.get(0))
 }
 
 /// Inserts what is staged; the number of rows.
@@ -119,10 +128,10 @@ pub(super) fn insert_staged(connection: &Connection, target: &Target) -> Result<
 pub(super) fn merge_staged(
     connection: &Connection,
     target: &Target,
-    scope: Scope,
+    is_whole_table: bool,
     supersedes_before: Timestamp,
 ) -> Result<(u64, u64, u64)> {
-    let sql = merge_sql(target, scope, supersedes_before);
+    let sql = merge_sql(target, is_whole_table, supersedes_before);
     let mut statement = connection.prepare(&sql)?;
     let mut rows = statement.query([])?;
     let (mut new, mut changed, mut removed) = (0, 0, 0);
@@ -136,7 +145,7 @@ pub(super) fn merge_staged(
     Ok((new, changed, removed))
 }
 
-fn merge_sql(target: &Target, scope: Scope, supersedes_before: Timestamp) -> String {
+fn merge_sql(target: &Target, is_whole_table: bool, supersedes_before: Timestamp) -> String {
     let spec: &TableSpec = target.table;
     let schema = spec.schema();
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
@@ -160,11 +169,12 @@ fn merge_sql(target: &Target, scope: Scope, supersedes_before: Timestamp) -> Str
     let mut sql = format!("MERGE INTO {} AS t USING {STAGE} AS s ON {}\n", name_of(target), same_key(spec));
     let differs = join(differs.collect(), " OR ");
     let set = join(set.collect(), ", ");
-    let stamp = quoted(DELETED_AT);
-    if spec.disposition == WriteDisposition::Merge {
+    if spec.has_stamps() {
+        let stamp = quoted(DELETED_AT);
+        let merged = if spec.is_merged { format!(", {} = NULL", quoted(MERGED_INTO)) } else { String::new() };
         sql.push_str(&format!(
-            "WHEN MATCHED AND {wins} AND ({differs}) THEN UPDATE SET {set}, {stamp} = NULL\n\
-             WHEN MATCHED AND t.{stamp} IS NOT NULL THEN UPDATE SET {stamp} = NULL\n"
+            "WHEN MATCHED AND {wins} AND ({differs}) THEN UPDATE SET {set}, {stamp} = NULL{merged}\n\
+             WHEN MATCHED AND t.{stamp} IS NOT NULL THEN UPDATE SET {stamp} = NULL{merged}\n"
         ));
     } else {
         sql.push_str(&format!("WHEN MATCHED AND {wins} AND ({differs}) THEN UPDATE SET {set}\n"));
@@ -174,22 +184,11 @@ fn merge_sql(target: &Target, scope: Scope, supersedes_before: Timestamp) -> Str
         join(columns.collect(), ", "),
         join(from_stage.collect(), ", ")
     ));
-    if scope == Scope::All {
+    if is_whole_table {
         sql.push_str("WHEN NOT MATCHED BY SOURCE THEN DELETE\n");
     }
     sql.push_str("RETURNING merge_action");
     sql
-}
-
-/// Stamps the rows whose keys are staged; their number.
-pub(super) fn stamp_staged(connection: &Connection, target: &Target) -> Result<u64> {
-    let Some(key) = target.table.key.first() else { return Ok(0) };
-    let (key, stamp) = (quoted(key.name), quoted(DELETED_AT));
-    let sql = format!(
-        "UPDATE {} AS t SET {stamp} = s.deleted_at FROM {STAGE} AS s WHERE t.{key} = s.key AND t.{stamp} IS NULL",
-        name_of(target)
-    );
-    connection.execute(&sql, []).map(|rows| rows as u64)
 }
 
 /// Rows without and with a stamp.
@@ -204,19 +203,6 @@ pub(super) fn count_rows(connection: &Connection, schema: &str, table: &str) -> 
     let deleted = if has_stamps { format!("count({})", quoted(DELETED_AT)) } else { "0".into() };
     let sql = format!("SELECT count(*) - {deleted}, {deleted} FROM {}", qualified(schema, table));
     connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
-}
-
-/// Keys of the rows without a stamp.
-pub(super) fn live_keys(connection: &Connection, target: &Target) -> Result<Vec<String>> {
-    let Some(key) = target.table.key.first() else { return Ok(Vec::new()) };
-    if !has_table(connection, &target.schema, target.table.name)? {
-        return Ok(Vec::new());
-    }
-    let mut sql = format!("SELECT {} FROM {}", quoted(key.name), name_of(target));
-    if target.table.disposition == WriteDisposition::Merge {
-        sql.push_str(&format!(" WHERE {} IS NULL", quoted(DELETED_AT)));
-    }
-    connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
 /// Replaces the state of a table.
@@ -337,6 +323,6 @@ mod tests {
     #[test]
     fn the_merge_of_a_small_table() {
         let target = Target { schema: "crm".into(), table: tables::find("tags").unwrap() };
-        insta::assert_snapshot!(merge_sql(&target, Scope::All, Timestamp::UNIX_EPOCH));
+        insta::assert_snapshot!(merge_sql(&target, true, Timestamp::UNIX_EPOCH));
     }
 }

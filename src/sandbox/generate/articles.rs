@@ -2,7 +2,7 @@
 
 use fastrand::Rng;
 
-use super::super::json::{NULL, Object, Raw, array};
+use super::super::json::{Members, NULL, Object, Raw, array};
 use super::super::row::{Draft, Hidden, Row};
 use super::{Context, Kind, Recipe, admins, chance, tags, words};
 
@@ -42,7 +42,7 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
             .put("translated_content", Raw(&translations(&title, created_at, author)));
     }
     let statistics = statistics(rng);
-    let hidden = Hidden { detail: format!("\"statistics\":{statistics}").into(), ..Hidden::default() };
+    let hidden = Hidden { statistics: statistics.into(), ..Hidden::default() };
     Row::dated(id, (created_at, updated_at), object.done(), hidden)
 }
 
@@ -85,6 +85,19 @@ fn statistics(rng: &mut Rng) -> String {
         .put("neutral_reaction_percentage", Raw("20.25"))
         .put("sad_reaction_percentage", Raw("18.25"))
         .done()
+}
+
+/// The members an article's own endpoint adds.
+pub(crate) fn detail(statistics: &str) -> String {
+    format!("\"statistics\":{statistics}")
+}
+
+/// One more view; the article itself stays as it is, the date too.
+pub(crate) fn view(draft: &mut Draft) {
+    let mut statistics = Members::of(&draft.hidden.statistics);
+    let views = statistics.integer("views").unwrap_or(0);
+    statistics.set("views", views + 1);
+    draft.hidden.statistics = statistics.text().into();
 }
 
 fn revise(_context: &Context, draft: &mut Draft, rng: &mut Rng, _now: i64) {

@@ -1,10 +1,12 @@
 //! Companies: every ninth has no user and was never seen, which hides it from the list endpoint.
 
+use std::sync::Arc;
+
 use fastrand::Rng;
 
 use super::super::json::{Object, Raw, array};
 use super::super::row::{Draft, Hidden, Row};
-use super::{Context, DAY, Kind, Recipe, chance, object_id, segments, tags, words};
+use super::{Context, DAY, Kind, Recipe, chance, object_id, odd_attributes, segments, tags, words};
 
 pub(super) const RECIPE: Recipe =
     Recipe { kind: Kind::Companies, name: "companies", make, revise, searched: false, numeric: false };
@@ -50,32 +52,59 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
     if chance(rng, 40) {
         object.put("industry", words::pick(rng, &["Software", "Bäckerei", "Logistics", "R&D"]));
     }
-    object.put("tags", Raw(&tag_list(context, rng))).put("segments", Raw(&segment_list(context, index)));
+    let (tags, segments) = (some_tags(context, rng), segments_of(context, index));
+    object
+        .put("tags", Raw(&tag_list(context, &tags)))
+        .put("segments", Raw(&segment_list(context, &segments)));
     if chance(rng, 70) {
         object.put("plan", Raw("{\"type\":\"plan\",\"id\":\"269315\",\"name\":\"Pro\"}"));
     } else {
         object.put("plan", Raw("{}"));
     }
-    object.put("custom_attributes", Raw(&custom_attributes(rng, created_at)));
-    Row::dated(id, (created_at, updated_at), object.done(), Hidden::default())
+    let odd = odd_attributes::values(context, Kind::Companies, index, created_at);
+    object.put("custom_attributes", Raw(&custom_attributes(rng, created_at, &odd)));
+    let hidden = Hidden {
+        tags: tags.into_iter().map(|tag| Arc::from(tags::id(tag))).collect(),
+        segments: segments.into_iter().map(Arc::from).collect(),
+        ..Hidden::default()
+    };
+    Row::dated(id, (created_at, updated_at), object.done(), hidden)
 }
 
-fn tag_list(context: &Context, rng: &mut Rng) -> String {
+fn some_tags(context: &Context, rng: &mut Rng) -> Vec<u32> {
     let count = rng.u32(0..4);
-    let tags = tags::some(context, rng, count).into_iter().map(|tag| {
-        Object::new().put("type", "tag").put("id", tags::id(tag)).put("name", tags::name(context, tag)).done()
+    tags::some(context, rng, count)
+}
+
+fn segments_of(context: &Context, index: u32) -> Vec<String> {
+    let own = (0..context.segments).filter(|segment| (index + segment).is_multiple_of(4));
+    own.map(|segment| segments::id(context, segment)).collect()
+}
+
+fn tag_list(context: &Context, tags: &[u32]) -> String {
+    let tags = tags.iter().map(|tag| {
+        let (id, name) = (tags::id(*tag), tags::name(context, *tag));
+        Object::new().put("type", "tag").put("id", id).put("name", name).done()
     });
-    Object::new().put("type", "tag.list").put("tags", Raw(&array(tags))).done()
+    embedded("tag.list", "tags", &tags.collect::<Vec<_>>(), context.shown_tags)
 }
 
-fn segment_list(context: &Context, index: u32) -> String {
-    let segments = (0..context.segments)
-        .filter(|segment| (index + segment).is_multiple_of(4))
-        .map(|segment| Object::new().put("type", "segment").put("id", segments::id(context, segment)).done());
-    Object::new().put("type", "segment.list").put("segments", Raw(&array(segments))).done()
+fn segment_list(context: &Context, segments: &[String]) -> String {
+    let segments = segments.iter().map(|id| Object::new().put("type", "segment").put("id", id).done());
+    embedded("segment.list", "segments", &segments.collect::<Vec<_>>(), context.shown_segments)
 }
 
-fn custom_attributes(rng: &mut Rng, created_at: i64) -> String {
+/// A list that is whole, or shows `shown` entries and says whether there are more.
+fn embedded(kind: &str, key: &str, entries: &[String], shown: Option<usize>) -> String {
+    let mut list = Object::new();
+    list.put("type", kind).put(key, Raw(&array(entries.iter().take(shown.unwrap_or(usize::MAX)))));
+    if let Some(shown) = shown {
+        list.put("has_more", entries.len() > shown);
+    }
+    list.done()
+}
+
+fn custom_attributes(rng: &mut Rng, created_at: i64, odd: &[(&str, String)]) -> String {
     let mut object = Object::new();
     if chance(rng, 50) {
         object.put("Plan Tier", words::pick(rng, &["free", "silver", "gold"]));
@@ -83,6 +112,9 @@ fn custom_attributes(rng: &mut Rng, created_at: i64) -> String {
     }
     if chance(rng, 30) {
         object.put("headcount", rng.i64(1..10_000));
+    }
+    for (name, value) in odd {
+        object.put(name, Raw(value));
     }
     object.done()
 }

@@ -77,9 +77,17 @@ pub(super) fn opted(contact: &str, ids: &[Arc<str>]) -> [(&'static str, String);
     ]
 }
 
-/// The companies of contact `index`; eleven for a few.
+/// Companies of the few contacts that belong to many: more than any page shows.
+const MANY: u32 = 65;
+
+/// The companies of contact `index`; eleven for a few, and many for fewer.
 pub(super) fn company_ids(context: &Context, index: u32, rng: &mut Rng) -> Vec<Arc<str>> {
-    let count = if index % 53 == 9 { 11 } else { rng.u32(0..3) }.min(context.companies);
+    let count = match index % 106 {
+        9 if context.many_companies => MANY,
+        9 | 62 => 11,
+        _ => rng.u32(0..3),
+    };
+    let count = count.min(context.companies);
     let first = rng.u32(0..context.companies.max(1));
     (0..count).map(|n| companies::id(context, (first + n) % context.companies).into()).collect()
 }

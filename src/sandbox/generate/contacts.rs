@@ -9,7 +9,7 @@ use super::super::json::{NULL, Object, Raw};
 use super::super::row::{Draft, Hidden, Row};
 pub(crate) use super::contact_lists::{List, link};
 use super::contact_lists::{company_ids, note_ids, opted, subscription_ids};
-use super::{Context, DAY, Kind, Recipe, admins, chance, object_id, segments, tags, words};
+use super::{Context, DAY, Kind, Recipe, admins, chance, object_id, odd_attributes, segments, tags, words};
 
 pub(super) const RECIPE: Recipe =
     Recipe { kind: Kind::Contacts, name: "contacts", make, revise, searched: true, numeric: false };
@@ -65,7 +65,8 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
     undocumented(&mut object, rng);
     let wanted = context.contact_bytes.saturating_mul(90 + rng.usize(0..21)) / 100;
     let left = wanted.saturating_sub(object.len() + "\"custom_attributes\":,".len());
-    object.put("custom_attributes", Raw(&custom_attributes(index, created_at, left, rng)));
+    let odd = odd_attributes::values(context, Kind::Contacts, index, created_at);
+    object.put("custom_attributes", Raw(&custom_attributes(index, created_at, &odd, left, rng)));
     let segments = (0..context.segments)
         .filter(|segment| (index + segment).is_multiple_of(3) || rng.u32(0..8) == 0)
         .map(|segment| Arc::from(segments::id(context, segment)))
@@ -181,8 +182,14 @@ fn undocumented(object: &mut Object, rng: &mut Rng) {
     }
 }
 
-/// Attributes under names only people would choose; the last one fills up to about `bytes`.
-fn custom_attributes(index: u32, created_at: i64, bytes: usize, rng: &mut Rng) -> String {
+/// Attributes under names only people would choose, then the `odd` ones; the last one fills up to about `bytes`.
+fn custom_attributes(
+    index: u32,
+    created_at: i64,
+    odd: &[(&str, String)],
+    bytes: usize,
+    rng: &mut Rng,
+) -> String {
     let mut object = Object::new();
     if chance(rng, 70) {
         object.put("Plan Tier", words::pick(rng, &["free", "silver", "gold"]));
@@ -203,6 +210,9 @@ fn custom_attributes(index: u32, created_at: i64, bytes: usize, rng: &mut Rng) -
         6 => object.put("会社", "株式会社 🏢").put("say \"hi\"", "line one\nline two\ttab \\ backslash"),
         _ => &mut object,
     };
+    for (name, value) in odd {
+        object.put(name, Raw(value));
+    }
     let left = bytes.saturating_sub(object.len() + "\"about\":\"\",".len());
     if left > 16 {
         object.put("about", words::filling(rng, left));

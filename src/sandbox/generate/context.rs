@@ -39,8 +39,17 @@ pub(crate) struct Context {
     pub(super) away_status_reasons: u32,
     pub(super) calls: u32,
     pub(super) activity_logs: u32,
+    pub(super) content_import_sources: u32,
+    pub(super) external_pages: u32,
     /// Contacts carry notes and subscription choices.
     pub(super) contact_links: bool,
+    /// Some contacts belong to more companies than a page shows.
+    pub(super) many_companies: bool,
+    /// Segments and tags a company shows.
+    pub(super) shown_segments: Option<usize>,
+    pub(super) shown_tags: Option<usize>,
+    /// Rows carry attributes that are hard to read.
+    pub(super) odd_attributes: bool,
 }
 
 impl Context {
@@ -71,7 +80,13 @@ impl Context {
             away_status_reasons: count(settings.away_status_reasons),
             calls: count(settings.calls),
             activity_logs: count(settings.activity_logs),
+            content_import_sources: count(settings.content_import_sources),
+            external_pages: count(settings.external_pages),
             contact_links: settings.contact_links,
+            many_companies: settings.many_companies,
+            shown_segments: settings.cut_company_segments,
+            shown_tags: settings.cut_company_tags,
+            odd_attributes: settings.odd_attributes,
         }
     }
 
@@ -86,7 +101,7 @@ impl Context {
             Kind::Segments => self.segments,
             Kind::Admins => self.admins,
             Kind::Teams => self.teams,
-            Kind::DataAttributes => data_attributes::count(),
+            Kind::DataAttributes => data_attributes::count(self),
             Kind::Tickets => self.tickets,
             Kind::TicketTypes => self.ticket_types,
             Kind::TicketStates => self.ticket_states,
@@ -99,6 +114,8 @@ impl Context {
             Kind::AwayStatusReasons => self.away_status_reasons,
             Kind::Calls => self.calls,
             Kind::ActivityLogs => self.activity_logs,
+            Kind::ContentImportSources => self.content_import_sources,
+            Kind::ExternalPages => self.external_pages,
         }
     }
 

@@ -4,7 +4,9 @@ use fastrand::Rng;
 
 use super::super::json::{Members, NULL, Object, Raw, array};
 use super::super::row::{Draft, Hidden, Row};
-use super::{Context, DAY, Kind, Recipe, admins, chance, contacts, parts, tags, teams, words};
+use super::{
+    Context, DAY, Kind, Recipe, admins, chance, contacts, odd_attributes, parts, tags, teams, words,
+};
 
 pub(super) const RECIPE: Recipe =
     Recipe { kind: Kind::Conversations, name: "conversations", make, revise, searched: true, numeric: true };
@@ -50,7 +52,8 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
         .put("read", chance(rng, 70))
         .put("tags", Raw(&tag_list(context, created_at, assignee, rng)))
         .put("priority", if chance(rng, 10) { "priority" } else { "not_priority" });
-    put_outcome(&mut object, created_at, &written, assignee, contact.as_ref(), rng);
+    let odd = odd_attributes::values(context, Kind::Conversations, index, created_at);
+    put_outcome(&mut object, created_at, &written, assignee, contact.as_ref(), &odd, rng);
     let hidden = Hidden { parts: written.into(), ..Hidden::default() };
     Row::dated(id, (created_at, updated_at), object.done(), hidden)
 }
@@ -62,6 +65,7 @@ fn put_outcome(
     written: &[i64],
     assignee: Option<u32>,
     contact: Option<&(String, Option<String>)>,
+    odd: &[(&str, String)],
     rng: &mut Rng,
 ) {
     let sla = Object::new()
@@ -81,7 +85,7 @@ fn put_outcome(
     object
         .put("teammates", teammates.as_deref().map(Raw))
         .put("title", chance(rng, 30).then(|| words::sentence(rng, 5)))
-        .put("custom_attributes", Raw(&custom_attributes(created_at, rng)));
+        .put("custom_attributes", Raw(&custom_attributes(created_at, odd, rng)));
     let topics = "{\"type\":\"topic.list\",\"topics\":[{\"type\":\"topic\",\"id\":1,\"name\":\"Billing\"}],\"total_count\":1}";
     object
         .put("topics", if chance(rng, 20) { Raw(topics) } else { Raw("{}") })
@@ -251,7 +255,7 @@ fn ai_agent(created_at: i64, rng: &mut Rng) -> String {
         .done()
 }
 
-fn custom_attributes(created_at: i64, rng: &mut Rng) -> String {
+fn custom_attributes(created_at: i64, odd: &[(&str, String)], rng: &mut Rng) -> String {
     let mut object = Object::new();
     if chance(rng, 50) {
         object.put("Issue type", words::pick(rng, &["Billing", "Bug", "Versand/Rückgabe"]));
@@ -261,6 +265,9 @@ fn custom_attributes(created_at: i64, rng: &mut Rng) -> String {
     }
     if chance(rng, 15) {
         object.put("AI Title", words::sentence(rng, 4)).put("Has attachments", true);
+    }
+    for (name, value) in odd {
+        object.put(name, Raw(value));
     }
     object.done()
 }

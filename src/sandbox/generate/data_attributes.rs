@@ -4,6 +4,7 @@ use fastrand::Rng;
 
 use super::super::json::{Json, Object, Raw, array};
 use super::super::row::{Draft, Hidden, Row};
+use super::odd_attributes::declared;
 use super::{Context, DAY, Kind, Recipe, admins, words};
 
 pub(super) const RECIPE: Recipe = Recipe {
@@ -22,10 +23,10 @@ pub(crate) struct Custom {
     pub(crate) name: &'static str,
     pub(crate) data_type: &'static str,
     pub(crate) archived: bool,
-    options: &'static [&'static str],
+    pub(super) options: &'static [&'static str],
 }
 
-const fn custom(model: &'static str, name: &'static str, data_type: &'static str) -> Custom {
+pub(super) const fn custom(model: &'static str, name: &'static str, data_type: &'static str) -> Custom {
     Custom { model, name, data_type, archived: false, options: &[] }
 }
 
@@ -85,8 +86,8 @@ const BUILT_IN: [(&str, &str, &str); 27] = [
 ];
 
 /// Attributes there are at the start.
-pub(super) fn count() -> u32 {
-    u32::try_from(BUILT_IN.len() + CUSTOM.len()).unwrap_or(u32::MAX)
+pub(super) fn count(context: &Context) -> u32 {
+    u32::try_from(BUILT_IN.len() + CUSTOM.len() + declared(context).len()).unwrap_or(u32::MAX)
 }
 
 fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
@@ -100,7 +101,8 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
     let number = at - BUILT_IN.len();
     let invented = format!("added_{number}");
     let unknown = Custom { model: "contact", name: "", data_type: "string", archived: false, options: &[] };
-    let (attribute, name) = CUSTOM.get(number).map_or((&unknown, invented.as_str()), |one| (one, one.name));
+    let known = CUSTOM.iter().chain(declared(context)).nth(number);
+    let (attribute, name) = known.map_or((&unknown, invented.as_str()), |one| (one, one.name));
     let mut object =
         described(attribute.model, name, &format!("custom_attributes.{name}"), attribute.data_type);
     if !attribute.options.is_empty() {

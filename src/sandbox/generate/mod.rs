@@ -13,14 +13,17 @@ mod collections;
 pub(crate) mod companies;
 mod contact_lists;
 pub(crate) mod contacts;
+mod content_import_sources;
 mod context;
 pub(crate) mod conversations;
 pub(crate) mod data_attributes;
+mod external_pages;
 mod help_centers;
 mod internal_articles;
 mod news_items;
 mod newsfeeds;
 pub(crate) mod notes;
+mod odd_attributes;
 pub(crate) mod parts;
 pub(crate) mod segments;
 pub(crate) mod subscription_types;
@@ -64,6 +67,8 @@ pub(crate) enum Kind {
     AwayStatusReasons,
     Calls,
     ActivityLogs,
+    ContentImportSources,
+    ExternalPages,
 }
 
 /// How rows of one kind come about.
@@ -83,7 +88,7 @@ pub(crate) struct Recipe {
 }
 
 /// Every kind of object.
-pub(crate) const REGISTRY: [Recipe; 21] = [
+pub(crate) const REGISTRY: [Recipe; 23] = [
     contacts::RECIPE,
     companies::RECIPE,
     conversations::RECIPE,
@@ -105,6 +110,8 @@ pub(crate) const REGISTRY: [Recipe; 21] = [
     away_status_reasons::RECIPE,
     calls::RECIPE,
     activity_logs::RECIPE,
+    content_import_sources::RECIPE,
+    external_pages::RECIPE,
 ];
 
 impl Kind {
@@ -173,7 +180,8 @@ mod tests {
                 if matches!(recipe.kind, Kind::DataAttributes) {
                     continue;
                 }
-                assert_eq!(value["id"], *row.id, "{}", recipe.name);
+                let id = value["id"].as_str().map_or_else(|| value["id"].to_string(), str::to_owned);
+                assert_eq!(id, *row.id, "{}", recipe.name);
                 for (key, second) in [("created_at", row.created_at), ("updated_at", row.updated_at)] {
                     assert_eq!(value.get(key).and_then(Value::as_i64), second);
                 }

@@ -1,50 +1,52 @@
-//! Reading tables that one unpaged answer, or one per variant, holds whole.
+//! Reading tables that one unpaged answer, or a few, hold whole.
 
-use super::page::decode;
+use super::outlet::Outlet;
+use super::reader::{Contents, Reader};
 use super::trouble::{Passes, Trouble};
-use crate::batch::{Decoder, Layout};
 use crate::client::{Call, Client};
 use crate::error::Result;
 use crate::progress::TableProgress;
-use crate::source::{Page, PageSender, Pass, Proof};
-use crate::table::ListQuery;
+use crate::source::{Pass, Proof};
+use crate::table::List;
 
 /// Reads every row. `minor` is that of the API version, 2.x.
 pub(super) async fn read(
     client: &Client,
-    pass: Pass,
-    (queries, minor): (&[ListQuery], u8),
-    pages: &PageSender,
+    pass: &Pass,
+    (lists, minor): (&[List], u8),
+    outlet: &Outlet,
     progress: &TableProgress,
 ) -> Result<()> {
-    let decoder = Decoder::new(Layout::new(pass.table));
+    let reader = Reader::new(pass, None, None);
     let mut passes = Passes::new(client, progress);
-    for list in queries.iter().filter(|list| list.until_minor.is_none_or(|until| minor <= until)) {
-        let page = loop {
-            match read_one(client, pass, list.query, &decoder).await {
-                Ok(page) => break page,
-                Err(Trouble::Fatal(error)) => return Err(error),
-                Err(Trouble::FailedPass(reason)) => passes.failed(&reason).await?,
-            }
-        };
+    for list in lists.iter().filter(|list| list.is_in(minor)) {
+        let contents = read_one(client, &reader, list, &mut passes).await?;
         passes.moved();
-        pages.send(page).await?;
+        outlet.send(contents.draft(Proof::Nothing)).await?;
     }
     Ok(())
 }
 
-async fn read_one(
+/// Reads one list, again if it cannot be trusted.
+pub(super) async fn read_one(
     client: &Client,
-    pass: Pass,
-    query: &str,
-    decoder: &Decoder,
-) -> std::result::Result<Page, Trouble> {
-    let path = pass.table.endpoint.path();
-    let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-    let answer = client.send(|_| Call::get(target.clone())).await?;
-    let contents = decode(pass, decoder, answer.body).await?;
-    if contents.next.is_some() {
-        return Err(Trouble::failed("a list that claims to have a second page"));
+    reader: &Reader,
+    list: &List,
+    passes: &mut Passes<'_>,
+) -> Result<Contents> {
+    loop {
+        let read = async {
+            let answer = client.send(|_| Call::get(list.path)).await?;
+            let contents = reader.read(answer.body).await?;
+            match contents.next {
+                None => Ok(contents),
+                Some(_) => Err(Trouble::failed("a list that claims to have a second page")),
+            }
+        };
+        match read.await {
+            Ok(contents) => return Ok(contents),
+            Err(Trouble::Fatal(error)) => return Err(error),
+            Err(Trouble::FailedPass(reason)) => passes.failed(&reason).await?,
+        }
     }
-    Ok(Page::new(contents.batch, Proof::Nothing, contents.shape))
 }

@@ -1,15 +1,23 @@
 //! Intercom: one workspace, read through its REST API.
 
+mod follow;
 mod lists;
+mod log;
 mod numbered;
+mod outlet;
 mod page;
 mod page_size;
 mod query;
+mod reader;
 mod scroll;
 mod search;
 mod sequence;
+mod sweep;
 pub mod tables;
 mod trouble;
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -17,14 +25,23 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Ask, Identity, PageSender, Pass, Presence, Source};
+use follow::{Follower, escaped};
+use log::Span;
+use outlet::Outlet;
 use query::Search;
+use reader::Reader;
 
 use crate::batch::{Decoder, Layout};
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
-use crate::table::{Endpoint, TableSpec};
+use crate::table::{Endpoint, List, TableSpec};
 use crate::window::DateField;
+
+/// No workspace is older: 2011-01-01T00:00:00Z.
+const FIRST_WORKSPACE: i64 = 1_293_840_000;
+/// Hops from a merged row to the one that is still there.
+const MERGES: usize = 3;
 
 /// One workspace.
 #[derive(Debug)]
@@ -34,13 +51,24 @@ pub struct Intercom {
     minor: u8,
     /// The region the connection is configured for, in upper case, if that is to be checked.
     region: Option<String>,
+    /// The widest window that the activity log is asked for.
+    log_step: Duration,
+    /// When the workspace was made, in epoch seconds, once it has said so.
+    made_at: Mutex<Option<i64>>,
 }
 
 impl Intercom {
     /// A workspace behind `client`, which speaks API version 2.`minor`. With `region` given, a token of
     /// another region is refused.
     pub fn new(client: Client, minor: u8, region: Option<String>) -> Self {
-        Self { client, minor, region: region.map(|r| r.to_uppercase()) }
+        let log_step = Duration::from_secs(30 * 86_400);
+        Self { client, minor, region: region.map(|r| r.to_uppercase()), log_step, made_at: Mutex::default() }
+    }
+
+    /// The same, asking for at most `step` of the activity log at once.
+    #[must_use]
+    pub fn with_log_step(self, step: Duration) -> Self {
+        Self { log_step: step, ..self }
     }
 
     /// The workspace's client, reporting to `progress`.
@@ -62,6 +90,7 @@ impl Intercom {
         let me: Value = serde_json::from_slice(&answer.body).map_err(|_| {
             Error::new(ErrorKind::Api, "GET /me: the answer is not JSON").with_hint("check base_url")
         })?;
+        *self.made_at.lock().unwrap_or_else(PoisonError::into_inner) = me["app"]["created_at"].as_i64();
         let text = |key: &str| me["app"][key].as_str().map(str::to_owned);
         let identity = Identity {
             workspace: text("id_code"),
@@ -115,16 +144,54 @@ impl Intercom {
             ))
     }
 
-    async fn read_rows(&self, pass: Pass, pages: &PageSender, progress: &TableProgress) -> Result<()> {
+    async fn read_rows(&self, pass: &Pass, pages: &PageSender, progress: &TableProgress) -> Result<()> {
+        let (outlet, drafts) = Outlet::new();
+        let follower = Follower::new(self, Reader::new(pass, None, None));
+        // Nothing is fetched between the pages of a scroll, which would expire.
+        let is_late = matches!(pass.table.endpoint, Endpoint::Scroll { .. });
+        let reading = async {
+            let read = self.read_answers(pass, &outlet, progress).await;
+            drop(outlet);
+            read
+        };
+        let completing = drafts.complete(&follower, is_late, pages);
+        tokio::pin!(reading, completing);
+        tokio::select! {
+            // What was read before the end, for better or worse, is still completed and handed out.
+            read = &mut reading => completing.await.and(read),
+            // Ends before the reading does only if nobody takes the pages any more.
+            completed = &mut completing => match completed {
+                Ok(()) => reading.await,
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    async fn read_answers(&self, pass: &Pass, outlet: &Outlet, progress: &TableProgress) -> Result<()> {
         let client = self.client(progress);
         match (pass.table.endpoint, pass.ask) {
             (Endpoint::Search { .. }, Ask::Dated { by, window, order }) => {
-                search::read(&client, pass, (by, window, order), pages, progress).await
+                search::read(&client, pass, (by, window, order), None, outlet, progress).await
             }
-            (Endpoint::Scroll { .. }, Ask::Everything) => scroll::read(&client, pass, pages, progress).await,
-            (Endpoint::Pages { .. }, Ask::Everything) => numbered::read(&client, pass, pages, progress).await,
-            (Endpoint::Lists { queries, .. }, Ask::Everything) => {
-                lists::read(&client, pass, (queries, self.minor), pages, progress).await
+            (Endpoint::Log { .. }, Ask::Dated { by: DateField::CreatedAt, window, order }) => {
+                let made_at = *self.made_at.lock().unwrap_or_else(PoisonError::into_inner);
+                let span = Span {
+                    window,
+                    order,
+                    earliest: made_at.map_or(FIRST_WORKSPACE, |at| at - crate::window::DAY),
+                    step: i64::try_from(self.log_step.as_secs()).unwrap_or(i64::MAX).max(1),
+                };
+                log::read(&client, pass, span, outlet, progress).await
+            }
+            (Endpoint::Scroll { .. }, Ask::Everything) => scroll::read(&client, pass, outlet, progress).await,
+            (Endpoint::Pages { per_page, .. }, Ask::Everything) => {
+                numbered::read(&client, pass, per_page, outlet, progress).await
+            }
+            (Endpoint::Lists { lists, .. }, Ask::Everything) => {
+                lists::read(&client, pass, (lists, self.minor), outlet, progress).await
+            }
+            (Endpoint::Sweep { groups, field, .. }, Ask::Everything) => {
+                sweep::read(&client, pass, (groups, field), self.minor, outlet, progress).await
             }
             (endpoint, ask) => {
                 let message = format!("{} cannot be asked for {ask:?}", endpoint.describe());
@@ -133,49 +200,71 @@ impl Intercom {
         }
     }
 
-    async fn count_rows(&self, pass: Pass, progress: &TableProgress) -> Result<Option<u64>> {
+    async fn count_rows(&self, pass: &Pass, progress: &TableProgress) -> Result<Option<u64>> {
         let (Endpoint::Search { path, .. }, Ask::Dated { by, window, order }) =
             (pass.table.endpoint, pass.ask)
         else {
             return Ok(None);
         };
-        let search = Search { by, window, order, sort: DateField::UpdatedAt, now: pass.began.as_second() };
+        let now = pass.began.as_second();
+        let search = Search { by, window, order, sort: DateField::UpdatedAt, now, group: None };
         let answer = self.client(progress).send(|_| Call::post(path, search.body(1, None))).await;
         let answer = answer.map_err(CallError::into_error)?;
         let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
         Ok(page["total_count"].as_u64())
     }
 
-    async fn look_up_row(&self, pass: Pass, key: &str, progress: &TableProgress) -> Result<Presence> {
-        let Endpoint::Scroll { object, .. } = pass.table.endpoint else {
-            return Err(Error::new(
-                ErrorKind::Api,
-                format!("table {} has no path for one row", pass.table.name),
-            ));
+    async fn look_up_row(&self, pass: &Pass, key: &str, progress: &TableProgress) -> Result<Presence> {
+        let Some(object) = pass.table.object else {
+            let message = format!("table {} has no path for one row", pass.table.name);
+            return Err(Error::new(ErrorKind::Api, message));
         };
-        let key: String = url::form_urlencoded::byte_serialize(key.as_bytes()).collect();
-        match self.client(progress).send(|_| Call::get(format!("{object}/{key}"))).await {
-            Ok(answer) => {
-                let decoder = Decoder::new(Layout::new(pass.table));
-                let row = page::read_object(pass.table, &decoder, &answer.body, pass.began);
-                row.map(Presence::Present).map_err(|e| Error::new(ErrorKind::Data, format!("one row: {e}")))
+        let client = self.client(progress);
+        let mut id = key.to_owned();
+        let mut survivor = None;
+        for _ in 0..=MERGES {
+            match client.send(|_| Call::get(format!("{object}/{}", escaped(&id)))).await {
+                Ok(_) if survivor.is_some() => break,
+                Ok(answer) => {
+                    let decoder = Decoder::new(Layout::new(pass.table));
+                    let row = page::read_object(pass.table, &decoder, &answer.body, pass.began);
+                    let unreadable = |e| Error::new(ErrorKind::Data, format!("one row: {e}"));
+                    return row.map(Presence::Present).map_err(unreadable);
+                }
+                Err(error) => match (error.status(), error.canonical()) {
+                    (Some(410), Some(next)) => {
+                        id.clone_from(&next);
+                        survivor = Some(next);
+                    }
+                    (Some(404 | 410), _) => break,
+                    _ => return Err(error.into_error()),
+                },
             }
-            Err(error) if matches!(error.status(), Some(404 | 410)) => Ok(Presence::Gone),
-            Err(error) => Err(error.into_error()),
         }
+        Ok(Presence::Gone { survivor })
     }
 
     async fn probe_table(&self, table: &'static TableSpec, progress: &TableProgress) -> Result<()> {
+        let table = table.lead();
         let call = match table.endpoint {
-            Endpoint::Search { path, .. } => Call::post(path, query::anything()),
+            Endpoint::Search { path, .. } | Endpoint::Sweep { path, .. } => {
+                Call::post(path, query::anything())
+            }
             Endpoint::Pages { path, .. } => Call::get(format!("{path}?page=1&per_page=1")),
+            Endpoint::Log { path, .. } => {
+                let hour_ago = crate::clock::now().as_second() - 3_600;
+                Call::get(format!("{path}?created_at_after={hour_ago}&page=1&per_page=1"))
+            }
             // A scroll that is only tried would keep others out for a minute; the object path needs the
             // same permission, and no company has this id.
-            Endpoint::Scroll { object, .. } => Call::get(format!("{object}/000000000000000000000000")),
-            Endpoint::Lists { path, queries, .. } => match queries.first() {
-                Some(list) if !list.query.is_empty() => Call::get(format!("{path}?{}", list.query)),
-                _ => Call::get(path),
-            },
+            Endpoint::Scroll { .. } => {
+                Call::get(format!("{}/000000000000000000000000", table.object.unwrap_or_default()))
+            }
+            Endpoint::Lists { lists, .. } => {
+                let list = lists.iter().find(|list: &&List| list.is_in(self.minor));
+                Call::get(list.or(lists.first()).map(|list| list.path).unwrap_or_default())
+            }
+            Endpoint::Inside(_) => return Ok(()),
         };
         match self.client(progress).send(|_| call.clone()).await {
             Ok(_) => Ok(()),
@@ -209,7 +298,7 @@ impl Source for Intercom {
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<()>> {
         async move {
-            match self.read_rows(pass, &pages, progress).await {
+            match self.read_rows(&pass, &pages, progress).await {
                 Ok(()) => Ok(()),
                 Err(error) => Err(self.explain(pass.table, error, progress).await),
             }
@@ -219,7 +308,7 @@ impl Source for Intercom {
 
     fn count<'a>(&'a self, pass: Pass, progress: &'a TableProgress) -> BoxFuture<'a, Result<Option<u64>>> {
         async move {
-            match self.count_rows(pass, progress).await {
+            match self.count_rows(&pass, progress).await {
                 Ok(count) => Ok(count),
                 Err(error) => Err(self.explain(pass.table, error, progress).await),
             }
@@ -234,7 +323,7 @@ impl Source for Intercom {
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<Presence>> {
         async move {
-            match self.look_up_row(pass, key, progress).await {
+            match self.look_up_row(&pass, key, progress).await {
                 Ok(presence) => Ok(presence),
                 Err(error) => Err(self.explain(pass.table, error, progress).await),
             }

@@ -7,32 +7,33 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::page::{Contents, Next, decode};
+use super::outlet::Outlet;
+use super::page::Next;
+use super::reader::{Contents, Reader};
 use super::trouble::{Passes, Trouble};
-use crate::batch::{self, Decoder, Layout};
+use crate::batch;
 use crate::client::{Call, Client};
 use crate::error::{ErrorKind, Result};
 use crate::progress::TableProgress;
-use crate::source::{Page, PageSender, Pass, Proof};
+use crate::source::{Pass, Proof};
 
-/// Rows asked for at once, until that proves too many.
-const PER_PAGE: u32 = 50;
 /// Below this the size is not what overwhelms the server.
 const SMALLEST_PAGE: u32 = 12;
 
 /// Reads every row.
 pub(super) async fn read(
     client: &Client,
-    pass: Pass,
-    pages: &PageSender,
+    pass: &Pass,
+    per_page: u32,
+    outlet: &Outlet,
     progress: &TableProgress,
 ) -> Result<()> {
-    let decoder = Decoder::new(Layout::new(pass.table));
+    let reader = Reader::new(pass, None, None);
     let mut passes = Passes::new(client, progress);
     let mut keys_before: Option<HashSet<u64>> = None;
-    let mut per_page = PER_PAGE;
+    let mut per_page = per_page;
     loop {
-        let reason = match read_once(client, pass, per_page, &decoder, pages, progress).await {
+        let reason = match read_once(client, &reader, per_page, outlet, progress).await {
             Ok(read) => {
                 let keys: HashSet<u64> = read.seen.keys().copied().collect();
                 if read.is_counted || keys_before.as_ref() == Some(&keys) {
@@ -69,10 +70,9 @@ type Seen = HashMap<u64, Option<i64>>;
 
 async fn read_once(
     client: &Client,
-    pass: Pass,
+    reader: &Reader,
     per_page: u32,
-    decoder: &Decoder,
-    pages: &PageSender,
+    outlet: &Outlet,
     progress: &TableProgress,
 ) -> std::result::Result<Read, Trouble> {
     let mut seen = Seen::new();
@@ -80,7 +80,7 @@ async fn read_once(
     let mut largest_page = 0;
     let mut number = 1;
     loop {
-        let contents = fetch(client, pass, decoder, (number, per_page)).await?;
+        let contents = fetch(client, reader, (number, per_page)).await?;
         if number == 1 {
             total = contents.total_count;
             progress.expect(total.unwrap_or(0));
@@ -88,14 +88,14 @@ async fn read_once(
             return Err(Trouble::failed("rows that came or went while the pages were read"));
         }
         let next = next_number(contents.next.as_ref(), number)?;
-        let brought_news = note(pass, &mut seen, &contents);
+        let brought_news = note(reader.pass(), &mut seen, &contents);
         if next.is_some() && !brought_news {
             return Err(Trouble::failed("a page that brought nothing new"));
         }
         largest_page = largest_page.max(contents.keys.len());
         let is_full = contents.keys.len() >= largest_page.min(per_page as usize);
         let is_numbered_last = contents.position.is_some_and(|(number, of)| number >= of);
-        pages.send(Page::new(contents.batch, Proof::Nothing, contents.shape)).await?;
+        outlet.send(contents.draft(Proof::Nothing)).await?;
         if let Some(next) = next {
             number = next;
             continue;
@@ -107,7 +107,7 @@ async fn read_once(
     }
     let is_counted = total.is_some_and(|total| seen.len() as u64 >= total);
     if number > 1 {
-        close(client, pass, per_page, decoder, pages, &mut seen).await?;
+        close(client, reader, per_page, outlet, &mut seen).await?;
     }
     Ok(Read { seen, is_counted })
 }
@@ -115,18 +115,17 @@ async fn read_once(
 /// Reads the front again until a whole page holds only what is known: what changed meanwhile stands there.
 async fn close(
     client: &Client,
-    pass: Pass,
+    reader: &Reader,
     per_page: u32,
-    decoder: &Decoder,
-    pages: &PageSender,
+    outlet: &Outlet,
     seen: &mut Seen,
 ) -> std::result::Result<(), Trouble> {
     let mut number = 1;
     loop {
-        let contents = fetch(client, pass, decoder, (number, per_page)).await?;
+        let contents = fetch(client, reader, (number, per_page)).await?;
         let next = next_number(contents.next.as_ref(), number)?;
-        let brought_news = note(pass, seen, &contents);
-        pages.send(Page::new(contents.batch, Proof::Nothing, contents.shape)).await?;
+        let brought_news = note(reader.pass(), seen, &contents);
+        outlet.send(contents.draft(Proof::Nothing)).await?;
         match next {
             Some(next) if brought_news => number = next,
             _ => return Ok(()),
@@ -136,17 +135,16 @@ async fn close(
 
 async fn fetch(
     client: &Client,
-    pass: Pass,
-    decoder: &Decoder,
+    reader: &Reader,
     (number, per_page): (u64, u32),
 ) -> std::result::Result<Contents, Trouble> {
-    let path = pass.table.endpoint.path();
+    let path = reader.pass().table.endpoint.path();
     let answer = client.send(|_| Call::get(format!("{path}?page={number}&per_page={per_page}"))).await?;
-    decode(pass, decoder, answer.body).await
+    reader.read(answer.body).await
 }
 
 /// Remembers the rows of a page; true if one of them is new or has changed.
-fn note(pass: Pass, seen: &mut Seen, contents: &Contents) -> bool {
+fn note(pass: &Pass, seen: &mut Seen, contents: &Contents) -> bool {
     let dates = batch::seconds(&contents.batch, pass.table.cursor.unwrap_or_default());
     let mut news = false;
     for (key, date) in contents.keys.iter().zip(dates) {

@@ -3,31 +3,13 @@
 use std::fmt;
 
 use arrow::array::RecordBatch;
-use bytes::Bytes;
 use jiff::Timestamp;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::trouble::Trouble;
-use crate::batch::{Decoder, RowError, Rows, Shape, key_hashes};
-use crate::error::{Error, ErrorKind};
-use crate::source::Pass;
+use crate::batch::{Decoder, ParentValues, RowError, Rows};
 use crate::table::TableSpec;
-
-/// Rows of one answer and what its envelope says.
-#[derive(Debug)]
-pub(super) struct Contents {
-    pub(super) batch: RecordBatch,
-    pub(super) shape: Shape,
-    pub(super) next: Option<Next>,
-    /// Number of this page and of all pages, as stated.
-    pub(super) position: Option<(u64, u64)>,
-    pub(super) total_count: Option<u64>,
-    pub(super) scroll_param: Option<String>,
-    /// One hash per row of its key.
-    pub(super) keys: Vec<u64>,
-}
 
 /// The answer's way to the next page; at least one of both.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +32,10 @@ pub(super) enum PageError {
     NoRecords(&'static str),
     #[error("pages.next leads nowhere")]
     Next,
+    #[error("an answer about another object")]
+    AnotherObject,
+    #[error("entries that came or went while a list was read")]
+    Moved,
     #[error(transparent)]
     Row(#[from] RowError),
 }
@@ -66,16 +52,23 @@ impl From<serde_json::Error> for PageError {
     }
 }
 
-/// Decodes an answer on a thread where it holds up no other request.
-pub(super) async fn decode(pass: Pass, decoder: &Decoder, body: Bytes) -> Result<Contents, Trouble> {
-    let decoder = decoder.clone();
-    let decoding = tokio::task::spawn_blocking(move || read(pass.table, &decoder, &body, pass.began));
-    match decoding.await {
-        Ok(contents) => contents.map_err(Trouble::failed),
-        Err(error) => {
-            Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error)))
-        }
-    }
+/// What an answer says around its rows.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    pub(super) next: Option<Next>,
+    /// Number of this page and of all pages, as stated.
+    pub(super) position: Option<(u64, u64)>,
+    pub(super) total_count: Option<u64>,
+    pub(super) scroll_param: Option<String>,
+}
+
+/// Where the rows of an answer go.
+#[derive(Debug)]
+pub(super) enum Sink<'r, 'de> {
+    /// Straight into builders.
+    Rows(&'r mut Rows),
+    /// Aside, as text.
+    Aside(&'r mut Vec<&'de RawValue>),
 }
 
 /// Reads the answer to a request for one object as a page of one row.
@@ -95,29 +88,23 @@ pub(super) fn read_object(
     Ok(batch)
 }
 
-/// Reads a page whose rows stand under the table's record key.
-fn read(
-    table: &'static TableSpec,
-    decoder: &Decoder,
-    body: &[u8],
-    began: Timestamp,
-) -> Result<Contents, PageError> {
-    let text = std::str::from_utf8(body)?;
-    let records = table.endpoint.records();
-    let mut rows = decoder.rows(150);
+/// Reads an answer whose rows stand under one of the keys `records`. A bare array is taken as the rows.
+pub(super) fn read<'de>(
+    text: &'de str,
+    records: &[&'static str],
+    sink: Sink<'_, 'de>,
+) -> Result<Around, PageError> {
     let mut parser = serde_json::Deserializer::from_str(text);
-    let envelope = parser.deserialize_map(Envelope { records, rows: &mut rows })?;
+    let envelope = parser.deserialize_any(Envelope { records, sink })?;
     parser.end()?;
     if !envelope.has_records {
-        return Err(PageError::NoRecords(records));
+        return Err(PageError::NoRecords(records.first().copied().unwrap_or_default()));
     }
     let pages: Value = envelope.pages.as_deref().map_or(Ok(Value::Null), serde_json::from_str)?;
     let next = next_page(&pages)?;
     let position = pages["page"].as_u64().zip(pages["total_pages"].as_u64());
-    let (batch, shape) = rows.finish(began)?;
-    let keys = key_hashes(table, &batch);
     let Read { total_count, scroll_param, .. } = envelope;
-    Ok(Contents { batch, shape, next, position, total_count, scroll_param, keys })
+    Ok(Around { next, position, total_count, scroll_param })
 }
 
 /// `pages` may be null or missing, `pages.next` an object, a URL, null or missing.
@@ -151,23 +138,30 @@ struct Read {
 }
 
 /// Reads the members around the rows, and the rows where they stand.
-struct Envelope<'r> {
-    records: &'static str,
-    rows: &'r mut Rows,
+struct Envelope<'r, 'de> {
+    records: &'r [&'static str],
+    sink: Sink<'r, 'de>,
 }
 
-impl<'de> Visitor<'de> for Envelope<'_> {
+impl<'de> Visitor<'de> for Envelope<'_, 'de> {
     type Value = Read;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a page")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Read, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Read, A::Error> {
+        while let Some(row) = list.next_element::<&'de RawValue>()? {
+            self.sink.take(row).map_err(serde::de::Error::custom)?;
+        }
+        Ok(Read { has_records: true, ..Read::default() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Read, A::Error> {
         let mut read = Read::default();
         while let Some(name) = members.next_key::<String>()? {
-            if name == self.records {
-                members.next_value_seed(List(self.rows))?;
+            if !read.has_records && self.records.contains(&name.as_str()) {
+                members.next_value_seed(&mut self.sink)?;
                 read.has_records = true;
                 continue;
             }
@@ -188,25 +182,43 @@ impl<'de> Visitor<'de> for Envelope<'_> {
     }
 }
 
-struct List<'r>(&'r mut Rows);
+impl<'de> Sink<'_, 'de> {
+    fn take(&mut self, row: &'de RawValue) -> serde_json::Result<()> {
+        match self {
+            Self::Rows(rows) => rows.push(row.get(), &ParentValues::default()),
+            Self::Aside(list) => {
+                list.push(row);
+                Ok(())
+            }
+        }
+    }
+}
 
-impl<'de> DeserializeSeed<'de> for List<'_> {
+impl<'de> DeserializeSeed<'de> for &mut Sink<'_, 'de> {
     type Value = ();
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        self.0.deserialize(deserializer)
+        match self {
+            Sink::Rows(rows) => rows.deserialize(deserializer),
+            Sink::Aside(list) => {
+                **list = serde::Deserialize::deserialize(deserializer)?;
+                Ok(())
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::{Layout, hash_of_key};
+    use crate::batch::Layout;
     use crate::source::intercom::tables;
 
-    fn page(body: &str) -> Result<Contents, PageError> {
-        let table = tables::find("contacts").unwrap();
-        read(table, &Decoder::new(Layout::new(table)), body.as_bytes(), Timestamp::UNIX_EPOCH)
+    fn page(body: &str) -> Result<(Around, RecordBatch), PageError> {
+        let decoder = Decoder::new(Layout::new(tables::find("contacts").unwrap()));
+        let mut rows = decoder.rows(4);
+        let around = read(body, &["data"], Sink::Rows(&mut rows))?;
+        Ok((around, rows.finish(Timestamp::UNIX_EPOCH)?.0))
     }
 
     #[test]
@@ -222,8 +234,8 @@ mod tests {
             (r#""pages":null,"#, None),
             ("", None),
         ] {
-            let read = page(&format!(r#"{{"type":"list",{pages}"data":[]}}"#)).unwrap();
-            assert_eq!(read.next, expected, "{pages}");
+            let (around, _) = page(&format!(r#"{{"type":"list",{pages}"data":[]}}"#)).unwrap();
+            assert_eq!(around.next, expected, "{pages}");
         }
         assert!(matches!(page(r#"{"pages":{"next":{}},"data":[]}"#), Err(PageError::Next)));
         assert!(matches!(page(r#"{"pages":{"next":"/articles"},"data":[]}"#), Err(PageError::Next)));
@@ -237,7 +249,8 @@ mod tests {
             (r#"{"data":null}"#, "unexpected shape"),
             (r#"{"data":{}}"#, "unexpected shape"),
             (r#"{"data":[{"id":"1"}]"#, "cut short"),
-            (r#"[{"id":"1"}]"#, "unexpected shape"),
+            (r#"["joe@example.com"]"#, "unexpected shape"),
+            (r#""joe@example.com""#, "unexpected shape"),
             (r#"{"data":["joe@example.com"]}"#, "unexpected shape"),
             (r#"{"data":[{"name":"joe@example.com"}]}"#, "key column id is null"),
         ] {
@@ -248,9 +261,10 @@ mod tests {
     }
 
     #[test]
-    fn a_keys_hash_is_that_of_its_row() {
-        let read = page(r#"{"data":[{"id":"a"},{"id":7}],"total_count":2}"#).unwrap();
-        assert_eq!(read.keys, [hash_of_key("a"), hash_of_key("7")]);
-        assert_eq!(read.total_count, Some(2));
+    fn a_bare_array_is_the_rows() {
+        let (around, batch) = page(r#"[{"id":"a"},{"id":7}]"#).unwrap();
+        assert_eq!((batch.num_rows(), around.total_count), (2, None));
+        let (around, batch) = page(r#"{"data":[{"id":"a"}],"total_count":2}"#).unwrap();
+        assert_eq!((batch.num_rows(), around.total_count), (1, Some(2)));
     }
 }

@@ -6,12 +6,13 @@
 
 use serde_json::{Value, json};
 
+use super::search::Group;
 use crate::source::Order;
 use crate::window::{DateField, Window};
 
 /// Which rows a search asks for and how they are sorted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Search {
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Search<'g> {
     pub(super) by: DateField,
     pub(super) window: Window,
     pub(super) order: Order,
@@ -19,9 +20,11 @@ pub(super) struct Search {
     pub(super) sort: DateField,
     /// The pass's start in epoch seconds.
     pub(super) now: i64,
+    /// Only the rows of this group, of any date.
+    pub(super) group: Option<Group<'g>>,
 }
 
-impl Search {
+impl Search<'_> {
     /// The body that asks for `per_page` rows after `cursor`.
     pub(super) fn body(&self, per_page: u32, cursor: Option<&str>) -> String {
         let order = match self.order {
@@ -37,6 +40,9 @@ impl Search {
     }
 
     fn filter(&self) -> Value {
+        if let Some(Group { field, id }) = self.group {
+            return json!({ "field": field, "operator": "=", "value": id });
+        }
         let (after, before) = self.window.bounds_to_ask(self.now);
         let condition = |operator: &str, value: i64| json!({ "field": self.by.as_str(), "operator": operator, "value": value });
         match (after, before) {
@@ -62,6 +68,7 @@ pub(super) fn anything() -> String {
         order: Order::OldestFirst,
         sort: DateField::UpdatedAt,
         now: 0,
+        group: None,
     };
     everything.body(1, None)
 }
@@ -78,6 +85,7 @@ mod tests {
             order,
             sort: DateField::UpdatedAt,
             now: 1_768_478_400,
+            group: None,
         };
         search.body(150, cursor)
     }

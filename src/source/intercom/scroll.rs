@@ -8,13 +8,13 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use super::page::decode;
+use super::outlet::Outlet;
+use super::reader::Reader;
 use super::trouble::{Passes, Trouble};
-use crate::batch::{Decoder, Layout};
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
-use crate::source::{Page, PageSender, Pass, Proof};
+use crate::source::{Pass, Proof};
 
 /// Restarts after lost answers before the table fails.
 const RESTARTS: u32 = 10;
@@ -24,17 +24,17 @@ const PATIENCE: Duration = Duration::from_secs(15 * 60);
 /// Reads every row, starting over when the position may be lost.
 pub(super) async fn read(
     client: &Client,
-    pass: Pass,
-    pages: &PageSender,
+    pass: &Pass,
+    outlet: &Outlet,
     progress: &TableProgress,
 ) -> Result<()> {
-    let decoder = Decoder::new(Layout::new(pass.table));
+    let reader = Reader::new(pass, None, None);
     let waits = client.backoff();
     let mut passes = Passes::new(client, progress);
     let (mut restarts, mut busy) = (0, 0);
     let mut waited = Duration::ZERO;
     loop {
-        match read_once(client, pass, &decoder, pages).await {
+        match read_once(client, &reader, outlet).await {
             Ok(()) => return Ok(()),
             Err(Interruption::Busy) => {
                 let wait = waits.wait(busy);
@@ -83,18 +83,17 @@ impl From<Trouble> for Interruption {
 
 async fn read_once(
     client: &Client,
-    pass: Pass,
-    decoder: &Decoder,
-    pages: &PageSender,
+    reader: &Reader,
+    outlet: &Outlet,
 ) -> std::result::Result<(), Interruption> {
-    let path = pass.table.endpoint.path();
+    let path = reader.pass().table.endpoint.path();
     let mut seen: HashSet<u64> = HashSet::new();
-    let mut call = Call::get(path).first();
+    let mut call = Call::get(&path).first();
     let mut is_open = false;
     loop {
         let answer = client.send_once(call).await.map_err(|error| classify(error, is_open))?;
         is_open = true;
-        let contents = decode(pass, decoder, answer.body).await?;
+        let contents = reader.read(answer.body).await?;
         if contents.keys.is_empty() {
             return Ok(());
         }
@@ -103,11 +102,11 @@ async fn read_once(
         if seen.len() == known {
             return Err(Trouble::failed("a scroll that hands out the same rows again").into());
         }
-        let Some(param) = contents.scroll_param.filter(|param| !param.is_empty()) else {
+        let Some(param) = contents.scroll_param.clone().filter(|param| !param.is_empty()) else {
             return Err(Trouble::failed("a page without scroll_param").into());
         };
         // Never held up by a slow writer: the scroll would expire.
-        pages.send_now(Page::new(contents.batch, Proof::Nothing, contents.shape)).map_err(Trouble::Fatal)?;
+        outlet.send_now(contents.draft(Proof::Nothing)).map_err(Trouble::Fatal)?;
         let param: String = url::form_urlencoded::byte_serialize(param.as_bytes()).collect();
         call = Call::get(format!("{path}?scroll_param={param}")).first();
     }

@@ -1,31 +1,40 @@
 //! Reading through a search endpoint: keyset cursors, sorted by a date, decided by value.
 
-use super::page::{self, Next};
+use super::outlet::Outlet;
+use super::page::Next;
 use super::page_size::PageSize;
 use super::query::Search;
+use super::reader::Reader;
 use super::sequence::{Envelope, Sequence};
 use super::trouble::{Passes, Trouble};
-use crate::batch::{self, Decoder, Layout};
+use crate::batch;
 use crate::client::{Attempts, Call, CallError, Client};
 use crate::error::Result;
 use crate::progress::TableProgress;
-use crate::source::{Order, Page, PageSender, Pass, Proof};
+use crate::source::{Order, Pass, Proof};
 use crate::window::{DateField, Window};
+
+/// The rows that belong to one group, by the field of the search that takes its id.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Group<'g> {
+    pub(super) field: &'static str,
+    pub(super) id: &'g str,
+}
 
 /// Reads `window` completely, starting failed passes again where they were proven.
 pub(super) async fn read(
     client: &Client,
-    pass: Pass,
+    pass: &Pass,
     (by, window, order): (DateField, Window, Order),
-    pages: &PageSender,
+    group: Option<Group<'_>>,
+    outlet: &Outlet,
     progress: &TableProgress,
 ) -> Result<()> {
-    let decoder = Decoder::new(Layout::new(pass.table));
     let mut passes = Passes::new(client, progress);
-    let mut search = Search { by, window, order, sort: by, now: pass.began.as_second() };
+    let mut search = Search { by, window, order, sort: by, now: pass.began.as_second(), group };
     loop {
         let mut findings = Findings::default();
-        let outcome = read_once(client, pass, search, &decoder, pages, progress, &mut findings).await;
+        let outcome = read_once(client, pass, search, outlet, progress, &mut findings).await;
         let reason = match outcome {
             // Rows out of order may lie before where an earlier pass had proven everything.
             Ok(()) if findings.order_broke && search.window != window => "a broken order".to_owned(),
@@ -63,46 +72,45 @@ struct Findings {
 
 async fn read_once(
     client: &Client,
-    pass: Pass,
-    search: Search,
-    decoder: &Decoder,
-    pages: &PageSender,
+    pass: &Pass,
+    search: Search<'_>,
+    outlet: &Outlet,
     progress: &TableProgress,
     findings: &mut Findings,
 ) -> std::result::Result<(), Trouble> {
     let path = pass.table.endpoint.path();
+    let reader = Reader::new(pass, Some((search.by, search.window)), search.group.map(|group| group.id));
     let mut sequence = Sequence::new(search.order, search.window, search.sort == search.by, search.now);
     let mut size = PageSize::default();
     let mut cursor: Option<String> = None;
     loop {
-        let make =
-            |attempts: Attempts| Call::post(path, search.body(size.for_attempt(attempts), cursor.as_deref()));
+        let make = |attempts: Attempts| {
+            Call::post(&path, search.body(size.for_attempt(attempts), cursor.as_deref()))
+        };
         let answer = client.send(make).await.map_err(|error| {
             findings.refuses_sort = search.sort == DateField::CreatedAt && refuses_sort(&error);
             if findings.refuses_sort { Trouble::failed(error) } else { error.into() }
         })?;
         size.settle(answer.attempts.troubled);
-        let contents = page::decode(pass, decoder, answer.body).await?;
+        let contents = reader.read(answer.body).await?;
         let next = match &contents.next {
             None => None,
             Some(Next { cursor: Some(cursor), .. }) => Some(cursor.clone()),
             Some(_) => return Err(Trouble::failed("a next page without a cursor")),
         };
         // An increment ends long before it has seen all that its widened bounds let in.
-        let is_telling = cursor.is_none() && search.order == Order::OldestFirst;
+        let is_telling = cursor.is_none() && search.order == Order::OldestFirst && search.group.is_none();
         if is_telling && let Some(total) = contents.total_count {
             progress.expect(total);
         }
         let sorted_by = batch::seconds(&contents.batch, search.sort.as_str());
         let step = sequence.take(Envelope::of(&contents, next.as_deref(), size), &sorted_by);
-        let dates = batch::seconds(&contents.batch, search.by.as_str());
-        let batch = batch::filter(&contents.batch, |row| search.window.contains(dates[row]));
         let proof = match &step {
             Ok(step) => step.proof,
             Err(_) if sequence.is_out_of_order() => Proof::Withdrawn,
             Err(_) => Proof::Nothing,
         };
-        pages.send(Page::new(batch, proof, contents.shape)).await?;
+        outlet.send(contents.draft(proof)).await?;
         match proof {
             Proof::Nothing => {}
             Proof::CompleteTo(second) => findings.proven = Some(second),

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::page::Contents;
 use super::page_size::PageSize;
+use super::reader::Contents;
 use crate::source::{Order, Proof};
 use crate::window::Window;
 

@@ -1,17 +1,16 @@
 //! Companies, including those without users, which only the scroll shows.
 
 use super::contacts::PEOPLE_AND_COMPANIES;
-use crate::table::{Endpoint, ID, TableSpec, WriteDisposition, integer, json, text, timestamp};
+use crate::table::{Endpoint, PLAIN, TableSpec, WriteDisposition, integer, json, text, timestamp};
 
 /// Companies, read whole through the scroll.
 pub(super) const COMPANIES: TableSpec = TableSpec {
     name: "companies",
-    key: ID,
     cursor: Some("updated_at"),
     disposition: WriteDisposition::Merge,
-    endpoint: Endpoint::Scroll { path: "/companies/scroll", records: "data", object: "/companies" },
+    endpoint: Endpoint::Scroll { path: "/companies/scroll", records: "data" },
     permission: PEOPLE_AND_COMPANIES,
-    hidden: None,
+    object: Some("/companies"),
     columns: &[
         text("type"),
         text("id"),
@@ -34,5 +33,8 @@ pub(super) const COMPANIES: TableSpec = TableSpec {
         json("custom_attributes"),
         json("tags"),
         json("segments"),
+        // Documented since 2.16:
+        json("notes"),
     ],
+    ..PLAIN
 };

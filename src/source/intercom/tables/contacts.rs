@@ -1,7 +1,7 @@
 //! People: users and leads.
 
 use crate::table::{
-    Column, Endpoint, ID, TableSpec, WriteDisposition, boolean, json, reference, text, timestamp,
+    Column, Endpoint, PLAIN, TableSpec, WriteDisposition, boolean, json, reference, text, timestamp,
 };
 
 pub(super) const PEOPLE_AND_COMPANIES: &str = "Read and list users and companies";
@@ -9,13 +9,14 @@ pub(super) const PEOPLE_AND_COMPANIES: &str = "Read and list users and companies
 /// Users and leads, read through the contact search.
 pub(super) const CONTACTS: TableSpec = TableSpec {
     name: "contacts",
-    key: ID,
     cursor: Some("updated_at"),
     disposition: WriteDisposition::Merge,
     endpoint: Endpoint::Search { path: "/contacts/search", records: "data" },
     permission: PEOPLE_AND_COMPANIES,
-    hidden: None,
+    object: Some("/contacts"),
+    is_merged: true,
     columns: COLUMNS,
+    ..PLAIN
 };
 
 const COLUMNS: &[Column] = &[
@@ -81,4 +82,7 @@ const COLUMNS: &[Column] = &[
     text("utm_medium"),
     text("utm_source"),
     text("utm_term"),
+    boolean("enabled_push_messaging"),
+    // Documented since 2.16:
+    json("merge_history"),
 ];

@@ -1,25 +1,33 @@
 //! Conversations, without their parts.
 
+use super::tickets::READ_TICKETS;
 use crate::table::{
-    Column, Endpoint, Hidden, ID, TableSpec, WriteDisposition, body, boolean, integer, json, reference, text,
-    timestamp,
+    Column, Endpoint, Hidden, PARTS_TOTAL, PARTS_TRUNCATED, PLAIN, TableSpec, WriteDisposition, body,
+    boolean, integer, json, reference, text, timestamp, word,
 };
+
+pub(super) const READ_CONVERSATIONS: &str = "Read conversations";
 
 /// Conversations, read through the conversation search.
 pub(super) const CONVERSATIONS: TableSpec = TableSpec {
     name: "conversations",
-    key: ID,
     cursor: Some("updated_at"),
     disposition: WriteDisposition::Merge,
     endpoint: Endpoint::Search { path: "/conversations/search", records: "conversations" },
-    permission: "Read conversations",
+    permission: READ_CONVERSATIONS,
     // Since August 2024, without a version change.
     hidden: Some(Hidden {
         what: "conversations that are tickets",
-        permission: "Read tickets",
+        permission: READ_TICKETS,
         path: "/tickets/search",
     }),
+    object: Some("/conversations"),
+    // In the object alone, not in what the search answers.
+    elsewhere: &["conversation_parts"],
     columns: COLUMNS,
+    filled: &[boolean(PARTS_TRUNCATED), integer(PARTS_TOTAL)],
+    filled_by: Some("conversation_parts"),
+    ..PLAIN
 };
 
 const COLUMNS: &[Column] = &[
@@ -33,7 +41,8 @@ const COLUMNS: &[Column] = &[
     boolean("open"),
     text("state"),
     boolean("read"),
-    text("priority"),
+    // A word of two up to 2.15, of five since.
+    word("priority", &[("none", "not_priority")]),
     reference("admin_assignee_id"),
     reference("team_assignee_id"),
     json("tags"),
@@ -49,7 +58,7 @@ const COLUMNS: &[Column] = &[
     text("source.type"),
     text("source.id"),
     text("source.delivered_as"),
-    text("source.subject"),
+    body("source.subject"),
     body("source.body"),
     text("source.author.type"),
     text("source.author.id"),
@@ -106,4 +115,22 @@ const COLUMNS: &[Column] = &[
     // In real answers, not in the contract:
     json("topics"),
     json("ticket"),
+    // Documented since 2.15; a whole company, lists and custom attributes included:
+    json("company"),
+    // Documented since 2.16:
+    boolean("sales_agent_participated"),
+    text("sales_agent.outcome"),
+    text("sales_agent.routing_outcome"),
+    json("sales_agent.collected_data"),
+    text("channel.initial"),
+    text("channel.current"),
+    json("external_references"),
+    json("monitor_evaluations"),
+    json("scorecards"),
+    json("source.recipients"),
+    json("source.reply_to"),
+    text("source.email_message_metadata.message_id"),
+    text("source.email_message_metadata.subject"),
+    json("source.email_message_metadata.email_address_headers"),
+    text("source.email_message_metadata.history"),
 ];

@@ -1,37 +1,24 @@
 //! Small lists that describe the workspace itself; each is read whole and replaced.
 
 use super::contacts::PEOPLE_AND_COMPANIES;
-use crate::table::{
-    Endpoint, ID, KeyColumn, ListQuery, TableSpec, WriteDisposition, boolean, integer, json, text, timestamp,
-};
+use crate::table::{Endpoint, KeyColumn, List, PLAIN, TableSpec, boolean, integer, json, text, timestamp};
 
-const PLAIN: &[ListQuery] = &[ListQuery { query: "", until_minor: None }];
+const READ_ADMINS: &str = "Read admins";
 
 /// Tags by name.
 pub(super) const TAGS: TableSpec = TableSpec {
     name: "tags",
-    key: ID,
-    cursor: None,
-    disposition: WriteDisposition::Replace,
-    endpoint: Endpoint::Lists { path: "/tags", records: "data", queries: PLAIN },
+    endpoint: Endpoint::Lists { records: "data", lists: &[List::of("/tags")] },
     permission: "Read tags",
-    hidden: None,
     columns: &[text("type"), text("id"), text("name")],
+    ..PLAIN
 };
 
 /// Segments of people, with how many are in each.
 pub(super) const SEGMENTS: TableSpec = TableSpec {
     name: "segments",
-    key: ID,
-    cursor: None,
-    disposition: WriteDisposition::Replace,
-    endpoint: Endpoint::Lists {
-        path: "/segments",
-        records: "segments",
-        queries: &[ListQuery { query: "include_count=true", until_minor: None }],
-    },
+    endpoint: Endpoint::Lists { records: "segments", lists: &[List::of("/segments?include_count=true")] },
     permission: PEOPLE_AND_COMPANIES,
-    hidden: None,
     columns: &[
         text("type"),
         text("id"),
@@ -41,17 +28,14 @@ pub(super) const SEGMENTS: TableSpec = TableSpec {
         text("person_type"),
         integer("count"),
     ],
+    ..PLAIN
 };
 
 /// Teammates.
 pub(super) const ADMINS: TableSpec = TableSpec {
     name: "admins",
-    key: ID,
-    cursor: None,
-    disposition: WriteDisposition::Replace,
-    endpoint: Endpoint::Lists { path: "/admins", records: "admins", queries: PLAIN },
-    permission: "Read admins",
-    hidden: None,
+    endpoint: Endpoint::Lists { records: "admins", lists: &[List::of("/admins")] },
+    permission: READ_ADMINS,
     columns: &[
         text("type"),
         text("id"),
@@ -65,18 +49,19 @@ pub(super) const ADMINS: TableSpec = TableSpec {
         json("team_ids"),
         text("avatar"),
         json("team_priority_level"),
+        // Documented since 2.16:
+        text("role.type"),
+        text("role.id"),
+        text("role.name"),
     ],
+    ..PLAIN
 };
 
 /// Teams and who is in them.
 pub(super) const TEAMS: TableSpec = TableSpec {
     name: "teams",
-    key: ID,
-    cursor: None,
-    disposition: WriteDisposition::Replace,
-    endpoint: Endpoint::Lists { path: "/teams", records: "teams", queries: PLAIN },
+    endpoint: Endpoint::Lists { records: "teams", lists: &[List::of("/teams")] },
     permission: PEOPLE_AND_COMPANIES,
-    hidden: None,
     columns: &[
         text("type"),
         text("id"),
@@ -86,47 +71,57 @@ pub(super) const TEAMS: TableSpec = TableSpec {
         integer("assignment_limit"),
         text("distribution_method"),
     ],
+    ..PLAIN
 };
 
-/// What attributes people, companies and conversations have, built in and custom. A name may repeat
-/// within a model and between models, and built-in attributes have no id: hence the key.
-pub(super) const DATA_ATTRIBUTES: TableSpec = TableSpec {
-    name: "data_attributes",
-    key: &[
-        KeyColumn { name: "model", optional: false },
-        KeyColumn { name: "full_name", optional: false },
-        KeyColumn { name: "id", optional: true },
-    ],
-    cursor: None,
-    disposition: WriteDisposition::Replace,
-    endpoint: Endpoint::Lists {
-        path: "/data_attributes",
-        records: "data",
-        queries: &[
-            ListQuery { query: "model=contact&include_archived=true", until_minor: None },
-            ListQuery { query: "model=company&include_archived=true", until_minor: None },
-            ListQuery { query: "model=conversation&include_archived=true", until_minor: Some(15) },
-        ],
-    },
+/// What people can subscribe to. Which of the two ways is in `consent_type`: in with `opt_in`, out with
+/// `opt_out`.
+pub(super) const SUBSCRIPTION_TYPES: TableSpec = TableSpec {
+    name: "subscription_types",
+    endpoint: Endpoint::Lists { records: "data", lists: &[List::of("/subscription_types")] },
     permission: PEOPLE_AND_COMPANIES,
-    hidden: None,
     columns: &[
         text("type"),
         text("id"),
-        text("model"),
-        text("name"),
-        text("full_name"),
+        text("state"),
+        text("default_translation.name"),
+        text("default_translation.description"),
+        text("default_translation.locale"),
+        json("translations"),
+        text("consent_type"),
+        json("content_types"),
+    ],
+    ..PLAIN
+};
+
+/// Why teammates are away, reasons that were deleted included.
+pub(super) const AWAY_STATUS_REASONS: TableSpec = TableSpec {
+    name: "away_status_reasons",
+    since_minor: 14,
+    // The contract's own example has no id.
+    key: &[KeyColumn { name: "id", optional: true }, KeyColumn { name: "label", optional: true }],
+    endpoint: Endpoint::Lists { records: "data", lists: &[List::of("/away_status_reasons")] },
+    permission: READ_ADMINS,
+    columns: &[
+        text("type"),
+        text("id"),
         text("label"),
-        text("description"),
-        text("data_type"),
-        json("options"),
-        boolean("api_writable"),
-        boolean("messenger_writable"),
-        boolean("ui_writable"),
-        boolean("custom"),
-        boolean("archived"),
+        text("emoji"),
+        integer("order"),
+        boolean("deleted"),
         timestamp("created_at"),
         timestamp("updated_at"),
-        text("admin_id"),
     ],
+    ..PLAIN
+};
+
+/// From which addresses the workspace may be used: one row.
+pub(super) const IP_ALLOWLIST: TableSpec = TableSpec {
+    name: "ip_allowlist",
+    since_minor: 14,
+    key: &[KeyColumn { name: "type", optional: false }],
+    endpoint: Endpoint::Lists { records: "", lists: &[List::of("/ip_allowlist")] },
+    permission: "Manage IP allowlist",
+    columns: &[text("type"), boolean("enabled"), json("ip_allowlist")],
+    ..PLAIN
 };

@@ -1,0 +1,185 @@
+//! Custom attributes with types: beside each object's table a view `<table>_custom`, one row per row of the
+//! table, with `id` and one column per custom attribute that the workspace declares.
+//!
+//! Only `id` is repeated, so that `JOIN ... USING (id)` makes no other column ambiguous; in particular
+//! `_deleted_at` stays the table's own, and a stamped row is in the view like in the table. A view with the
+//! key alone is made where nothing is declared, so that a query on it holds.
+//!
+//! A view is replaced when what it should be differs from what its comment says it is. Whatever stands there
+//! without such a comment is somebody else's and is left alone.
+
+mod definition;
+#[cfg(test)]
+mod tests;
+
+use ::duckdb::{Connection, Result, params};
+
+use super::sql::quoted;
+use definition::{Column, Declaration, columns, create_view, text_literal};
+
+/// How the comment on a view of ours begins.
+const MARK: &str = "made by ingest: ";
+
+/// What a declaration's table must have to be read.
+const DECLARED: &[(&str, &str)] = &[
+    ("id", "VARCHAR"),
+    ("type", "VARCHAR"),
+    ("model", "VARCHAR"),
+    ("name", "VARCHAR"),
+    ("full_name", "VARCHAR"),
+    ("data_type", "VARCHAR"),
+    ("custom", "BOOLEAN"),
+    ("archived", "BOOLEAN"),
+    ("created_at", "TIMESTAMP WITH TIME ZONE"),
+    ("updated_at", "TIMESTAMP WITH TIME ZONE"),
+    ("_ingested_at", "TIMESTAMP WITH TIME ZONE"),
+];
+
+/// What an object's table must have to get a view.
+const OBSERVED: &[(&str, &str)] = &[("id", "VARCHAR"), ("custom_attributes", "JSON")];
+
+/// An object with custom attributes.
+struct Object {
+    /// Its table.
+    table: &'static str,
+    /// Its name in a declaration.
+    model: &'static str,
+    /// Tables that declare its attributes; any of them may be missing.
+    declared_in: &'static [&'static str],
+}
+
+const OBJECTS: [Object; 3] = [
+    Object { table: "contacts", model: "contact", declared_in: &["data_attributes", "contact_attributes"] },
+    Object { table: "companies", model: "company", declared_in: &["data_attributes", "company_attributes"] },
+    Object { table: "conversations", model: "conversation", declared_in: &["data_attributes"] },
+];
+
+/// What a schema holds; names in lower case, as DuckDB compares them.
+struct Schema<'a> {
+    connection: &'a Connection,
+    name: &'a str,
+    /// Table or view, column, type.
+    columns: Vec<(String, String, String)>,
+    /// View and the comment on it.
+    views: Vec<(String, Option<String>)>,
+}
+
+/// What stands where a view should.
+enum Standing<'a> {
+    Nothing,
+    Ours { comment: &'a str },
+    Foreign,
+}
+
+/// Whether rows of the table can make [`refresh`] do something.
+pub(super) fn concerns(table: &str) -> bool {
+    OBJECTS.iter().any(|object| object.table == table || object.declared_in.contains(&table))
+}
+
+/// Makes the views of the schema agree with the declarations stored in it. Objects without a table, and those
+/// whose declarations were never loaded, are passed over.
+///
+/// Works inside the transaction that is open, if one is. Returns a sentence for each view that could not be
+/// made because of what stands in its place.
+pub(super) fn refresh(connection: &Connection, schema: &str) -> Result<Vec<String>> {
+    let schema = Schema::read(connection, schema)?;
+    let mut notes = Vec::new();
+    for object in &OBJECTS {
+        if !schema.has_table(object.table, OBSERVED) {
+            continue;
+        }
+        let Some(declarations) = schema.declarations(object)? else { continue };
+        let view = format!("{}_custom", object.table);
+        let standing = schema.standing(&view);
+        if matches!(standing, Standing::Foreign) {
+            let place = format!("{}.{view}", schema.name);
+            notes.push(format!(
+                "{place} was not made by ingest and is left alone; rename it to have one made"
+            ));
+            continue;
+        }
+        let wanted = columns(declarations);
+        let sql = create_view(schema.name, object.table, &view, &wanted);
+        let comment = comment(connection, object.table, &sql, &wanted)?;
+        if !matches!(standing, Standing::Ours { comment: stored } if stored == comment) {
+            let name = format!("{}.{}", quoted(schema.name), quoted(&view));
+            connection.execute_batch(&sql)?;
+            connection.execute_batch(&format!("COMMENT ON VIEW {name} IS {}", text_literal(&comment)))?;
+        }
+    }
+    Ok(notes)
+}
+
+/// The comment of a view, which tells one definition from another.
+fn comment(connection: &Connection, table: &str, sql: &str, columns: &[Column]) -> Result<String> {
+    // DuckDB keeps a view's definition in its own words, which change with its releases; ours do not.
+    let fingerprint: String = connection.query_row("SELECT md5(?)", params![sql], |row| row.get(0))?;
+    let count = columns.len();
+    Ok(format!("{MARK}{table} with {count} custom attributes, typed as declared ({fingerprint})"))
+}
+
+impl<'a> Schema<'a> {
+    fn read(connection: &'a Connection, name: &'a str) -> Result<Self> {
+        let columns = connection
+            .prepare(
+                "SELECT lower(table_name), lower(column_name), data_type FROM duckdb_columns()
+                 WHERE database_name = current_database() AND lower(schema_name) = lower(?)",
+            )?
+            .query_map(params![name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+            .collect::<Result<_>>()?;
+        let views = connection
+            .prepare(
+                "SELECT lower(view_name), comment FROM duckdb_views()
+                 WHERE database_name = current_database() AND lower(schema_name) = lower(?)",
+            )?
+            .query_map(params![name], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_>>()?;
+        Ok(Self { connection, name, columns, views })
+    }
+
+    /// Whether there is a table with all these columns. It may be a person's own of the same name.
+    fn has_table(&self, table: &str, needed: &[(&str, &str)]) -> bool {
+        let has = |(name, kind): &(&str, &str)| {
+            self.columns.iter().any(|(t, n, k)| t == table && n == name && k == kind)
+        };
+        needed.iter().all(has) && !self.views.iter().any(|(view, _)| view == table)
+    }
+
+    fn standing(&self, view: &str) -> Standing<'_> {
+        match self.views.iter().find(|(name, _)| name == view) {
+            Some((_, Some(comment))) if comment.starts_with(MARK) => Standing::Ours { comment },
+            Some(_) => Standing::Foreign,
+            None if self.columns.iter().any(|(table, ..)| table == view) => Standing::Foreign,
+            None => Standing::Nothing,
+        }
+    }
+
+    /// The custom attributes declared for an object; `None` if no table with declarations is there.
+    fn declarations(&self, object: &Object) -> Result<Option<Vec<Declaration>>> {
+        let mut all = None;
+        for table in object.declared_in.iter().filter(|table| self.has_table(table, DECLARED)) {
+            let mut statement = self.connection.prepare(&format!(
+                "SELECT id, name, full_name, data_type, coalesce(archived, false),
+                        epoch_us(created_at), epoch_us(updated_at), epoch_us(_ingested_at)
+                 FROM {}.{}
+                 WHERE model = ? AND (custom OR starts_with(full_name, 'custom_attributes.')
+                     OR type = 'conversation_attribute')",
+                quoted(self.name),
+                quoted(table)
+            ))?;
+            let rows = statement.query_map(params![object.model], |row| {
+                Ok(Declaration {
+                    id: row.get(0)?,
+                    name: row.get(1)?,
+                    full_name: row.get(2)?,
+                    data_type: row.get(3)?,
+                    archived: row.get(4)?,
+                    created_at: row.get(5)?,
+                    seen: (row.get(6)?, row.get(7)?),
+                })
+            })?;
+            all.get_or_insert_with(Vec::new).extend(rows.collect::<Result<Vec<_>>>()?);
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,133 @@
+//! When a view is made, replaced or left alone.
+
+use ::duckdb::types::Value;
+
+use super::super::{concerns, refresh};
+use super::{COLUMNS, ask, declare, store, texts, workspace};
+
+#[test]
+fn a_view_is_replaced_when_its_declarations_change_and_only_then() {
+    let connection = workspace(&["contacts", "data_attributes"]);
+    let made = || ask(&connection, "SELECT view_oid FROM duckdb_views() WHERE view_name = 'contacts_custom'");
+    let refresh = || {
+        connection.execute_batch("BEGIN TRANSACTION").unwrap();
+        assert!(refresh(&connection, "crm").unwrap().is_empty());
+        connection.execute_batch("COMMIT").unwrap();
+    };
+    refresh();
+    assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR"]);
+    let first = made();
+    refresh();
+    assert_eq!(made(), first);
+    declare(&connection, "data_attributes", "contact", "seats", "integer");
+    refresh();
+    assert_ne!(made(), first);
+    assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR", "seats BIGINT"]);
+    connection.execute_batch("UPDATE crm.data_attributes SET data_type = 'string'").unwrap();
+    // The table may grow and rows may change beneath a view.
+    connection.execute_batch("ALTER TABLE crm.contacts ADD COLUMN email VARCHAR").unwrap();
+    let second = made();
+    refresh();
+    assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR", "seats VARCHAR"]);
+    assert_ne!(made(), second);
+    connection.execute_batch("DROP VIEW crm.contacts_custom").unwrap();
+    refresh();
+    assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR", "seats VARCHAR"]);
+    // Whoever drops the table has it back, and the view with it, when it is loaded again.
+    connection.execute_batch("DROP TABLE crm.contacts").unwrap();
+    refresh();
+    connection.execute_batch("CREATE TABLE crm.contacts (id VARCHAR, custom_attributes JSON)").unwrap();
+    refresh();
+    store(&connection, "contacts", "1", r#"{"seats":"two"}"#);
+    assert_eq!(texts(&connection, "SELECT seats FROM crm.contacts_custom"), ["two"]);
+}
+
+#[test]
+fn what_others_made_is_left_alone() {
+    for theirs in [
+        "CREATE VIEW crm.contacts_custom AS SELECT 1 AS mine",
+        "CREATE TABLE crm.contacts_custom (mine BIGINT)",
+        "CREATE VIEW crm.Contacts_Custom AS SELECT 1 AS mine; COMMENT ON VIEW crm.contacts_custom IS 'mine'",
+    ] {
+        let connection = workspace(&["contacts", "companies", "data_attributes"]);
+        connection.execute_batch(theirs).unwrap();
+        let notes = refresh(&connection, "crm").unwrap();
+        assert_eq!(
+            notes,
+            ["crm.contacts_custom was not made by ingest and is left alone; rename it to have one made"]
+        );
+        assert_eq!(
+            ask(&connection, "SELECT count(mine) >= 0 FROM crm.contacts_custom"),
+            [Value::Boolean(true)]
+        );
+        assert_eq!(ask(&connection, "SELECT count(id) FROM crm.companies_custom"), [Value::BigInt(0)]);
+    }
+    // Ours, replaced by theirs, has lost its comment.
+    let connection = workspace(&["contacts", "data_attributes"]);
+    refresh(&connection, "crm").unwrap();
+    connection.execute_batch("CREATE OR REPLACE VIEW crm.contacts_custom AS SELECT 1 AS mine").unwrap();
+    assert_eq!(refresh(&connection, "crm").unwrap().len(), 1);
+}
+
+#[test]
+fn any_of_the_lists_of_declarations_will_do() {
+    let views = "SELECT view_name FROM duckdb_views() WHERE schema_name = 'crm' ORDER BY 1";
+    let objects = ["contacts", "companies", "conversations"];
+    for (lists, expected) in [
+        (vec![], vec![]),
+        (vec!["contact_attributes"], vec!["contacts_custom"]),
+        (vec!["company_attributes"], vec!["companies_custom"]),
+        (vec!["data_attributes"], vec!["companies_custom", "contacts_custom", "conversations_custom"]),
+    ] {
+        let connection = workspace(&[&objects[..], &lists[..]].concat());
+        refresh(&connection, "crm").unwrap();
+        assert_eq!(texts(&connection, views), expected, "{lists:?}");
+    }
+    // Both, read at different times: what is in either is there, once.
+    let connection = workspace(&["contacts", "data_attributes", "contact_attributes"]);
+    declare(&connection, "data_attributes", "contact", "seats", "integer");
+    declare(&connection, "contact_attributes", "contact", "seats", "integer");
+    declare(&connection, "contact_attributes", "contact", "plan", "string");
+    refresh(&connection, "crm").unwrap();
+    assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR", "seats BIGINT", "plan VARCHAR"]);
+    refresh(&connection, "elsewhere").unwrap();
+}
+
+#[test]
+fn tables_of_the_same_names_with_other_columns_are_not_read() {
+    let connection = workspace(&["data_attributes"]);
+    connection
+        .execute_batch("CREATE TABLE crm.contacts (id BIGINT); CREATE VIEW crm.companies AS SELECT 1 AS id")
+        .unwrap();
+    connection.execute_batch("CREATE TABLE crm.contact_attributes (name VARCHAR)").unwrap();
+    refresh(&connection, "crm").unwrap();
+    assert!(texts(&connection, COLUMNS).is_empty());
+}
+
+#[test]
+fn built_in_attributes_have_columns_elsewhere() {
+    let connection = workspace(&["contacts", "data_attributes"]);
+    connection
+        .execute_batch(
+            "INSERT INTO crm.data_attributes BY NAME
+             SELECT 'contact' AS model, 'email' AS name, 'email' AS full_name, 'string' AS data_type, false AS custom",
+        )
+        .unwrap();
+    refresh(&connection, "crm").unwrap();
+    assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR"]);
+}
+
+#[test]
+fn only_objects_and_their_declarations_concern_views() {
+    for (table, expected) in [
+        ("contacts", true),
+        ("companies", true),
+        ("conversations", true),
+        ("data_attributes", true),
+        ("contact_attributes", true),
+        ("company_attributes", true),
+        ("tags", false),
+    ] {
+        assert_eq!(concerns(table), expected, "{table}");
+    }
+}

@@ -1,0 +1,263 @@
+//! Asking for the rows that a parent's row does not show: one list, or one object, at a time.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::compute::concat_batches;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use serde_json::value::RawValue;
+
+use super::Intercom;
+use super::page::{self, PageError, Sink};
+use super::reader::{Draft, Part, Reader, Want, off_thread};
+use super::trouble::{Passes, Trouble};
+use crate::batch::Members;
+use crate::client::{Call, CallError, Client};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Entry;
+use crate::source::{Page, Share};
+use crate::table::{Address, More};
+
+/// Parents that are asked for at the same time within one page.
+const AT_ONCE: usize = 50;
+
+/// Completes the pages of one pass.
+#[derive(Debug)]
+pub(super) struct Follower<'i> {
+    intercom: &'i Intercom,
+    reader: Reader,
+    /// Why a member gets no more rows, by position.
+    failures: Mutex<Vec<Option<Error>>>,
+}
+
+/// What became of a parent whose rows were asked for.
+enum Found {
+    Rows(Share),
+    /// It is not there, or not found under this address.
+    Missing(Share),
+}
+
+impl<'i> Follower<'i> {
+    pub(super) fn new(intercom: &'i Intercom, reader: Reader) -> Self {
+        let failures = vec![None; reader.pass().members.len()];
+        Self { intercom, reader, failures: Mutex::new(failures) }
+    }
+
+    pub(super) fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Adds to a draft what it lacks. A member whose rows cannot be had fails alone.
+    pub(super) async fn complete(&self, draft: Draft) -> Result<Page> {
+        let Draft { shares, keys, proof, wants } = draft;
+        let mut gathered: Vec<Vec<Share>> = shares.into_iter().map(|share| vec![share]).collect();
+        let mut found = stream::iter(wants)
+            .map(|want| async move {
+                let member = self.reader.children()[want.child].member;
+                if self.failure(member).is_some() {
+                    return (member, None);
+                }
+                (member, Some(self.fetch(want).await))
+            })
+            .buffer_unordered(AT_ONCE);
+        while let Some((member, outcome)) = found.next().await {
+            match outcome {
+                None => {}
+                Some(Ok(Found::Rows(share))) => gathered[member].push(share),
+                Some(Ok(Found::Missing(share))) => {
+                    gathered[member].push(Share { missing: share.missing + 1, ..share });
+                }
+                Some(Err(error)) => {
+                    let pass = self.reader.pass();
+                    let (table, progress) = (pass.members[member].table, &pass.members[member].progress);
+                    let error = self.intercom.explain(table, error, progress).await;
+                    if error.kind() == ErrorKind::Auth {
+                        return Err(error);
+                    }
+                    self.failures()[member].get_or_insert(error);
+                }
+            }
+        }
+        drop(found);
+        let shares = gathered.into_iter().enumerate().map(|(member, shares)| match self.failure(member) {
+            Some(error) => Err(error),
+            None => joined(shares),
+        });
+        Ok(Page::new(shares.collect(), keys, proof))
+    }
+
+    fn failures(&self) -> std::sync::MutexGuard<'_, Vec<Option<Error>>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failure(&self, member: usize) -> Option<Error> {
+        self.failures()[member].clone()
+    }
+
+    async fn fetch(&self, want: Want) -> Result<Found> {
+        let child = &self.reader.children()[want.child];
+        let member = &self.reader.pass().members[child.member];
+        let client = self.intercom.client(&member.progress);
+        let mut passes = Passes::new(&client, &member.progress);
+        loop {
+            let outcome = match child.inside.more {
+                More::WhereCut(address) | More::WhereAny(address) | More::Always(address) => {
+                    self.list(&client, &want, address).await
+                }
+                More::Object { .. } | More::Nothing => self.object(&client, &want).await,
+            };
+            match outcome {
+                Ok(found) => return Ok(found),
+                Err(Trouble::Fatal(error)) => return Err(error),
+                Err(Trouble::FailedPass(reason)) => passes.failed(&reason).await?,
+            }
+        }
+    }
+
+    /// The parent's object, with the lists in it.
+    async fn object(&self, client: &Client, want: &Want) -> std::result::Result<Found, Trouble> {
+        let path = self.reader.pass().table.object.unwrap_or_default();
+        let path = format!("{path}/{}", escaped(&want.id));
+        let answer = match client.send(|_| Call::get(path.clone())).await {
+            Ok(answer) => answer,
+            Err(error) if is_gone(&error) => return self.missing(want).await.map(Found::Missing),
+            Err(error) => return Err(error.into()),
+        };
+        let (reader, want) = (self.reader.clone(), want.clone());
+        off_thread(move || {
+            let child = &reader.children()[want.child];
+            let mut part = Part::new(child);
+            let text = std::str::from_utf8(&answer.body)?;
+            let object = Members::of(text, reader.keys())?;
+            if object.text("id").as_deref() != Some(&want.id) {
+                return Err(PageError::AnotherObject);
+            }
+            let shown = child.embedded.look(&object);
+            if !shown.is_there && child.inside.total.is_some() {
+                return Err(PageError::NoRecords(child.inside.lists.first().copied().unwrap_or_default()));
+            }
+            part.take(child, &object, (&want.id, want.version), true, reader.pass().began)?;
+            part.announced(want.stated);
+            part.finish(reader.pass().began)
+        })
+        .await
+        .map(Found::Rows)
+    }
+
+    /// The list at an address of its own, page by page if it has several.
+    async fn list(
+        &self,
+        client: &Client,
+        want: &Want,
+        address: Address,
+    ) -> std::result::Result<Found, Trouble> {
+        let path = address.path.replace("{id}", &escaped(&want.id));
+        let mut bodies: Vec<Bytes> = Vec::new();
+        let mut call = path.clone();
+        loop {
+            let answer = match client.send(|_| Call::get(call.clone())).await {
+                Ok(answer) => answer,
+                Err(error) if is_gone(&error) => return self.missing(want).await.map(Found::Missing),
+                Err(error) => return Err(error.into()),
+            };
+            let body = answer.body.clone();
+            let around = off_thread(move || {
+                let mut rows = Vec::new();
+                page::read(std::str::from_utf8(&body)?, address.records, Sink::Aside(&mut rows))
+            })
+            .await?;
+            bodies.push(answer.body);
+            let number = bodies.len() as u64;
+            call = match around.next.map(|next| next.page) {
+                None => break,
+                Some(Some(page)) if page == number + 1 => format!("{path}?page={page}"),
+                Some(_) => return Err(Trouble::failed("a next page that does not follow")),
+            };
+        }
+        let (reader, want) = (self.reader.clone(), want.clone());
+        off_thread(move || read_list(&reader, &want, address, &bodies)).await.map(Found::Rows)
+    }
+
+    /// What is left of a parent that is not found: the rows that its own row shows, without a word about others.
+    async fn missing(&self, want: &Want) -> std::result::Result<Share, Trouble> {
+        let (reader, want) = (self.reader.clone(), want.clone());
+        off_thread(move || {
+            let child = &reader.children()[want.child];
+            let mut part = Part::new(child);
+            if let More::Object { .. } = child.inside.more {
+                part.gone(Entry {
+                    key: want.id.clone(),
+                    version: want.version,
+                    stated: want.stated,
+                    total: None,
+                    shown: 0,
+                    fetched_at: reader.pass().began,
+                });
+            } else {
+                let parent = Members::of(&want.row, reader.keys())?;
+                part.take(child, &parent, (&want.id, want.version), false, reader.pass().began)?;
+            }
+            part.finish(reader.pass().began)
+        })
+        .await
+    }
+}
+
+/// Rows of a list that may have come in several pages, which is only whole if nothing moved between them.
+fn read_list(
+    reader: &Reader,
+    want: &Want,
+    address: Address,
+    bodies: &[Bytes],
+) -> std::result::Result<Share, PageError> {
+    let child = &reader.children()[want.child];
+    let parent = Members::of(&want.row, reader.keys())?;
+    let mut part = Part::new(child);
+    let mut rows: Vec<&str> = Vec::new();
+    let mut totals = HashSet::new();
+    for body in bodies {
+        let mut list: Vec<&RawValue> = Vec::new();
+        let around = page::read(std::str::from_utf8(body)?, address.records, Sink::Aside(&mut list))?;
+        totals.extend(around.total_count);
+        rows.extend(list.into_iter().map(RawValue::get));
+    }
+    let distinct: HashSet<&str> = rows.iter().copied().collect();
+    let has_all = totals.iter().all(|total| distinct.len() as u64 >= *total);
+    if bodies.len() > 1 && (totals.len() > 1 || !has_all) {
+        return Err(PageError::Moved);
+    }
+    part.take_list(child, &parent, (&want.id, want.version), &rows)?;
+    part.finish(reader.pass().began)
+}
+
+/// Several shares of one table as one.
+fn joined(shares: Vec<Share>) -> Result<Share> {
+    let mut shares = shares.into_iter();
+    let Some(mut joined) = shares.next() else {
+        return Err(Error::new(ErrorKind::Data, "a page without a place for its rows"));
+    };
+    let mut batches = vec![joined.batch.clone()];
+    for share in shares {
+        batches.push(share.batch);
+        joined.owners.extend(share.owners);
+        joined.entries.extend(share.entries);
+        joined.missing += share.missing;
+        joined.shape.add(&share.shape);
+    }
+    if batches.len() > 1 {
+        joined.batch = concat_batches(&Arc::clone(batches[0].schema_ref()), &batches)
+            .map_err(|e| Error::new(ErrorKind::Data, "rows do not form a batch").with_source(e))?;
+    }
+    Ok(joined)
+}
+
+fn is_gone(error: &CallError) -> bool {
+    matches!(error.status(), Some(404 | 410))
+}
+
+/// An id as a part of a path.
+pub(super) fn escaped(id: &str) -> String {
+    url::form_urlencoded::byte_serialize(id.as_bytes()).collect()
+}

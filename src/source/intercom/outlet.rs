@@ -1,0 +1,145 @@
+//! Pages on their way out: what they still lack is asked for while the next ones are read.
+
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
+use tokio::sync::mpsc;
+
+use super::follow::Follower;
+use super::reader::{Draft, Reader, Want};
+use crate::error::{Error, ErrorKind, Result};
+use crate::source::{Page, PageSender, Proof};
+use crate::table::More;
+
+/// Drafts that may wait until a reader that can wait has to.
+const DRAFTS_UNDERWAY: usize = 2;
+/// Objects that are asked for as one page, so that what they hold need not be in memory for all rows of a draft.
+const OBJECTS_AT_ONCE: usize = 50;
+/// Pages that are completed at the same time.
+const PAGES_AT_ONCE: usize = 4;
+
+/// Where a reader puts its pages.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    drafts: mpsc::UnboundedSender<Queued>,
+    room: std::sync::Arc<tokio::sync::Semaphore>,
+}
+
+#[derive(Debug)]
+struct Queued {
+    draft: Draft,
+    _slot: Option<tokio::sync::OwnedSemaphorePermit>,
+}
+
+/// The other end of an [`Outlet`].
+#[derive(Debug)]
+pub(super) struct Drafts(mpsc::UnboundedReceiver<Queued>);
+
+impl Outlet {
+    /// A way out and its other end.
+    pub(super) fn new() -> (Self, Drafts) {
+        let (drafts, receiver) = mpsc::unbounded_channel();
+        let room = std::sync::Arc::new(tokio::sync::Semaphore::new(DRAFTS_UNDERWAY));
+        (Self { drafts, room }, Drafts(receiver))
+    }
+
+    /// Hands a draft over, waiting while too many are underway.
+    pub(super) async fn send(&self, draft: Draft) -> Result<()> {
+        let slot = std::sync::Arc::clone(&self.room).acquire_owned().await.ok();
+        self.queue(Queued { draft, _slot: slot })
+    }
+
+    /// Hands a draft over at once; for reads that expire while they wait.
+    pub(super) fn send_now(&self, draft: Draft) -> Result<()> {
+        self.queue(Queued { draft, _slot: None })
+    }
+
+    fn queue(&self, queued: Queued) -> Result<()> {
+        // The other end only goes away when everything was stopped.
+        self.drafts.send(queued).map_err(|_| Error::new(ErrorKind::Interrupted, "reading was stopped"))
+    }
+}
+
+impl Drafts {
+    /// The shares of all drafts until the outlet is dropped; for reads whose pages lack nothing.
+    pub(super) async fn drain(&mut self, mut each: impl FnMut(Draft)) {
+        while let Some(Queued { draft, .. }) = self.0.recv().await {
+            each(draft);
+        }
+    }
+
+    /// Completes every draft, in order, and hands the pages to `pages`. With `late`, what pages lack is asked
+    /// for only when all of them have been read.
+    pub(super) async fn complete(
+        self,
+        follower: &Follower<'_>,
+        late: bool,
+        pages: &PageSender,
+    ) -> Result<()> {
+        let drafts: BoxStream<'_, Queued> =
+            stream::unfold(self.0, |mut drafts| async { drafts.recv().await.map(|draft| (draft, drafts)) })
+                .boxed();
+        if late {
+            return complete_late(drafts, follower, pages).await;
+        }
+        let pieces = drafts.flat_map(|queued| {
+            let slot = queued._slot;
+            let pieces = pieces(follower.reader(), queued.draft);
+            // The slot is given back with the first piece: by then the draft is being worked on.
+            drop(slot);
+            stream::iter(pieces)
+        });
+        let mut completed = pieces.map(|piece| follower.complete(piece)).buffered(PAGES_AT_ONCE);
+        while let Some(page) = completed.next().await {
+            pages.send(page?).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Hands out at once what the drafts hold, and what they lack at the end.
+async fn complete_late(
+    mut drafts: BoxStream<'_, Queued>,
+    follower: &Follower<'_>,
+    pages: &PageSender,
+) -> Result<()> {
+    let mut lacking = Vec::new();
+    while let Some(Queued { draft, .. }) = drafts.next().await {
+        let Draft { shares, keys, proof, wants } = draft;
+        lacking.extend(wants);
+        pages.send_now(Page::new(shares.into_iter().map(Ok).collect(), keys, proof))?;
+    }
+    let pieces: Vec<Draft> = in_pieces(follower.reader(), lacking, Proof::Nothing);
+    let mut completed = stream::iter(pieces).map(|piece| follower.complete(piece)).buffered(PAGES_AT_ONCE);
+    while let Some(page) = completed.next().await {
+        pages.send(page?).await?;
+    }
+    Ok(())
+}
+
+/// A draft in pieces: first its rows with the lists they lack, then the objects. Only the last one proves
+/// what the draft does.
+fn pieces(reader: &Reader, draft: Draft) -> Vec<Draft> {
+    let is_object = |want: &Want| matches!(reader.children()[want.child].inside.more, More::Object { .. });
+    let (objects, lists): (Vec<Want>, Vec<Want>) = draft.wants.into_iter().partition(is_object);
+    if objects.is_empty() {
+        return vec![Draft { wants: lists, ..draft_of(draft.shares, draft.keys, draft.proof) }];
+    }
+    let mut pieces = vec![Draft { wants: lists, ..draft_of(draft.shares, draft.keys, Proof::Nothing) }];
+    pieces.extend(in_pieces(reader, objects, draft.proof));
+    pieces
+}
+
+fn in_pieces(reader: &Reader, wants: Vec<Want>, proof: Proof) -> Vec<Draft> {
+    let mut pieces = Vec::new();
+    let mut wants = wants.into_iter().peekable();
+    while wants.peek().is_some() {
+        let some: Vec<Want> = wants.by_ref().take(OBJECTS_AT_ONCE).collect();
+        let proof = if wants.peek().is_some() { Proof::Nothing } else { proof };
+        pieces.push(Draft { wants: some, ..draft_of(reader.empty_shares(), Vec::new(), proof) });
+    }
+    pieces
+}
+
+fn draft_of(shares: Vec<crate::source::Share>, keys: Vec<u64>, proof: Proof) -> Draft {
+    Draft { shares, keys, proof, wants: Vec::new() }
+}

@@ -1,0 +1,311 @@
+//! From one answer to rows of every table that its pass fills.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use super::page::{self, Next, PageError, Sink};
+use super::trouble::Trouble;
+use crate::batch::{self, Decoder, Embedded, Layout, Members, Owner, ParentValues, Rows, Shape, key_hashes};
+use crate::error::{Error, ErrorKind};
+use crate::ledger::{Entry, Ledger};
+use crate::source::{Pass, Proof, Share};
+use crate::table::{Inside, More, TableSpec, WriteDisposition};
+use crate::window::{DateField, Window};
+
+/// How the answers of one pass are read; clones share everything.
+#[derive(Debug, Clone)]
+pub(super) struct Reader(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pass: Pass,
+    decoder: Decoder,
+    records: [&'static str; 1],
+    /// Only rows whose date lies here are handed out.
+    keep: Option<(DateField, Window)>,
+    /// Values that all rows share: those of the group that they belong to.
+    of_group: Option<ParentValues>,
+    children: Vec<Child>,
+    /// First keys of all that is looked for in a row for the sake of its children.
+    keys: Vec<&'static str>,
+}
+
+/// A member of the pass whose rows stand inside those of the pass's table.
+#[derive(Debug)]
+pub(super) struct Child {
+    /// Position among the members.
+    pub(super) member: usize,
+    pub(super) table: &'static TableSpec,
+    pub(super) inside: Inside,
+    pub(super) embedded: Embedded,
+    ledger: Option<Arc<Ledger>>,
+}
+
+/// One answer, read.
+#[derive(Debug)]
+pub(super) struct Contents {
+    /// All rows of the answer, whether or not they are to be kept.
+    pub(super) batch: RecordBatch,
+    /// One hash per row of its key.
+    pub(super) keys: Vec<u64>,
+    pub(super) next: Option<Next>,
+    /// Number of this page and of all pages, as stated.
+    pub(super) position: Option<(u64, u64)>,
+    pub(super) total_count: Option<u64>,
+    pub(super) scroll_param: Option<String>,
+    shares: Vec<Share>,
+    wants: Vec<Want>,
+}
+
+/// A page that may still lack rows that have to be asked for one parent at a time.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) shares: Vec<Share>,
+    pub(super) keys: Vec<u64>,
+    pub(super) proof: Proof,
+    pub(super) wants: Vec<Want>,
+}
+
+/// A parent whose rows are to be asked for.
+#[derive(Debug, Clone)]
+pub(super) struct Want {
+    /// Position among [`Reader::children`].
+    pub(super) child: usize,
+    pub(super) id: String,
+    pub(super) version: Option<i64>,
+    pub(super) stated: Option<i64>,
+    /// The parent's row.
+    pub(super) row: String,
+}
+
+impl Contents {
+    /// The page that proves this much.
+    pub(super) fn draft(self, proof: Proof) -> Draft {
+        Draft { shares: self.shares, keys: self.keys, proof, wants: self.wants }
+    }
+}
+
+impl Reader {
+    /// For the answers of `pass`, handing out only rows whose date lies in the window to `keep`. Rows that all
+    /// belong to one group take that from `group`, its id.
+    pub(super) fn new(pass: &Pass, keep: Option<(DateField, Window)>, group: Option<&str>) -> Self {
+        let inside = Inside { parent: pass.table, lists: &[], total: None, more: More::Nothing };
+        let of_group = group.map(|id| Embedded::new(pass.table, &inside).values_of_id(id));
+        let children: Vec<Child> = pass
+            .members
+            .iter()
+            .enumerate()
+            .filter_map(|(member, m)| {
+                let inside = *m.table.inside()?;
+                let embedded = Embedded::new(m.table, &inside);
+                Some(Child { member, table: m.table, inside, embedded, ledger: m.ledger.clone() })
+            })
+            .collect();
+        let stated = |child: &Child| match child.inside.more {
+            More::Object { stated } => stated.into_iter().chain(child.inside.total).collect::<Vec<_>>(),
+            _ => child.inside.total.into_iter().collect(),
+        };
+        let own = ["id"].into_iter().chain(pass.table.cursor);
+        let mut keys: Vec<&'static str> = own.collect();
+        for child in &children {
+            keys.extend(child.embedded.first_keys());
+            keys.extend(stated(child).iter().map(|path| path.split('.').next().unwrap_or(path)));
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Self(Arc::new(Inner {
+            pass: pass.clone(),
+            decoder: Decoder::new(Layout::new(pass.table)),
+            records: [pass.table.endpoint.records()],
+            keep,
+            of_group,
+            children,
+            keys,
+        }))
+    }
+
+    pub(super) fn pass(&self) -> &Pass {
+        &self.0.pass
+    }
+
+    pub(super) fn children(&self) -> &[Child] {
+        &self.0.children
+    }
+
+    /// Reads an answer on a thread where it holds up no other request.
+    pub(super) async fn read(&self, body: Bytes) -> Result<Contents, Trouble> {
+        let inner = Arc::clone(&self.0);
+        off_thread(move || inner.read(&body)).await
+    }
+
+    /// A share for every member, without rows.
+    pub(super) fn empty_shares(&self) -> Vec<Share> {
+        let empty = |table: &TableSpec| Share::of(RecordBatch::new_empty(table.schema()), Shape::default());
+        self.0.pass.members.iter().map(|member| empty(member.table)).collect()
+    }
+
+    /// First keys of all that is looked for in a parent's row or object.
+    pub(super) fn keys(&self) -> &[&'static str] {
+        &self.0.keys
+    }
+}
+
+/// Runs `work` on a thread where it holds up no request.
+pub(super) async fn off_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, PageError> + Send + 'static,
+) -> Result<T, Trouble> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(Trouble::failed),
+        Err(error) => {
+            Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error)))
+        }
+    }
+}
+
+impl Inner {
+    fn read(&self, body: &[u8]) -> Result<Contents, PageError> {
+        let text = std::str::from_utf8(body)?;
+        let mut rows = self.decoder.rows(150);
+        let mut parents: Vec<&RawValue> = Vec::new();
+        let no_parent = ParentValues::default();
+        let around = if self.records[0].is_empty() {
+            rows.push(text, &no_parent)?;
+            page::Around::default()
+        } else if self.children.is_empty() && self.of_group.is_none() {
+            page::read(text, &self.records, Sink::Rows(&mut rows))?
+        } else {
+            let around = page::read(text, &self.records, Sink::Aside(&mut parents))?;
+            for parent in &parents {
+                rows.push(parent.get(), self.of_group.as_ref().unwrap_or(&no_parent))?;
+            }
+            around
+        };
+        let (batch, shape) = rows.finish(self.pass.began)?;
+        let keys = key_hashes(self.pass.table, &batch);
+        let dates = self.keep.map(|(by, window)| (batch::seconds(&batch, by.as_str()), window));
+        let is_kept = |row: usize| dates.as_ref().is_none_or(|(dates, window)| window.contains(dates[row]));
+        let mut builders: Vec<Part> = self.children.iter().map(Part::new).collect();
+        let mut wants = Vec::new();
+        if !self.children.is_empty() {
+            for (_, parent) in parents.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
+                self.read_children(parent.get(), &mut builders, &mut wants)?;
+            }
+        }
+        let kept = batch::filter(&batch, is_kept);
+        let mut own = Some(Share::of(kept, shape));
+        let mut parts = builders.into_iter();
+        let mut shares = Vec::with_capacity(self.pass.members.len());
+        for member in self.pass.members.iter() {
+            match member.table.inside() {
+                None => shares.extend(own.take()),
+                Some(_) => shares.extend(parts.next().map(|part| part.finish(self.pass.began)).transpose()?),
+            }
+        }
+        let page::Around { next, position, total_count, scroll_param } = around;
+        Ok(Contents { batch, keys, next, position, total_count, scroll_param, shares, wants })
+    }
+
+    fn read_children(&self, row: &str, parts: &mut [Part], wants: &mut Vec<Want>) -> Result<(), PageError> {
+        let parent = Members::of(row, &self.keys)?;
+        // A parent without an id has failed the page already.
+        let id = parent.text("id").unwrap_or_default();
+        let version = self.pass.table.cursor.and_then(|cursor| parent.timestamp(cursor));
+        for (at, (child, part)) in self.children.iter().zip(parts).enumerate() {
+            let shown = child.embedded.look(&parent);
+            let stated = match child.inside.more {
+                More::Object { stated } => stated.and_then(|path| parent.integer(path)),
+                _ => None,
+            };
+            let is_wanted = match child.inside.more {
+                More::Nothing => false,
+                More::WhereCut(_) => shown.is_cut || !shown.is_there,
+                More::WhereAny(_) => shown.entries > 0 || !shown.is_there,
+                More::Always(_) => true,
+                More::Object { .. } => {
+                    !child.ledger.as_ref().is_some_and(|ledger| ledger.knows(&id, version, stated))
+                }
+            };
+            if is_wanted {
+                wants.push(Want { child: at, id: id.clone(), version, stated, row: row.to_owned() });
+            } else if !matches!(child.inside.more, More::Object { .. }) {
+                part.take(child, &parent, (&id, version), shown.is_there, self.pass.began)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The rows of one child's table while they are gathered.
+#[derive(Debug)]
+pub(super) struct Part {
+    rows: Rows,
+    owners: Vec<Owner>,
+    entries: Vec<Entry>,
+}
+
+impl Part {
+    pub(super) fn new(child: &Child) -> Self {
+        Self { rows: child.embedded.rows(32), owners: Vec::new(), entries: Vec::new() }
+    }
+
+    /// Takes the lists that the parent's row, or its object, shows.
+    pub(super) fn take(
+        &mut self,
+        child: &Child,
+        parent: &Members<'_>,
+        (id, version): (&str, Option<i64>),
+        is_whole: bool,
+        fetched_at: jiff::Timestamp,
+    ) -> Result<(), PageError> {
+        let rows = child.embedded.take(parent, &mut self.rows)?;
+        self.own(child, (id, version), rows, is_whole);
+        if let Some(path) = child.inside.total {
+            let total = parent.integer(path);
+            let shown = i64::try_from(rows).unwrap_or(i64::MAX);
+            self.entries.push(Entry { key: id.to_owned(), version, stated: None, total, shown, fetched_at });
+        }
+        Ok(())
+    }
+
+    /// Takes the rows of a list that was asked for by itself.
+    pub(super) fn take_list(
+        &mut self,
+        child: &Child,
+        parent: &Members<'_>,
+        (id, version): (&str, Option<i64>),
+        list: &[&str],
+    ) -> Result<(), PageError> {
+        let values = child.embedded.values(parent);
+        for row in list {
+            self.rows.push(row, &values)?;
+        }
+        self.own(child, (id, version), list.len(), true);
+        Ok(())
+    }
+
+    /// Notes with which count the parent's row announced its object.
+    pub(super) fn announced(&mut self, stated: Option<i64>) {
+        if let Some(entry) = self.entries.last_mut() {
+            entry.stated = stated;
+        }
+    }
+
+    /// Notes a parent that is not found, so that it is not asked for again until it changes.
+    pub(super) fn gone(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    fn own(&mut self, child: &Child, (id, version): (&str, Option<i64>), rows: usize, is_whole: bool) {
+        if let WriteDisposition::PerParent { .. } = child.table.disposition {
+            self.owners.push(Owner { key: id.to_owned(), version, rows, is_whole });
+        }
+    }
+
+    pub(super) fn finish(self, began: jiff::Timestamp) -> Result<Share, PageError> {
+        let (batch, shape) = self.rows.finish(began)?;
+        Ok(Share { owners: self.owners, entries: self.entries, ..Share::of(batch, shape) })
+    }
+}

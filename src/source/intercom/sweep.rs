@@ -1,0 +1,98 @@
+//! Reading who belongs to which group: one search for each group.
+//!
+//! Adding somebody to a group does not move the date by which changes are found, and what a row itself shows
+//! of its groups ends after ten. So every group is read whole, every time, 150 members a request.
+
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::compute::concat_batches;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use super::lists;
+use super::outlet::Outlet;
+use super::reader::{Draft, Reader};
+use super::search::{self, Group};
+use super::trouble::Passes;
+use crate::batch::{Owner, Shape};
+use crate::client::Client;
+use crate::error::{Error, ErrorKind, Result};
+use crate::progress::TableProgress;
+use crate::source::{Ask, Order, Pass, Proof, Share};
+use crate::table::{Endpoint, TableSpec};
+use crate::window::{DateField, Window};
+
+/// Groups that are read at the same time.
+const AT_ONCE: usize = 8;
+
+/// Reads the members of every group in `groups`. Each group is handed out as one page, once it is whole.
+pub(super) async fn read(
+    client: &Client,
+    pass: &Pass,
+    (groups, field): (&'static TableSpec, &'static str),
+    minor: u8,
+    outlet: &Outlet,
+    progress: &TableProgress,
+) -> Result<()> {
+    let ids = group_ids(client, pass, groups, minor, progress).await?;
+    progress.expect(0);
+    stream::iter(ids)
+        .map(|id| async move {
+            let draft = read_group(client, pass, Group { field, id: &id }, progress).await?;
+            outlet.send(draft).await
+        })
+        .buffer_unordered(AT_ONCE)
+        .try_collect()
+        .await
+}
+
+/// The groups there are.
+async fn group_ids(
+    client: &Client,
+    pass: &Pass,
+    groups: &'static TableSpec,
+    minor: u8,
+    progress: &TableProgress,
+) -> Result<Vec<String>> {
+    let Endpoint::Lists { lists, .. } = groups.endpoint else {
+        return Err(Error::new(ErrorKind::Api, format!("table {} is no list of groups", groups.name)));
+    };
+    let reader = Reader::new(&Pass::alone(groups, Ask::Everything, pass.began), None, None);
+    let mut passes = Passes::new(client, progress);
+    let mut ids = Vec::new();
+    for list in lists.iter().filter(|list| list.is_in(minor)) {
+        let contents = lists::read_one(client, &reader, list, &mut passes).await?;
+        let column = contents.batch.column_by_name("id").and_then(|column| column.as_string_opt::<i32>());
+        ids.extend(column.into_iter().flat_map(|ids| ids.iter().flatten()).map(str::to_owned));
+    }
+    Ok(ids)
+}
+
+async fn read_group(
+    client: &Client,
+    pass: &Pass,
+    group: Group<'_>,
+    progress: &TableProgress,
+) -> Result<Draft> {
+    let (outlet, mut drafts) = Outlet::new();
+    // By a date that does not move, so that nobody changes places while the pages are read.
+    let order = (DateField::CreatedAt, Window::default(), Order::OldestFirst);
+    let reading = async {
+        let read = search::read(client, pass, order, Some(group), &outlet, progress).await;
+        drop(outlet);
+        read
+    };
+    let mut shares: Vec<Share> = Vec::new();
+    let gathering = drafts.drain(|draft| shares.extend(draft.shares));
+    let (read, ()) = tokio::join!(reading, gathering);
+    read?;
+    let mut shape = Shape::default();
+    shares.iter().for_each(|share| shape.add(&share.shape));
+    let batches: Vec<_> = shares.into_iter().map(|share| share.batch).collect();
+    let schema = batches.first().map_or_else(|| pass.table.schema(), |batch| Arc::clone(batch.schema_ref()));
+    let batch = concat_batches(&schema, &batches)
+        .map_err(|e| Error::new(ErrorKind::Data, "rows do not form a batch").with_source(e))?;
+    let owner = Owner { key: group.id.to_owned(), version: None, rows: batch.num_rows(), is_whole: true };
+    let share = Share { owners: vec![owner], ..Share::of(batch, shape) };
+    Ok(Draft { shares: vec![share], keys: Vec::new(), proof: Proof::Nothing, wants: Vec::new() })
+}
