@@ -134,7 +134,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", env = "INGEST_SCHEMA")]
     pub schema: Option<String>,
     /// Most requests in flight at once
-    #[arg(long, value_name = "N", env = "INGEST_CONCURRENCY", default_value = "16",
+    #[arg(long, value_name = "N", env = "INGEST_CONCURRENCY", default_value = "64",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
     /// Ceiling below what the API allows, such as 100/10s

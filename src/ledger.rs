@@ -30,6 +30,15 @@ impl Entry {
         self.total.map(|total| total > self.shown)
     }
 
+    /// This entry in the place of `known`: one of an object that was not found says nothing about its rows.
+    #[must_use]
+    pub fn after(&self, known: Option<&Self>) -> Self {
+        match known.filter(|_| self.total.is_none()) {
+            Some(known) => Self { total: known.total, shown: known.shown, ..self.clone() },
+            None => self.clone(),
+        }
+    }
+
     /// Whether the object was read so long after its last change that nothing of that change can have been
     /// missing.
     fn is_settled(&self) -> bool {

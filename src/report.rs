@@ -126,13 +126,20 @@ impl TableReport {
         self.live = Some(done.live);
     }
 
+    /// Notes how long it took so far.
+    pub fn lap(&mut self) {
+        self.elapsed = self.started.elapsed();
+    }
+
     /// Closes the entry.
     pub fn end(&mut self, outcome: Outcome, error: Option<Error>, progress: &TableProgress) {
         self.outcome = outcome;
         self.error = error;
         self.requests = progress.requests();
         self.retries = progress.retries();
-        self.elapsed = self.started.elapsed();
+        if self.elapsed.is_zero() {
+            self.lap();
+        }
         if let (Some(counted), Some(live)) = (self.counted, self.live)
             && counted > live
         {

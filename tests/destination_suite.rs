@@ -4,7 +4,10 @@
 //! each destination; what only holds for one of them has a module of its own.
 
 mod duckdb;
+mod families;
+mod ledger;
 mod merge;
+mod per_parent;
 mod replace;
 mod runs;
 mod stamps;
@@ -51,12 +54,35 @@ behaviours! {
         an_emptied_list_empties_the_table,
         keys_of_three_parts_may_hold_null,
         rows_of_a_part_of_the_pass_only_merge;
+    per_parent:
+        a_link_that_is_gone_disappears_and_those_of_others_stay,
+        a_parent_without_links_loses_its_last_one,
+        of_a_parent_that_comes_twice_the_newest_version_counts,
+        a_parent_whose_stored_row_is_newer_keeps_its_links,
+        a_list_that_is_not_whole_only_adds,
+        links_of_parents_that_are_not_named_are_removed,
+        equal_links_are_not_rewritten,
+        a_link_that_a_parent_names_twice_is_one;
+    families:
+        links_go_with_their_parents,
+        parts_are_stamped_with_their_parents,
+        rows_inside_a_swapped_table_are_swapped,
+        every_live_parent_is_named_once,
+        a_family_lands_together_or_not_at_all;
+    ledger:
+        what_was_noted_is_read_back,
+        the_last_word_about_a_parent_counts,
+        notes_belong_to_a_schema_and_a_table,
+        missing_parts_are_told_in_the_parents_row_whatever_came_first,
+        what_is_told_of_parts_is_left_alone_by_later_rows_of_the_parent,
+        what_was_noted_of_a_parent_that_is_gone_settles_nothing;
     stamps:
         rows_found_to_be_gone_are_stamped,
         a_stamped_row_keeps_its_first_stamp,
         a_row_seen_again_loses_its_stamp,
         live_keys_are_those_without_a_stamp,
-        stamps_are_set_after_the_rows_of_the_same_commit;
+        stamps_are_set_after_the_rows_of_the_same_commit,
+        the_survivor_of_a_merge_is_named_until_the_row_is_seen_again;
     state:
         what_was_saved_is_loaded,
         states_belong_to_a_schema_and_a_table,

@@ -1,12 +1,17 @@
 //! Worlds of the sandbox, read and compared with its truth, cell by cell.
 
+mod activity_logs;
 mod bounded;
 mod companies;
+mod every_table;
 mod large;
+mod links;
 mod moving;
+mod parts;
 mod random;
 mod refresh;
 mod seconds;
+mod stamps;
 mod start_date;
 mod versions;
 mod zones;

@@ -10,6 +10,7 @@
 //! - `crash`: runs killed at any point, run again.
 //! - `odd_servers`: servers that keep the contract in a way of their own.
 //! - `regression`: one per bug, named after what went wrong.
+//! - `shapes`: answers as versions of the API give them, and as none has given them yet.
 //! - `docs`: what the documentation says is what the program does.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has to fail")]
@@ -23,6 +24,7 @@ mod intercom;
 mod merge_model;
 mod odd_servers;
 mod regression;
+mod shapes;
 mod state_compat;
 mod support;
 mod value_roundtrip;

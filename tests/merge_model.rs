@@ -3,6 +3,8 @@
 //! The model is the rule in words: of one commit's rows the newest counts, and of equally new ones the one
 //! that came last; it replaces the stored one unless that is newer and was ingested by a pass as recent.
 
+mod per_parent;
+
 use std::collections::BTreeMap;
 
 use ingest::destination::{Scope, Stamp, TableCommit};

@@ -7,7 +7,7 @@ use ingest::report::Outcome;
 use ingest::sandbox::Settings;
 
 use crate::support::binary::Project;
-use crate::support::world::{World, of};
+use crate::support::world::{HOUR, World, of};
 use crate::support::wrapped::Mishap;
 
 /// Ends a run that hangs, which would otherwise tell nobody.
@@ -43,11 +43,50 @@ fn few_slots_and_a_scroll_blocked_each_other() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_table_that_was_dropped_was_believed_to_be_complete() {
+    for looks_first in [false, true] {
+        let world = World::start(Settings::default()).await;
+        world.load(&["contacts", "companies"]).await;
+        by_hand(&world, "DROP TABLE crm.contacts");
+        if looks_first {
+            // Then it is there again, and still not complete.
+            world.run().tables(&["contacts"]).limit(10).go().await;
+        }
+        world.load(&["contacts", "companies"]).await;
+        world.assert_truth(&["contacts", "companies"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_that_were_dropped_were_believed_to_be_there() {
+    let tables = ["conversations", "conversation_parts"];
+    for stopped_after in [None, Some(60)] {
+        let world = World::start(Settings::default()).await;
+        world.load(&tables).await;
+        world.sandbox.advance(3 * HOUR);
+        by_hand(&world, "DROP TABLE crm.conversation_parts");
+        // The table is there again, in part, when the next run looks what is missing.
+        if let Some(requests) = stopped_after {
+            let run = world.run().tables(&tables).commit_every(1);
+            run.stopped_at_request("/conversations/2", requests).go().await;
+        }
+        world.load(&tables).await;
+        world.assert_truth(&tables);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_of_a_conversation_that_came_back_kept_their_stamps() {
+    let tables = ["conversations", "conversation_parts"];
     let world = World::start(Settings::default()).await;
-    world.load(&["contacts", "companies"]).await;
-    by_hand(&world, "DROP TABLE crm.contacts");
-    world.load(&["contacts", "companies"]).await;
-    world.assert_truth(&["contacts", "companies"]);
+    world.load(&tables).await;
+    let id = world.ids("conversations").remove(17);
+    world.delete("conversations", &id);
+    world.sandbox.advance(3 * HOUR);
+    world.run().tables(&tables).full_refresh().go().await;
+    assert_eq!(world.differences("conversation_parts").stamped.len(), 500);
+    world.restore("conversations", &id);
+    world.run().tables(&tables).full_refresh().go().await;
+    world.assert_truth(&tables);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

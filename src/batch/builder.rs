@@ -90,6 +90,15 @@ impl Builder {
         }
     }
 
+    /// Whether the last value is this text.
+    pub(super) fn ends_with(&self, raw: &str) -> bool {
+        let Self::Text(builder) = self else { return false };
+        let [.., start, end] = *builder.offsets_slice() else { return false };
+        let last = usize::try_from(start).ok().zip(usize::try_from(end).ok());
+        let last = last.and_then(|(start, end)| builder.values_slice().get(start..end));
+        matches!(value::text(raw), Reading::Value(text) if Some(text.as_bytes()) == last)
+    }
+
     pub(super) fn finish(&mut self) -> ArrayRef {
         match self {
             Self::Text(builder) => Arc::new(builder.finish()),

@@ -1,5 +1,8 @@
 //! Rows, one after the other, into Arrow builders.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -92,9 +95,18 @@ pub struct Rows {
     /// Members of the current row's `_extra` object, without the braces.
     pending_extra: String,
     /// Values of the current row for columns that may lack one of their own.
-    fallbacks: Vec<(usize, String)>,
+    fallbacks: Vec<Fallback>,
     length: usize,
     shape: Shape,
+}
+
+/// A value for a column that may lack one of its own.
+#[derive(Debug)]
+struct Fallback {
+    position: usize,
+    raw: String,
+    /// Where it stands, if no other column takes it there.
+    path: Option<String>,
 }
 
 impl Rows {
@@ -127,10 +139,8 @@ impl Rows {
     }
 
     fn end_row(&mut self) {
-        for (position, raw) in std::mem::take(&mut self.fallbacks) {
-            if self.builders[position].len() == self.length {
-                self.put(position, &raw);
-            }
+        for fallback in std::mem::take(&mut self.fallbacks) {
+            self.fall_back(fallback);
         }
         self.length += 1;
         for builder in &mut self.builders {
@@ -166,13 +176,14 @@ impl Rows {
     /// Takes the value of one field.
     fn take(&mut self, node: &Node, prefix: &str, name: &str, raw: &str) -> serde_json::Result<()> {
         match node {
-            Node::Value(spot) => self.place(spot, raw),
             Node::Object(object) if raw.starts_with('{') => {
                 let mut inner = serde_json::Deserializer::from_str(raw);
                 inner.deserialize_map(Fields { rows: self, object })?;
             }
             Node::Object(_) if raw == "null" => {}
-            Node::Object(Object { plain: Some(spot), .. }) => self.place(spot, raw),
+            Node::Value(spot) | Node::Object(Object { plain: Some(spot), .. }) => {
+                self.place(spot, (prefix, name), raw);
+            }
             Node::Object(_) => {
                 let path = format!("{prefix}{name}");
                 self.keep(&path, raw);
@@ -183,11 +194,32 @@ impl Rows {
     }
 
     /// Puts a value where it belongs, and aside for the columns that may lack one.
-    fn place(&mut self, spot: &Spot, raw: &str) {
+    fn place(&mut self, spot: &Spot, (prefix, name): (&str, &str), raw: &str) {
         if let Some(position) = spot.column {
             self.put(position, raw);
         }
-        self.fallbacks.extend(spot.fallback_of.iter().map(|position| (*position, raw.to_owned())));
+        for &position in &spot.fallback_of {
+            let path = spot.column.is_none().then(|| format!("{prefix}{name}"));
+            self.fallbacks.push(Fallback { position, raw: raw.to_owned(), path });
+        }
+    }
+
+    /// Gives a column the value that was put aside for it, unless it has one. What it does not take is kept if it
+    /// says something else and stands in no column of its own.
+    fn fall_back(&mut self, Fallback { position, raw, path }: Fallback) {
+        if raw == "null" {
+            return;
+        }
+        let builder = &mut self.builders[position];
+        let is_said = if builder.len() > self.length {
+            builder.ends_with(&raw)
+        } else {
+            builder.append(self.layout.kinds[position], &raw)
+        };
+        if let Some(path) = path.filter(|_| !is_said) {
+            self.keep(&path, &raw);
+            *self.shape.misfits.entry(path).or_default() += 1;
+        }
     }
 
     /// Puts a value into its column. A repeated field keeps its first value; the others count as misfits.
@@ -291,91 +323,5 @@ impl<'de> Visitor<'de> for Fields<'_, '_> {
             }
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use arrow::array::{Array, AsArray};
-    use arrow::datatypes::TimestampMicrosecondType;
-
-    use super::*;
-    use crate::source::intercom::tables;
-
-    fn decode(table: &str, rows: &str) -> Result<(RecordBatch, Shape), String> {
-        let spec = tables::find(table).expect("table");
-        let decoder = Decoder::new(Layout::new(spec));
-        let mut page = decoder.rows(8);
-        let mut text = serde_json::Deserializer::from_str(rows);
-        (&mut page).deserialize(&mut text).map_err(|e| e.to_string())?;
-        page.finish(Timestamp::UNIX_EPOCH).map_err(|e| e.to_string())
-    }
-
-    fn cell<'a>(batch: &'a RecordBatch, column: &str, row: usize) -> Option<&'a str> {
-        let array = batch.column_by_name(column).expect(column).as_string::<i32>();
-        array.is_valid(row).then(|| array.value(row))
-    }
-
-    #[test]
-    fn nested_scalars_get_their_own_columns_and_lists_stay_json() {
-        let (batch, shape) = decode(
-            "contacts",
-            r#"[{"type":"contact","id":5,"location":{"type":"location","country":"Ireland"},
-                 "custom_attributes":{"b":12345678901234567890,"a":0.10},"created_at":1}]"#,
-        )
-        .unwrap();
-        assert_eq!(cell(&batch, "id", 0), Some("5"));
-        assert_eq!(cell(&batch, "location_country", 0), Some("Ireland"));
-        assert_eq!(cell(&batch, "custom_attributes", 0), Some(r#"{"b":12345678901234567890,"a":0.10}"#));
-        let created = batch.column_by_name("created_at").unwrap().as_primitive::<TimestampMicrosecondType>();
-        assert_eq!(created.value(0), 1_000_000);
-        assert_eq!(shape, Shape::default());
-    }
-
-    #[test]
-    fn what_no_column_takes_is_kept_and_counted() {
-        let (batch, shape) = decode(
-            "contacts",
-            r#"[{"id":"a","new":{"x":1},"location":{"planet":"Mars"},"created_at":"soon","has_hard_bounced":[1]},
-                {"id":"b","location":"Dublin","name":"x","name":"y"}]"#,
-        )
-        .unwrap();
-        assert_eq!(
-            cell(&batch, "_extra", 0),
-            Some(r#"{"new":{"x":1},"location.planet":"Mars","created_at":"soon","has_hard_bounced":[1]}"#)
-        );
-        assert_eq!(cell(&batch, "_extra", 1), Some(r#"{"location":"Dublin","name":"y"}"#));
-        assert_eq!(cell(&batch, "name", 1), Some("x"));
-        let counted = |map: &BTreeMap<String, u64>| map.keys().cloned().collect::<Vec<_>>().join(" ");
-        assert_eq!(counted(&shape.unknown), "location.planet new");
-        assert_eq!(counted(&shape.misfits), "created_at has_hard_bounced location name");
-    }
-
-    #[test]
-    fn a_row_that_is_no_object_or_has_no_key_fails_the_page() {
-        for (rows, message) in [
-            (r#"[{"id":"a"},"b"]"#, "invalid type: string"),
-            (r#"[{"id":"a"},null]"#, "invalid type: null"),
-            (r#"{"id":"a"}"#, "invalid type: map"),
-            (r#"[{"id":"a"},{"name":"b"}]"#, "row 2: key column id is null"),
-            (r#"[{"id":"a"}"#, "EOF"),
-        ] {
-            let error = decode("contacts", rows).unwrap_err();
-            assert!(error.contains(message), "{rows}: {error}");
-        }
-    }
-
-    #[test]
-    fn an_empty_list_still_has_every_column() {
-        let (batch, _) = decode("contacts", "[]").unwrap();
-        assert_eq!(batch.num_rows(), 0);
-        assert_eq!(batch.schema(), tables::find("contacts").unwrap().schema());
-    }
-
-    #[test]
-    fn only_required_key_columns_must_be_there() {
-        let built_in = r#"[{"model":"contact","full_name":"name"}]"#;
-        assert!(decode("data_attributes", built_in).is_ok());
-        assert!(decode("data_attributes", r#"[{"model":"contact","id":1}]"#).is_err());
     }
 }

@@ -1,5 +1,8 @@
 //! `ingest check`: tries everything a run needs, with the cheapest requests there are.
 
+use std::collections::HashMap;
+
+use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 
 use super::{print, setup};
@@ -10,8 +13,12 @@ use crate::destination::duckdb::DuckDb;
 use crate::error::{Error, ErrorKind, Result, worst};
 use crate::progress::{Mode, Progress, TableProgress};
 use crate::report::aligned;
+use crate::source::intercom::Intercom;
 use crate::source::{Identity, Source};
+use crate::table::TableSpec;
 
+/// Requests that are tried at the same time.
+const AT_ONCE: u16 = 4;
 /// A clock further off than this deserves a word; up to it, nothing is even late.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
@@ -57,7 +64,8 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
 #[derive(Default)]
 struct Findings {
     lines: Vec<Vec<String>>,
-    hints: Vec<String>,
+    /// Each once, with what it is about.
+    hints: Vec<(String, Vec<String>)>,
     codes: Vec<u8>,
 }
 
@@ -73,19 +81,22 @@ impl Findings {
     fn bad(&mut self, what: &str, error: &Error) {
         self.lines.push(vec![what.to_owned(), "FAILED".into(), error.to_string()]);
         self.codes.push(error.kind().exit_code());
-        if let Some(hint) = error.hint() {
-            let hint = format!("hint: {what}: {hint}");
-            if !self.hints.contains(&hint) {
-                self.hints.push(hint);
-            }
+        let Some(hint) = error.hint() else { return };
+        match self.hints.iter_mut().find(|(known, _)| known == hint) {
+            Some((_, about)) => about.push(what.to_owned()),
+            None => self.hints.push((hint.to_owned(), vec![what.to_owned()])),
         }
     }
 
     fn to_text(&self) -> String {
         let mut text = aligned(&self.lines);
-        for hint in &self.hints {
-            text.push_str(hint);
-            text.push('\n');
+        for (hint, about) in &self.hints {
+            // The lines above name all of them.
+            let about = match about.as_slice() {
+                [first, _, _, _, ..] => format!("{first} and {} more", about.len() - 1),
+                few => few.join(", "),
+            };
+            text.push_str(&format!("hint: {about}: {hint}\n"));
         }
         text
     }
@@ -96,7 +107,7 @@ impl Findings {
 }
 
 async fn check_connection(connection: &IntercomConnection, findings: &mut Findings) -> Result<()> {
-    let client = setup::client(connection, None, 4)?;
+    let client = setup::client(connection, None, AT_ONCE)?;
     let source = setup::source(connection, client);
     let silent = TableProgress::silent();
     let asked_at = clock::now();
@@ -120,14 +131,53 @@ async fn check_connection(connection: &IntercomConnection, findings: &mut Findin
         ),
         None => findings.warn("clock", "the server does not say its time; runs read one day more".into()),
     }
-    for table in source.tables() {
-        let what = format!("{}.{}", connection.name, table.name);
-        match source.probe(table, &silent).await {
-            Ok(()) => findings.good(&what, table.permission.to_owned()),
-            Err(error) => findings.bad(&what, &error),
+    check_tables(connection, &source, findings).await;
+    Ok(())
+}
+
+/// Tries every table; those with one permission stand together.
+async fn check_tables(connection: &IntercomConnection, source: &Intercom, findings: &mut Findings) {
+    let minor = setup::minor_of(connection);
+    let mut tables = source.tables().to_vec();
+    tables.sort_by_key(|table| source.tables().iter().position(|t| t.permission == table.permission));
+    let (there, missing): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.since_minor <= minor);
+    let tried = try_out(&there, source).await;
+    let name = |table: &TableSpec| format!("{}.{}", connection.name, table.name);
+    for table in there {
+        let refused = needed(table).find_map(|needed| tried.get(&request(needed))?.as_ref().err());
+        let only_named = if table.opt_in { " (is read only when named)" } else { "" };
+        match refused {
+            Some(error) => findings.bad(&name(table), error),
+            None => findings.good(&name(table), format!("{}{only_named}", table.permissions())),
         }
     }
-    Ok(())
+    for table in missing {
+        let since = table.since_minor;
+        findings.warn(&name(table), format!("is not in API 2.{minor}, but from 2.{since} on"));
+    }
+}
+
+/// Sends every request that one of the tables needs, once; what came of each.
+async fn try_out(tables: &[&'static TableSpec], source: &Intercom) -> HashMap<String, Result<()>> {
+    let mut distinct: Vec<&'static TableSpec> = Vec::new();
+    for table in tables.iter().flat_map(|table| needed(table)) {
+        if !distinct.iter().any(|known| request(known) == request(table)) {
+            distinct.push(table);
+        }
+    }
+    let silent = TableProgress::silent();
+    let outcome = async |table| (request(table), source.probe(table, &silent).await);
+    stream::iter(distinct).map(outcome).buffer_unordered(usize::from(AT_ONCE)).collect().await
+}
+
+/// The tables whose requests are made for this one: the one it is inside of, or itself, and its groups.
+fn needed(table: &'static TableSpec) -> impl Iterator<Item = &'static TableSpec> {
+    std::iter::once(table.lead()).chain(table.groups())
+}
+
+/// What is tried for a table that is inside no other. Tables that are read in the same place share it.
+fn request(table: &TableSpec) -> String {
+    table.endpoint.path()
 }
 
 fn describe(identity: &Identity, connection: &IntercomConnection) -> String {

@@ -10,26 +10,30 @@ use crate::config::{DuckDbConfig, IntercomConnection, Region};
 use crate::destination::duckdb::{self, DuckDb, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, RunOptions, Stop};
-use crate::report::{RunReport, aligned};
+use crate::report::{RunReport, TableReport, aligned};
 use crate::sandbox::{Change, Sandbox, Settings};
 use crate::source::intercom::tables::TABLES;
 
 const QUERIES: &[(&str, &str)] = &[
     (
-        "How quickly are conversations answered?",
-        "SELECT state, count(*) AS conversations,
-       round(median(statistics_time_to_admin_reply) / 60, 1) AS median_minutes_to_reply
-FROM intercom.conversations
-GROUP BY state
-ORDER BY conversations DESC, state",
+        "Who answers, and how much?",
+        "SELECT a.name AS teammate, count(DISTINCT p.conversation_id) AS conversations, count(*) AS answers
+FROM intercom.conversation_parts AS p
+JOIN intercom.admins AS a ON a.id = p.author_id
+WHERE p.author_type = 'admin' AND p.part_type = 'comment'
+GROUP BY a.name
+ORDER BY answers DESC, teammate
+LIMIT 5",
     ),
     (
-        "Where are the people who were seen last?",
-        "SELECT location_country AS country, count(*) AS people, max(last_seen_at)::VARCHAR AS last_seen
-FROM intercom.contacts
-WHERE _deleted_at IS NULL AND location_country IS NOT NULL
-GROUP BY location_country
-ORDER BY people DESC, country
+        "Which tags do people on which plan have, and how many seats?",
+        "SELECT t.name AS tag, c.\"Plan Tier\" AS plan, count(*) AS people, sum(c.seats) AS seats
+FROM intercom.contacts_custom AS c
+JOIN intercom.contact_tags AS l ON l.contact_id = c.id
+JOIN intercom.tags AS t ON t.id = l.tag_id
+WHERE c.\"Plan Tier\" IS NOT NULL
+GROUP BY ALL
+ORDER BY people DESC, tag, plan
 LIMIT 5",
     ),
     (
@@ -45,7 +49,7 @@ LIMIT 5",
 pub(super) fn demo(args: &DemoArgs) -> Result<u8> {
     let config = DuckDbConfig::new("demo", &args.path);
     setup::check_schema(&config, "intercom")?;
-    let settings = Settings::default();
+    let settings = Settings { contact_links: true, ..Settings::default() };
     make_room(&args.path, &settings.workspace)?;
     setup::runtime()?.block_on(async {
         let stop = Stop::new();
@@ -61,15 +65,25 @@ pub(super) fn demo(args: &DemoArgs) -> Result<u8> {
         for change in changes(&sandbox) {
             sandbox.change(change);
         }
-        print("\nThree hours later some rows are new, some have changed, a company is gone. The same command again:\n\n")?;
-        let second = ingest(&sandbox, &config, &stop).await?;
+        print("\nThree hours later some rows are new, some have changed, a company and a tag on a person are gone. The \
+               same command again:\n\n")?;
+        let mut second = ingest(&sandbox, &config, &stop).await?;
+        let (code, all) = (second.exit_code(), second.tables.len());
+        second.tables.retain(has_news);
         read::show(&second, Output::Text)?;
-        if second.exit_code() == 0 {
+        print(&format!("The other {} tables are as they were.\n", all - second.tables.len()))?;
+        if code == 0 {
             ask(&args.path)?;
         }
         sandbox.stop();
-        Ok(second.exit_code())
+        Ok(code)
     })
+}
+
+/// Whether the run changed the table, or failed to read it.
+fn has_news(table: &TableReport) -> bool {
+    let done = table.committed;
+    table.error.is_some() || done.new + done.changed + done.removed + done.stamped > 0
 }
 
 async fn ingest(sandbox: &Sandbox, config: &DuckDbConfig, stop: &Stop) -> Result<RunReport> {
@@ -94,6 +108,13 @@ fn changes(sandbox: &Sandbox) -> Vec<Change> {
         Change::UpdateSome { table: "conversations".into(), count: 5 },
         Change::UpdateSome { table: "articles".into(), count: 1 },
     ];
+    // Which does not move the person's `updated_at`.
+    let is_tagged = |row: &&serde_json::Value| row["tags"]["data"][0]["id"].is_string();
+    if let Some(row) = sandbox.truth("contacts").iter().find(is_tagged) {
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let (contact, tag) = (text(&row["id"]), text(&row["tags"]["data"][0]["id"]));
+        changes.push(Change::RemoveTag { contact, tag });
+    }
     let by_spend = |row: &serde_json::Value| row["monthly_spend"].as_i64();
     let richest = sandbox.truth("companies").into_iter().max_by_key(by_spend);
     if let Some(id) = richest.and_then(|row| row["id"].as_str().map(str::to_owned)) {

@@ -13,7 +13,7 @@ use crate::progress::TableProgress;
 use crate::report::{aligned, grouped};
 use crate::source::{Ask, Order, Pass};
 use crate::state::TableState;
-use crate::table::{Endpoint, More, TableSpec};
+use crate::table::{Endpoint, Inside, More, TableSpec};
 use crate::window::{DateField, Window};
 
 /// Rows of one full page of a search.
@@ -24,96 +24,130 @@ pub(super) async fn plan(jobs: &[Job], path: &Path, options: &Options, run: &Run
     let states = read_states(path, options, &targets(jobs))?;
     let mut lines =
         vec![["table", "rows at most", "requests about", "would read"].map(str::to_owned).to_vec()];
-    let silent = TableProgress::silent();
     let mut names = names(jobs).into_iter();
     let mut states = states.into_iter();
     for job in jobs {
-        job.source.identify(&silent).await?;
+        job.source.identify(&TableProgress::silent()).await?;
+        let stored: Vec<Option<TableState>> = job.tables.iter().map(|_| states.next().flatten()).collect();
         for table in &job.tables {
-            let stored = states.next().flatten();
-            let name = names.next().unwrap_or_default();
-            if let Some((requests, what)) = beside_its_parents(job, table) {
-                lines.push(vec![name, "unknown".into(), requests, what]);
-                continue;
-            }
-            let now = pass_start(&*job.source);
-            let (what, ask) = intent(job, table, stored.as_ref(), run, now);
-            let rows = job.source.count(Pass::alone(table.lead(), ask, now), &silent).await?;
-            // A page, one more that shows that nothing follows, and the count at the end.
-            let requests = rows.map(|rows| grouped(rows.div_ceil(PAGE) + 2));
-            let unknown = || "unknown".to_owned();
-            lines.push(vec![
-                name,
-                rows.map_or_else(unknown, grouped),
-                requests.unwrap_or_else(unknown),
-                what,
-            ]);
+            let family = Family::of(job, table, &stored);
+            let [rows, requests, what] = if family.head().name == table.name {
+                family.read_first(run).await?
+            } else {
+                family.read_beside(table)
+            };
+            lines.push(vec![names.next().unwrap_or_default(), rows, requests, what]);
         }
     }
     Ok(aligned(&lines))
 }
 
-/// Requests and words for a table that is read together with another one of the run.
-fn beside_its_parents(job: &Job, table: &TableSpec) -> Option<(String, String)> {
-    let inside = table.inside()?;
-    let lead = inside.parent.name;
-    if !job.tables.iter().any(|other| other.name == lead) {
-        return None;
-    }
-    let (requests, more) = match inside.more {
-        More::Nothing => ("0", String::new()),
-        More::WhereCut(_) => ("unknown", format!(", and where {lead} show too few")),
-        More::WhereAny(_) => ("unknown", format!(", and for each of the {lead} that has any")),
-        More::Always(_) | More::Object { stated: None } => {
-            ("unknown", format!(", and for each of the {lead}"))
-        }
-        More::Object { stated: Some(_) } => {
-            ("unknown", format!(", and for each of the {lead} that has changed"))
-        }
-    };
-    Some((requests.to_owned(), format!("with {lead}{more}")))
+/// The tables of a job that are read together.
+struct Family<'j> {
+    job: &'j Job,
+    lead: &'static TableSpec,
+    /// In the order in which they were typed, with what is stored of them.
+    members: Vec<(&'static TableSpec, Option<&'j TableState>)>,
 }
 
-fn intent(
-    job: &Job,
-    table: &'static TableSpec,
-    stored: Option<&TableState>,
-    run: &RunOptions,
-    now: Timestamp,
-) -> (String, Ask) {
-    let dated = |by, window| Ask::Dated { by, window, order: Order::OldestFirst };
-    let changes_by = match table.lead().endpoint {
-        Endpoint::Search { .. } => DateField::UpdatedAt,
-        Endpoint::Log { .. } => DateField::CreatedAt,
-        _ => return ("everything, as in every run".into(), Ask::Everything),
-    };
-    if run.is_bounded() {
-        let window = run.interval.unwrap_or_default();
-        return (format!("{} {}", changes_by.as_str(), shown(window)), dated(changes_by, window));
+impl<'j> Family<'j> {
+    /// The one that `table` belongs to.
+    fn of(job: &'j Job, table: &'static TableSpec, stored: &'j [Option<TableState>]) -> Self {
+        let lead = table.lead();
+        let members = job.tables.iter().zip(stored).filter(|(other, _)| other.lead().name == lead.name);
+        Self { job, lead, members: members.map(|(table, stored)| (*table, stored.as_ref())).collect() }
     }
-    let columns = table.fingerprint();
-    let reading = plan::decide(&Situation {
-        stored,
-        now,
-        api_version: &job.reading.api_version,
-        columns: &columns,
-        changes_by,
-        start_date: job.reading.start_date,
-        lookback: job.reading.lookback,
-        refresh_every: job.reading.refresh_every.filter(|_| changes_by == DateField::UpdatedAt),
-        permission_gained: false,
-        full_refresh: run.full_refresh,
-    });
-    match reading {
-        Reading::Refresh(refresh, reason) => {
-            let window = refresh.remaining.first().copied().unwrap_or_default();
-            let what = format!("{}: {} {}", reason.as_str(), refresh.by.as_str(), shown(window));
-            (what, dated(refresh.by, window))
+
+    /// The member that is shown as what is read: the lead, or the first if that is not among them.
+    fn head(&self) -> &'static TableSpec {
+        let is_lead = |(table, _): &&(&'static TableSpec, _)| table.name == self.lead.name;
+        self.members.iter().find(is_lead).or(self.members.first()).map_or(self.lead, |(table, _)| *table)
+    }
+
+    /// Rows, requests and words for the head.
+    async fn read_first(&self, run: &RunOptions) -> Result<[String; 3]> {
+        let now = pass_start(&*self.job.source);
+        let (what, ask) = self.intent(run, now);
+        let rows = self.job.source.count(Pass::alone(self.lead, ask, now), &TableProgress::silent()).await?;
+        // A page, one more that shows that nothing follows, and the count at the end.
+        let pages = rows.map(|rows| rows.div_ceil(PAGE) + 2);
+        let shown = |number: Option<u64>| number.map_or_else(|| "unknown".to_owned(), grouped);
+        let Some(inside) = self.head().inside() else { return Ok([shown(rows), shown(pages), what]) };
+        let requests = match inside.more {
+            More::Nothing => pages,
+            More::WhereCut(_) | More::WhereAny(_) => None,
+            More::Always(_) | More::Object { .. } => rows.and_then(|rows| Some(rows + pages?)),
+        };
+        let what = format!("{what}, of {}{}", self.lead.name, beyond(inside, self.lead));
+        Ok([shown(None), shown(requests), what])
+    }
+
+    /// Rows, requests and words for a table that is read together with the head.
+    fn read_beside(&self, table: &TableSpec) -> [String; 3] {
+        let inside = table.inside();
+        let needs_none = inside.is_none_or(|inside| inside.more == More::Nothing);
+        let requests = if needs_none { "0" } else { "unknown" };
+        let more = inside.map(|inside| beyond(inside, self.lead)).unwrap_or_default();
+        ["unknown".into(), requests.into(), format!("with {}{more}", self.head().name)]
+    }
+
+    /// What would be read of the lead, for all members.
+    fn intent(&self, run: &RunOptions, now: Timestamp) -> (String, Ask) {
+        let dated = |by, window| Ask::Dated { by, window, order: Order::OldestFirst };
+        let changes_by = match self.lead.endpoint {
+            Endpoint::Search { .. } => DateField::UpdatedAt,
+            Endpoint::Log { .. } => DateField::CreatedAt,
+            Endpoint::Sweep { groups, .. } => {
+                return (format!("everything, one search for each of the {}", groups.name), Ask::Everything);
+            }
+            _ => return ("everything, as in every run".into(), Ask::Everything),
+        };
+        if run.is_bounded() {
+            let window = run.interval.unwrap_or_default();
+            return (format!("{} {}", changes_by.as_str(), shown(window)), dated(changes_by, window));
         }
-        Reading::Increment { from } => {
-            let window = Window { from: Some(from.as_second()), to: None };
-            (format!("changes: {} {}", changes_by.as_str(), shown(window)), dated(changes_by, window))
+        let rules = &self.job.reading;
+        let columns: Vec<String> = self.members.iter().map(|(table, _)| table.fingerprint()).collect();
+        let stored = self.members.iter().map(|(_, stored)| *stored);
+        let situations: Vec<Situation<'_>> = stored
+            .zip(&columns)
+            .map(|(stored, columns)| Situation {
+                stored,
+                now,
+                api_version: &rules.api_version,
+                columns,
+                changes_by,
+                start_date: rules.start_date,
+                lookback: rules.lookback,
+                refresh_every: rules.refresh_every.filter(|_| changes_by == DateField::UpdatedAt),
+                permission_gained: false,
+                full_refresh: run.full_refresh,
+            })
+            .collect();
+        match plan::decide_together(&situations).0 {
+            Reading::Refresh(refresh, reason) => {
+                let window = refresh.remaining.first().copied().unwrap_or_default();
+                let what = format!("{}: {} {}", reason.as_str(), refresh.by.as_str(), shown(window));
+                (what, dated(refresh.by, window))
+            }
+            Reading::Increment { from } => {
+                let window = Window { from: Some(from.as_second()), to: None };
+                let what = format!("changes: {} {}", changes_by.as_str(), shown(window));
+                (what, dated(changes_by, window))
+            }
         }
+    }
+}
+
+/// What is asked for beside the rows of the lead.
+fn beyond(inside: &Inside, lead: &TableSpec) -> String {
+    let lead = lead.name;
+    match inside.more {
+        More::Nothing => String::new(),
+        More::WhereCut(_) => format!(", and where {lead} show too few"),
+        More::WhereAny(_) => format!(", and for each of the {lead} that has any"),
+        More::Always(_) | More::Object { stated: None } => format!(", and for each of the {lead}"),
+        More::Object { stated: Some(_) } => format!(", and for each of the {lead} that has changed"),
     }
 }
 

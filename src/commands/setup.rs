@@ -121,7 +121,7 @@ fn tables_named(connection: &str, name: &str, minor: u8) -> Result<Vec<&'static 
     }
     let known: Vec<&str> = tables::TABLES.iter().map(|table| table.name).collect();
     let hint = match nearest(name, known.iter().copied()) {
-        Some(near) => format!("did you mean {connection}.{near}? tables: {}", known.join(", ")),
+        Some(near) => format!("did you mean {connection}.{near}? all of them: ingest tables"),
         None => format!("tables: {}", known.join(", ")),
     };
     Err(Error::new(ErrorKind::Usage, format!("connection {connection} has no table {name:?}"))
@@ -165,7 +165,7 @@ pub(super) fn source(connection: &IntercomConnection, client: Client) -> Interco
 }
 
 /// Minor of the API version, 2.x.
-fn minor_of(connection: &IntercomConnection) -> u8 {
+pub(super) fn minor_of(connection: &IntercomConnection) -> u8 {
     let minor = connection.api_version.as_str().split('.').nth(1);
     minor.and_then(|minor| minor.parse().ok()).unwrap_or(14)
 }

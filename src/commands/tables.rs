@@ -31,8 +31,21 @@ fn key(table: &TableSpec) -> String {
     table.key.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")
 }
 
+/// What else decides whether a run reads the table.
+fn remark(table: &TableSpec) -> String {
+    let mut remarks = Vec::new();
+    if table.opt_in {
+        remarks.push("only when named".to_owned());
+    }
+    if table.since_minor > 0 {
+        remarks.push(format!("from API 2.{}", table.since_minor));
+    }
+    remarks.join(", ")
+}
+
 fn list(connection: &str) -> String {
-    let header = ["table", "key", "cursor", "strategy", "endpoint", "permission"].map(str::to_owned).to_vec();
+    let header = ["table", "key", "cursor", "strategy", "endpoint", "permission", "remark"];
+    let header = header.map(str::to_owned).to_vec();
     let line = |table: &&TableSpec| {
         vec![
             format!("{connection}.{}", table.name),
@@ -40,7 +53,8 @@ fn list(connection: &str) -> String {
             table.cursor.unwrap_or("-").to_owned(),
             table.disposition.as_str().to_owned(),
             table.endpoint.describe(),
-            table.permission.to_owned(),
+            table.permissions(),
+            remark(table),
         ]
     };
     let lines: Vec<Vec<String>> = std::iter::once(header).chain(TABLES.iter().map(line)).collect();
@@ -72,7 +86,10 @@ fn to_json(connection: &str, table: &TableSpec) -> Value {
         "cursor": table.cursor,
         "strategy": table.disposition.as_str(),
         "endpoint": table.endpoint.describe(),
-        "permission": table.permission,
+        "permission": table.permissions(),
+        "inside": table.inside().map(|inside| inside.parent.name),
+        "only_when_named": table.opt_in,
+        "since_api_version": (table.since_minor > 0).then(|| format!("2.{}", table.since_minor)),
         "columns": columns.iter().map(|c| json!({ "name": c.name, "type": c.kind.sql() })).collect::<Vec<_>>(),
     })
 }

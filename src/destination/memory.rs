@@ -1,6 +1,7 @@
 //! A destination in memory: the reference that the others are measured against.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
@@ -79,7 +80,7 @@ impl Memory {
 
     /// The parents whose stored row is newer than the one that the rows were read from.
     fn outdated(&self, commit: &TableCommit, parents: &[Parent]) -> Vec<String> {
-        let lead = Target { schema: commit.target.schema.clone(), table: commit.target.table.lead() };
+        let lead = Target { schema: Arc::clone(&commit.target.schema), table: commit.target.table.lead() };
         let Some(rows) = self.tables.get(&name(&lead)) else { return Vec::new() };
         let is_outdated = |parent: &&Parent| {
             let stored = rows.get(&vec![Some(parent.key.clone())]).and_then(|row| row.cursor);
@@ -110,9 +111,7 @@ impl Memory {
                 continue;
             };
             let wins = match (old.cursor, new.cursor) {
-                (Some(stored), Some(arrived)) if arrived < stored => {
-                    old.ingested_at < commit.supersedes_before
-                }
+                (Some(stored), Some(new)) if new < stored => old.ingested_at < commit.supersedes_before,
                 _ => true,
             };
             if wins && old.values != new.values {
@@ -140,7 +139,15 @@ impl Memory {
         }
         done.live = table.values().filter(|row| row.deleted_at.is_none()).count() as u64;
         let entries = self.entries.entry(name(&commit.target)).or_default();
-        entries.extend(commit.entries.iter().map(|entry| (entry.key.clone(), entry.clone())));
+        for stamp in &commit.stamps {
+            if let Some(entry) = entries.get_mut(&stamp.key) {
+                entry.version = None;
+            }
+        }
+        for entry in &commit.entries {
+            let entry = entry.after(entries.get(&entry.key));
+            entries.insert(entry.key.clone(), entry);
+        }
         done
     }
 }

@@ -47,7 +47,8 @@ pub trait Destination: Debug + Send {
     /// these are not stamped as deleted: of a table inside another those of the parents, else its own.
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>>;
 
-    /// Hands `each` what was noted about the parents of the table's rows.
+    /// Hands `each` what was noted about the parents of the table's rows; without the version where the parent
+    /// was stamped since.
     fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()>;
 
     /// Adds to the log of runs.
@@ -68,7 +69,7 @@ pub struct TableCommit {
     /// a parent that comes more than once the newest counts; if a newer version of it is stored in a table
     /// that is part of the commit, none does.
     pub owners: Vec<Vec<Owner>>,
-    /// What is to be noted about the parents of the rows.
+    /// What is to be noted about the parents of the rows. One without a total leaves the known one as it is.
     pub entries: Vec<Entry>,
     /// What becomes of stored rows whose keys are not among them.
     pub scope: Scope,

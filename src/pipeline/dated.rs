@@ -169,7 +169,7 @@ impl FamilyRun {
 
     /// Reads what changed at or after `from`, again and again until a pass was shorter than the lag. The
     /// start of the last one becomes the checkpoint.
-    async fn increments(&mut self, mut from: Timestamp) -> Result<()> {
+    pub(super) async fn increments(&mut self, mut from: Timestamp) -> Result<()> {
         loop {
             let began = pass_start(&*self.source);
             let started = Instant::now();

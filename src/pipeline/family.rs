@@ -4,14 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::plan::{self, LAG};
 use super::writer::{Flush, Rows, TableRows, Writer};
 use super::{ReadingRules, RunOptions, Stop};
-use crate::batch;
+use crate::batch::{self, Owner};
 use crate::destination::{Scope, Stamp};
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Ledger;
 use crate::progress::TableProgress;
 use crate::report::{Outcome, TableReport};
 use crate::source::{self, Ask, Page, Pass, Proof, Share, Source, page_channel};
@@ -22,6 +23,7 @@ use crate::window::{DateField, Window};
 /// Everything that tables read together need of the run.
 pub(super) struct FamilyRun {
     pub(super) source: Arc<dyn Source>,
+    pub(super) schema: Arc<str>,
     /// The table whose endpoint is read; a member or not.
     pub(super) lead: &'static TableSpec,
     /// The tables that are filled, the lead first if it is one of them. At least one.
@@ -48,6 +50,8 @@ pub(super) struct MemberRun {
     pub(super) error: Option<Error>,
     /// Parents whose rows were asked for and not found.
     pub(super) missing: u64,
+    /// What need not be read again, as of the first pass that asked for it.
+    pub(super) ledger: Option<Arc<Ledger>>,
 }
 
 /// What becomes of the pages of a pass on their way to the writer.
@@ -77,8 +81,8 @@ pub(super) struct Tracked {
 }
 
 impl FamilyRun {
-    /// Reads the tables and says how it went. A refused token stops the whole run.
-    pub(super) async fn carry_out(mut self) -> Vec<TableReport> {
+    /// Reads the tables. A refused token stops the whole run.
+    pub(super) async fn carry_out(&mut self) {
         let outcome = match (self.options.is_bounded(), self.lead.endpoint) {
             (true, _) => self.bounded().await,
             (false, Endpoint::Search { .. } | Endpoint::Log { .. }) => self.dated().await,
@@ -87,17 +91,72 @@ impl FamilyRun {
         if let Err(error) = outcome {
             self.fail_all(&error);
         }
-        let is_bounded = self.options.is_bounded();
+        let is_refused = |error: &Error| error.kind() == ErrorKind::Auth;
+        if self.members.iter().any(|member| member.error.as_ref().is_some_and(is_refused)) {
+            self.stop.ask(ErrorKind::Auth);
+        }
+        for member in &mut self.members {
+            member.report.lap();
+            member.progress.finish(Self::outcome(&self.options, member.error.as_ref()).as_str());
+        }
+    }
+
+    fn outcome(options: &RunOptions, error: Option<&Error>) -> Outcome {
+        match error {
+            Some(error) => Outcome::of(error),
+            None if options.is_bounded() => Outcome::Partial,
+            None => Outcome::Complete,
+        }
+    }
+
+    /// Reads what came to the tables since they were read in this run.
+    pub(super) async fn catch_up(&mut self) {
+        if self.options.is_bounded() || self.members.iter().any(|member| member.error.is_some()) {
+            return;
+        }
+        let before: Vec<(String, u64)> =
+            self.members.iter().map(|m| (m.report.mode.clone(), m.report.committed.unchanged)).collect();
+        for member in &mut self.members {
+            member.stored = Some(member.next.clone());
+        }
+        let checkpoints = self.members.iter().filter_map(|member| member.next.checkpoint);
+        let outcome = match (self.lead.endpoint, checkpoints.min()) {
+            (Endpoint::Lists { .. }, _) => self.whole().await,
+            (Endpoint::Search { .. }, Some(checkpoint)) => {
+                self.increments(plan::increment_start(checkpoint, SignedDuration::ZERO)).await
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = outcome {
+            self.fail_all(&error);
+        }
+        for (member, (mode, unchanged)) in self.members.iter_mut().zip(before) {
+            // Rows that were looked at twice are not told twice.
+            (member.report.mode, member.report.committed.unchanged) = (mode, unchanged);
+        }
+    }
+
+    /// The tables that are filled.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &'static TableSpec> {
+        self.members.iter().map(|member| member.table)
+    }
+
+    /// Whether both are written to the same schema.
+    pub(super) fn is_beside(&self, other: &Self) -> bool {
+        self.schema == other.schema
+    }
+
+    /// Whether a table like that got rows in this run.
+    pub(super) fn has_new_rows(&self, like: impl Fn(&TableSpec) -> bool) -> bool {
+        self.members.iter().any(|member| member.report.committed.new > 0 && like(member.table))
+    }
+
+    /// Says how it went.
+    pub(super) fn finish(self) -> Vec<TableReport> {
+        let options = self.options;
         let end = |mut member: MemberRun| {
             let error = member.error.take();
-            if error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Auth) {
-                self.stop.ask(ErrorKind::Auth);
-            }
-            let outcome = match &error {
-                Some(error) => Outcome::of(error),
-                None if is_bounded => Outcome::Partial,
-                None => Outcome::Complete,
-            };
+            let outcome = Self::outcome(&options, error.as_ref());
             if member.missing > 0 {
                 let missing = member.missing;
                 let parents = member.table.lead().name;
@@ -106,7 +165,6 @@ impl FamilyRun {
                 ));
             }
             member.report.end(outcome, error, &member.progress);
-            member.progress.finish(outcome.as_str());
             member.report
         };
         self.members.into_iter().map(end).collect()
@@ -131,19 +189,21 @@ impl FamilyRun {
     }
 
     /// A pass over the family's endpoint.
-    pub(super) async fn pass(&self, ask: Ask, began: Timestamp) -> Result<Pass> {
+    pub(super) async fn pass(&mut self, ask: Ask, began: Timestamp) -> Result<Pass> {
         let mut members = Vec::with_capacity(self.members.len());
-        for member in &self.members {
+        for member in &mut self.members {
             let has_ledger = member
                 .table
                 .inside()
                 .is_some_and(|inside| matches!(inside.more, crate::table::More::Object { stated: Some(_) }));
-            let ledger = if has_ledger && !self.options.is_bounded() {
-                Some(Arc::new(self.writer.ledger(member.position).await?))
-            } else {
-                None
-            };
-            members.push(source::Member { table: member.table, progress: member.progress.clone(), ledger });
+            if has_ledger && !self.options.is_bounded() && member.ledger.is_none() {
+                member.ledger = Some(Arc::new(self.writer.ledger(member.position).await?));
+            }
+            members.push(source::Member {
+                table: member.table,
+                progress: member.progress.clone(),
+                ledger: member.ledger.clone(),
+            });
         }
         Ok(Pass { table: self.lead, members: members.into(), ask, began })
     }
@@ -364,11 +424,19 @@ impl MemberRun {
     /// Counts what a page brings, cut to what is still wanted.
     fn take(&mut self, share: Share, window: Option<Window>, left: &mut Option<u64>) -> Share {
         let mut share = share;
-        if let Some(window) = window.filter(|_| share.owners.is_empty()) {
-            share.batch = in_window(self.table, &share.batch, window);
+        match window {
+            Some(window) if share.owners.is_empty() => {
+                share.batch = in_window(self.table, &share.batch, window);
+            }
+            Some(window) => keep_owners(&mut share, |owner| {
+                window.contains(owner.version.map(|micros| micros.div_euclid(1_000_000)))
+            }),
+            None => {}
         }
         if let Some(left) = left {
             cut(&mut share, left);
+            // Whoever takes only some rows has not read their parents.
+            share.entries.clear();
         }
         let rows = share.batch.num_rows() as u64;
         self.report.read += rows;
@@ -414,6 +482,14 @@ fn cut(share: &mut Share, left: &mut u64) {
     }
     share.batch = share.batch.slice(0, rows);
     *left = left.saturating_sub(rows as u64);
+}
+
+/// Takes the rows of some owners.
+fn keep_owners(share: &mut Share, keeps: impl Fn(&Owner) -> bool) {
+    let kept: Vec<bool> =
+        share.owners.iter().flat_map(|owner| std::iter::repeat_n(keeps(owner), owner.rows)).collect();
+    share.batch = batch::filter(&share.batch, |row| kept.get(row).is_some_and(|kept| *kept));
+    share.owners.retain(keeps);
 }
 
 /// The rows whose cursor lies in the window; all rows of a table without one.

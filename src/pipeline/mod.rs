@@ -3,7 +3,9 @@
 
 mod absences;
 mod dated;
+mod families;
 mod family;
+mod order;
 pub mod plan;
 mod stop;
 mod whole;
@@ -24,10 +26,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::progress::{Progress, TableProgress};
 use crate::report::{Outcome, RunReport, TableReport};
 use crate::source::Source;
-use crate::state::{Stored, TableState};
+use crate::state::Stored;
 use crate::table::TableSpec;
 use crate::window::Window;
-use family::{FamilyRun, MemberRun};
+use families::{Asked, Family};
+use family::FamilyRun;
 use writer::Writer;
 
 /// What one connection contributes to a run.
@@ -94,51 +97,32 @@ pub async fn run(
     let has_history = states.iter().any(Option::is_some);
     let mut states = states.into_iter();
     let mut refused = Vec::new();
-    let mut written = Vec::new();
     let mut families: Vec<Family<'_>> = Vec::new();
     for (job, workspace) in jobs.iter().zip(workspaces) {
-        let of_job = families.len();
-        for table in &job.tables {
-            let stored = states.next().flatten();
-            let table_progress = progress.table(&format!("{}.{}", job.schema, table.name));
-            match &workspace {
-                Ok(workspace) => {
-                    check_workspace(job, table, stored.as_ref(), workspace.as_deref())?;
-                    let lead = table.lead();
-                    let known = families[of_job..].iter_mut().find(|family| family.lead.name == lead.name);
-                    let member = Asked { table, stored, progress: table_progress };
-                    match known {
-                        Some(family) => family.asked.push(member),
-                        None => families.push(Family {
-                            job,
-                            workspace: workspace.clone().unwrap_or_default(),
-                            lead,
-                            asked: vec![member],
-                        }),
-                    }
-                }
-                Err(error) => refused.push(failed_report(job, table, error.clone(), &table_progress)),
+        let of_job = states.by_ref().take(job.tables.len());
+        let asked = job.tables.iter().zip(of_job).map(|(table, stored)| {
+            let progress = progress.table(&format!("{}.{}", job.schema, table.name));
+            Asked { table, stored, progress }
+        });
+        match workspace {
+            Ok(workspace) => families.extend(families::group(job, workspace.as_deref(), asked)?),
+            Err(error) => {
+                refused.extend(asked.map(|a| failed_report(job, a.table, error.clone(), &a.progress)));
             }
         }
     }
     let has_begun = has_history || !families.is_empty();
-    for family in &mut families {
-        // Whatever is committed together is written parents first.
-        family.asked.sort_by_key(|asked| asked.table.name != family.lead.name);
-        written.extend(family.asked.iter().map(|asked| {
-            let target = Target { schema: Arc::clone(&family.job.schema), table: asked.table };
-            (target, asked.stored.as_ref().map(|stored| stored.revision))
-        }));
-    }
+    let written = families.iter().flat_map(Family::targets).collect();
     let (writer, thread) = Writer::start(destination, written, options.commit_every);
-    let mut position = 0;
+    let mut first = 0;
     let mut runs = Vec::new();
     for family in families {
-        let first = position;
-        position += family.asked.len();
-        runs.push(family.begin(first, &writer, &options, stop).carry_out());
+        let run = family.begin(first, &writer, &options, stop);
+        first += run.members.len();
+        runs.push(run);
     }
-    let mut tables: Vec<TableReport> = join_all(runs).await.into_iter().flatten().collect();
+    let runs = order::carry_out(runs).await;
+    let mut tables: Vec<TableReport> = runs.into_iter().flat_map(FamilyRun::finish).collect();
     tables.extend(refused);
     let asked_for = |report: &TableReport| {
         targets.iter().position(|t| *t.schema == *report.schema && t.table.name == report.table)
@@ -159,48 +143,6 @@ pub async fn run(
     }
     progress.clear();
     Ok(report)
-}
-
-/// Tables of one job that are read together.
-struct Family<'j> {
-    job: &'j Job,
-    workspace: String,
-    lead: &'static TableSpec,
-    asked: Vec<Asked>,
-}
-
-/// A table that was asked for.
-struct Asked {
-    table: &'static TableSpec,
-    stored: Option<Stored>,
-    progress: TableProgress,
-}
-
-impl Family<'_> {
-    /// The run over the family, whose first table is the writer's target number `first`.
-    fn begin(self, first: usize, writer: &Writer, options: &RunOptions, stop: &Stop) -> FamilyRun {
-        let Self { job, workspace, lead, asked } = self;
-        let member = |(at, asked): (usize, Asked)| MemberRun {
-            position: first + at,
-            report: TableReport::new(&job.schema, asked.table.name, Instant::now()),
-            next: TableState::new(&workspace, &job.reading.api_version, asked.table.fingerprint()),
-            table: asked.table,
-            stored: asked.stored.map(|stored| stored.state),
-            progress: asked.progress,
-            error: None,
-            missing: 0,
-        };
-        FamilyRun {
-            source: Arc::clone(&job.source),
-            lead,
-            members: asked.into_iter().enumerate().map(member).collect(),
-            rules: job.reading.clone(),
-            options: options.clone(),
-            workspace: workspace.clone(),
-            writer: writer.clone(),
-            stop: stop.clone(),
-        }
-    }
 }
 
 /// Reads the states, which may mean to wait for a reader of the destination.
@@ -247,27 +189,6 @@ async fn identify(job: &Job, stop: &Stop) -> Result<Option<String>> {
     };
     tracing::info!(connection = &*job.schema, workspace = ?identity.workspace, name = ?identity.name, "connected");
     Ok(identity.workspace)
-}
-
-/// Rows of two workspaces in one table could never be told apart again.
-fn check_workspace(
-    job: &Job,
-    table: &TableSpec,
-    stored: Option<&Stored>,
-    workspace: Option<&str>,
-) -> Result<()> {
-    let known = stored.map(|stored| stored.state.workspace.as_str()).filter(|known| !known.is_empty());
-    let (Some(known), Some(workspace)) = (known, workspace) else { return Ok(()) };
-    if known == workspace {
-        return Ok(());
-    }
-    let message = format!(
-        "table {}.{} holds workspace {known}, but the token opens workspace {workspace}",
-        job.schema, table.name
-    );
-    Err(Error::new(ErrorKind::Config, message).with_hint(
-        "use the other workspace's token, or give this one a connection name or destination of its own",
-    ))
 }
 
 fn failed_report(

@@ -113,10 +113,30 @@ pub struct KeyColumn {
     pub name: &'static str,
     /// Whether it may be NULL (equal to another NULL); a required one that is NULL fails the page.
     pub optional: bool,
+    /// The table whose id it is, if it is that of another one.
+    pub refers_to: Option<&'static str>,
+}
+
+impl KeyColumn {
+    /// A part that every row has.
+    pub const fn required(name: &'static str) -> Self {
+        Self { name, optional: false, refers_to: None }
+    }
+
+    /// A part that may be NULL.
+    pub const fn optional(name: &'static str) -> Self {
+        Self { name, optional: true, refers_to: None }
+    }
+
+    /// The same part, as the id of a row of another table.
+    #[must_use]
+    pub const fn of(self, table: &'static str) -> Self {
+        Self { refers_to: Some(table), ..self }
+    }
 }
 
 /// The key of nearly every table.
-pub const ID: &[KeyColumn] = &[KeyColumn { name: "id", optional: false }];
+pub const ID: &[KeyColumn] = &[KeyColumn::required("id")];
 
 /// How rows meet those already stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -158,6 +178,23 @@ impl TableSpec {
         match &self.endpoint {
             Endpoint::Inside(inside) => inside.parent,
             _ => self,
+        }
+    }
+
+    /// The table of the groups that are gone through for this one, if they are.
+    pub fn groups(&self) -> Option<&'static TableSpec> {
+        match self.endpoint {
+            Endpoint::Sweep { groups, .. } => Some(groups),
+            _ => None,
+        }
+    }
+
+    /// Everything that the token must be allowed to do, for people.
+    pub fn permissions(&self) -> String {
+        let of_groups = self.groups().map(|groups| groups.permission);
+        match of_groups.filter(|permission| *permission != self.permission) {
+            Some(further) => format!("{}, {further}", self.permission),
+            None => self.permission.to_owned(),
         }
     }
 
@@ -222,5 +259,80 @@ impl TableSpec {
             }
         }
         format!("{hash:016x}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::intercom::tables::find;
+
+    #[test]
+    fn the_lead_key_is_in_every_row() {
+        for (name, lead, key) in [
+            ("contacts", "contacts", "id"),
+            ("tags", "tags", "id"),
+            ("conversation_parts", "conversations", "conversation_id"),
+            ("ticket_parts", "tickets", "ticket_id"),
+            ("conversation_tags", "conversations", "conversation_id"),
+            ("contact_companies", "contacts", "contact_id"),
+            ("team_admins", "teams", "team_id"),
+            ("ticket_type_attributes", "ticket_types", "ticket_type_id"),
+            // Read group by group: a table of its own.
+            ("contact_tags", "contact_tags", "tag_id"),
+            ("contact_segments", "contact_segments", "segment_id"),
+        ] {
+            let table = find(name).unwrap();
+            assert_eq!((table.lead().name, table.lead_key().as_str()), (lead, key), "{name}");
+        }
+    }
+
+    #[test]
+    fn our_own_columns_come_last() {
+        for (name, expected) in [
+            ("contacts", "_extra _ingested_at _deleted_at _merged_into"),
+            ("conversations", "parts_truncated parts_total_count _extra _ingested_at _deleted_at"),
+            ("tickets", "parts_truncated parts_total_count _extra _ingested_at _deleted_at"),
+            ("conversation_parts", "_extra _ingested_at _deleted_at"),
+            ("conversation_tags", "_extra _ingested_at"),
+            ("tags", "_extra _ingested_at"),
+        ] {
+            let table = find(name).unwrap();
+            let columns = table.stored_columns();
+            let ours: Vec<&str> =
+                columns[table.columns.len()..].iter().map(|column| column.name.as_str()).collect();
+            assert_eq!(ours.join(" "), expected, "{name}");
+            // Rows on their way have what can be read of them.
+            let fields: Vec<String> =
+                table.schema().fields().iter().map(|field| field.name().clone()).collect();
+            assert_eq!(fields[table.columns.len()..], [EXTRA, INGESTED_AT], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_changes_with_names_and_types_alone() {
+        const fn with(columns: &'static [Column]) -> TableSpec {
+            TableSpec { columns, ..PLAIN }
+        }
+        const ONE: TableSpec = with(&[text("id"), text("a")]);
+        const FILLED: &[Column] = &[boolean("b")];
+        const OF_BODY: &[Column] = &[text("id"), body("a")];
+        const NAMED: &[Column] = &[text("id"), text("x.y").named("a")];
+        const NUMBER: &[Column] = &[text("id"), integer("a")];
+        const OTHER: &[Column] = &[text("id"), text("b")];
+        const SWAPPED: &[Column] = &[text("a"), text("id")];
+        for (changed, is_same) in [
+            (TableSpec { permission: "another", ..ONE }, true),
+            (with(OF_BODY), true),
+            (with(NAMED), true),
+            (with(NUMBER), false),
+            (with(OTHER), false),
+            (with(SWAPPED), false),
+            (TableSpec { filled: FILLED, ..ONE }, false),
+            (TableSpec { disposition: WriteDisposition::Merge, ..ONE }, false),
+            (TableSpec { is_merged: true, ..ONE }, false),
+        ] {
+            assert_eq!(changed.fingerprint() == ONE.fingerprint(), is_same, "{changed:?}");
+        }
     }
 }

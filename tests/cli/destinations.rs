@@ -77,7 +77,6 @@ fn a_full_disk_ends_the_run_and_what_was_saved_stays() {
     ----- stdout -----
     table              new  changed  unchanged  removed  rows now  requests  time  outcome
     intercom.contacts    0        0          0        0         -         3  [TIME]  failed
-    note: intercom.contacts: kept in _extra because it has no column: enabled_push_messaging (203)
     note: intercom.contacts: kept in _extra because it did not fit its column: signed_up_at (12)
     ----- stderr -----
     error: table intercom.contacts: DuckDB could not commit: TransactionContext Error: Failed to commit: Could not write file

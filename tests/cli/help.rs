@@ -39,7 +39,7 @@ fn help_fits_on_a_page() {
           --schema <NAME>          Schema in the destination [default: the connection's name] [env:
                                    INGEST_SCHEMA=]
           --concurrency <N>        Most requests in flight at once [env: INGEST_CONCURRENCY=] [default:
-                                   16]
+                                   64]
           --rate-limit <N/TIME>    Ceiling below what the API allows, such as 100/10s [env:
                                    INGEST_RATE_LIMIT=]
           --wait[=<TIME>]          Wait for another run or a reader of the destination, at most this
@@ -115,7 +115,7 @@ fn help_of_reading_tables_explains_every_option_and_its_environment_twin() {
               Most requests in flight at once
               
               [env: INGEST_CONCURRENCY=]
-              [default: 16]
+              [default: 64]
 
           --rate-limit <N/TIME>
               Ceiling below what the API allows, such as 100/10s

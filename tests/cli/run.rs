@@ -2,23 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use ingest::sandbox::Change;
+use ingest::sandbox::{Change, Settings};
+use ingest::source::intercom::tables::TABLES;
+use ingest::table::WriteDisposition;
 use serde_json::Value;
 
 use crate::support::binary::{Project, assert_shows};
 
-/// Every table, with how many rows the workspace has of it.
-const TABLES: [&str; 9] = [
-    "contacts",
-    "companies",
-    "conversations",
-    "articles",
-    "tags",
-    "segments",
-    "admins",
-    "teams",
-    "data_attributes",
-];
+/// Every table that need not be named.
+fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().filter(|table| !table.opt_in).map(|table| table.name)
+}
 
 /// The entry of a table in the summary.
 fn table<'a>(summary: &'a Value, name: &str) -> &'a Value {
@@ -33,83 +27,132 @@ fn json(project: &Project, arguments: &[&str]) -> Value {
 
 #[test]
 fn a_first_run_brings_every_table_and_a_second_finds_nothing_new() {
-    let project = Project::small();
-    assert_shows!(project.ingest(&["intercom"]).run().sorted(), @r"
-    exit code: 0
-    ----- stdout -----
-    table                     new  changed  unchanged  removed  rows now  requests  time  outcome
-    intercom.contacts          40        0          0        0        40         3  [TIME]  complete as of [INSTANT]
-    intercom.companies         20        0          0        0        20         2  [TIME]  complete as of [INSTANT]
-    intercom.conversations     30        0          0        0        30         4  [TIME]  complete as of [INSTANT]
-    intercom.articles          10        0          0        0        10         1  [TIME]  complete as of [INSTANT]
-    intercom.tags              12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
-    intercom.segments           6        0          0        0         6         1  [TIME]  complete as of [INSTANT]
-    intercom.admins             5        0          0        0         5         1  [TIME]  complete as of [INSTANT]
-    intercom.teams              3        0          0        0         3         1  [TIME]  complete as of [INSTANT]
-    intercom.data_attributes   46        0          0        0        46         3  [TIME]  complete as of [INSTANT]
-    note: intercom.contacts: kept in _extra because it has no column: enabled_push_messaging (24)
-    note: intercom.contacts: kept in _extra because it did not fit its column: signed_up_at (2)
-    ----- stderr -----
-    intercom.admins: complete
-    intercom.admins: reading everything
-    intercom.articles: complete
-    intercom.articles: reading everything
-    intercom.companies: complete
-    intercom.companies: reading everything
-    intercom.contacts: complete
-    intercom.contacts: first load
-    intercom.conversations: complete
-    intercom.conversations: first load
-    intercom.data_attributes: complete
-    intercom.data_attributes: reading everything
-    intercom.segments: complete
-    intercom.segments: reading everything
-    intercom.tags: complete
-    intercom.tags: reading everything
-    intercom.teams: complete
-    intercom.teams: reading everything
-    ");
-    for name in TABLES {
-        let truth = project.sandbox().truth(name).len();
-        assert_eq!(
-            project.rows(&format!("SELECT count(*) FROM intercom.{name}")),
-            [truth.to_string()],
-            "{name}"
-        );
+    let settings = Settings { contacts: 60, conversations: 30, contact_links: true, ..Settings::default() };
+    let project = Project::new(settings);
+    let first = json(&project, &["intercom"]);
+    let second = json(&project, &["intercom"]);
+    let read = |summary: &Value| summary["tables"].as_array().unwrap().len();
+    assert_eq!((read(&first), read(&second)), (tables().count(), tables().count()));
+    for name in tables() {
+        let (first, second) = (table(&first, name), table(&second, name));
+        let rows = &first["rows"]["live"];
+        assert!(rows.as_u64() > Some(0), "{first:#}");
+        assert_eq!(project.rows(&format!("SELECT count(*) FROM intercom.{name}")), [rows.to_string()]);
+        assert_eq!(&first["rows"]["new"], rows, "{first:#}");
+        assert_eq!(&second["rows"]["live"], rows, "{second:#}");
+        for change in ["new", "changed", "removed", "deleted"] {
+            assert_eq!(second["rows"][change], 0, "{second:#}");
+        }
+        for summary in [first, second] {
+            assert_eq!(summary["outcome"], "complete", "{summary:#}");
+            assert!(summary["checkpoint"].is_string(), "{summary:#}");
+        }
     }
-    assert_shows!(project.ingest(&["intercom"]).run().sorted(), @r"
+    for name in ["contacts", "companies", "conversations", "tickets", "articles", "tags", "calls"] {
+        let truth = project.sandbox().truth(name).len();
+        assert_eq!(table(&first, name)["rows"]["live"], truth, "{name}");
+    }
+}
+
+#[test]
+fn the_summary_tells_each_table_apart_from_what_is_read_with_it() {
+    let project = Project::small();
+    let typed = ["intercom.companies", "intercom.company_tags", "intercom.tickets", "intercom.ticket_parts"];
+    assert_shows!(project.ingest(&typed).run().sorted(), @r"
     exit code: 0
     ----- stdout -----
-    table                     new  changed  unchanged  removed  rows now  requests  time  outcome
-    intercom.contacts           0        0          0        0        40         2  [TIME]  complete as of [INSTANT]
-    intercom.companies          0        0         20        0        20         2  [TIME]  complete as of [INSTANT]
-    intercom.conversations      0        0          0        0        30         2  [TIME]  complete as of [INSTANT]
-    intercom.articles           0        0         10        0        10         1  [TIME]  complete as of [INSTANT]
-    intercom.tags               0        0         12        0        12         1  [TIME]  complete as of [INSTANT]
-    intercom.segments           0        0          6        0         6         1  [TIME]  complete as of [INSTANT]
-    intercom.admins             0        0          5        0         5         1  [TIME]  complete as of [INSTANT]
-    intercom.teams              0        0          3        0         3         1  [TIME]  complete as of [INSTANT]
-    intercom.data_attributes    0        0         46        0        46         3  [TIME]  complete as of [INSTANT]
+    table                  new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.companies      20        0          0        0        20         2  [TIME]  complete as of [INSTANT]
+    intercom.company_tags   37        0          0        0        37         0  [TIME]  complete as of [INSTANT]
+    intercom.tickets        80        0          0        0        80         3  [TIME]  complete as of [INSTANT]
+    intercom.ticket_parts  799        0          0        0       799         0  [TIME]  complete as of [INSTANT]
     ----- stderr -----
-    intercom.admins: complete
-    intercom.admins: reading everything
-    intercom.articles: complete
-    intercom.articles: reading everything
     intercom.companies: complete
     intercom.companies: reading everything
-    intercom.contacts: changes since the last run
-    intercom.contacts: complete
-    intercom.conversations: changes since the last run
-    intercom.conversations: complete
-    intercom.data_attributes: complete
-    intercom.data_attributes: reading everything
-    intercom.segments: complete
-    intercom.segments: reading everything
-    intercom.tags: complete
-    intercom.tags: reading everything
-    intercom.teams: complete
-    intercom.teams: reading everything
+    intercom.company_tags: complete
+    intercom.company_tags: reading everything
+    intercom.ticket_parts: complete
+    intercom.ticket_parts: first load
+    intercom.tickets: complete
+    intercom.tickets: first load
     ");
+    assert_shows!(project.ingest(&typed).run().sorted(), @r"
+    exit code: 0
+    ----- stdout -----
+    table                  new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.companies       0        0         20        0        20         2  [TIME]  complete as of [INSTANT]
+    intercom.company_tags    0        0         37        0        37         0  [TIME]  complete as of [INSTANT]
+    intercom.tickets         0        0          0        0        80         2  [TIME]  complete as of [INSTANT]
+    intercom.ticket_parts    0        0          0        0       799         0  [TIME]  complete as of [INSTANT]
+    ----- stderr -----
+    intercom.companies: complete
+    intercom.companies: reading everything
+    intercom.company_tags: complete
+    intercom.company_tags: reading everything
+    intercom.ticket_parts: changes since the last run
+    intercom.ticket_parts: complete
+    intercom.tickets: changes since the last run
+    intercom.tickets: complete
+    ");
+}
+
+#[test]
+fn a_table_inside_another_is_read_without_it() {
+    let project = Project::small();
+    for (inside, lead) in [("conversation_tags", "conversations"), ("company_segments", "companies")] {
+        let summary = json(&project, &[&format!("intercom.{inside}")]);
+        let links = project.sandbox().links(inside).len();
+        assert!(links > 0);
+        assert_eq!(table(&summary, inside)["rows"]["live"], links, "{summary:#}");
+        let stored = format!("SELECT count(*) FROM duckdb_tables() WHERE table_name = '{lead}'");
+        assert_eq!(project.rows(&stored), ["0"]);
+    }
+}
+
+#[test]
+fn a_table_that_costs_a_request_for_each_row_is_read_when_it_is_named() {
+    let project = Project::small();
+    let summary = json(&project, &["intercom", "intercom.article_statistics"]);
+    assert_eq!(summary["tables"].as_array().unwrap().len(), tables().count() + 1);
+    assert_eq!(table(&summary, "article_statistics")["rows"]["live"], 10, "{summary:#}");
+    let again = json(&project, &["intercom"]);
+    assert!(again["tables"].as_array().unwrap().iter().all(|table| table["table"] != "article_statistics"));
+    assert_eq!(project.rows("SELECT count(*) FROM intercom.article_statistics"), ["10"]);
+}
+
+/// A small workspace that is asked in the words of API 2.11.
+fn small_in_2_11() -> Project {
+    let project = Project::small();
+    project.configure(&project.sandbox().base_url(), "      api_version: \"2.11\"\n");
+    project
+}
+
+#[test]
+fn tables_that_an_older_api_version_lacks_are_left_out_with_a_word() {
+    let project = small_in_2_11();
+    let run = project.ingest(&["intercom", "--output", "json", "--progress", "off"]).run().exits(0);
+    let missing: Vec<&str> =
+        TABLES.iter().filter(|table| table.since_minor > 11).map(|table| table.name).collect();
+    assert!(missing.contains(&"calls"), "{missing:?}");
+    let warning = format!("left out, since API 2.11 does not have them: {}", missing.join(", "));
+    assert!(run.stderr.contains(&warning), "{run}");
+    let summary = run.json();
+    let read: Vec<&str> =
+        summary["tables"].as_array().unwrap().iter().map(|table| table["table"].as_str().unwrap()).collect();
+    let expected: Vec<&str> = tables().filter(|name| !missing.contains(name)).collect();
+    assert_eq!(read, expected);
+}
+
+#[test]
+fn naming_a_table_that_an_older_api_version_lacks_is_a_mistake() {
+    let project = small_in_2_11();
+    assert_shows!(project.ingest(&["intercom.tags", "intercom.calls"]).run(), @r#"
+    exit code: 2
+    ----- stderr -----
+    error: table calls is not in API 2.11
+      hint: set api_version: "2.14" or newer
+    "#);
+    assert!(project.sandbox().requests().is_empty());
 }
 
 #[test]
@@ -117,11 +160,13 @@ fn changes_are_counted_where_they_happened() {
     let project = Project::small();
     project.ingest(&["intercom"]).run().exits(0);
     let contact = project.sandbox().truth("contacts")[0]["id"].as_str().unwrap().to_owned();
+    let (tagged, tag) = project.sandbox().links("contact_tags")[0].clone();
     let company = project.sandbox().truth("companies")[0]["id"].as_str().unwrap().to_owned();
     project.sandbox().advance(std::time::Duration::from_secs(7200));
     project.sandbox().change(Change::Update { table: "contacts".into(), id: contact });
     project.sandbox().change(Change::Insert { table: "conversations".into() });
     project.sandbox().change(Change::Delete { table: "companies".into(), id: company });
+    project.sandbox().change(Change::RemoveTag { contact: tagged, tag });
     let summary = json(&project, &["intercom"]);
     for (name, row, count) in [
         ("contacts", "changed", 1),
@@ -129,6 +174,7 @@ fn changes_are_counted_where_they_happened() {
         ("conversations", "new", 1),
         ("companies", "deleted", 1),
         ("companies", "live", 19),
+        ("contact_tags", "removed", 1),
     ] {
         assert_eq!(table(&summary, name)["rows"][row], count, "{name} {row} in {summary:#}");
     }
@@ -224,7 +270,7 @@ fn tables_are_chosen_by_name_by_type_and_by_star() {
         names.map(|t| format!("{}.{}", t["schema"].as_str().unwrap(), t["table"].as_str().unwrap())).collect()
     };
     assert_eq!(chosen(&["acme.tags", "intercom.teams", "acme.tags"]), ["acme.tags", "acme.teams"]);
-    let all: Vec<String> = TABLES.iter().map(|name| format!("acme.{name}")).collect();
+    let all: Vec<String> = tables().map(|name| format!("acme.{name}")).collect();
     for typed in ["acme", "intercom", "acme.*", "intercom.*"] {
         assert_eq!(chosen(&[typed]), all, "{typed}");
     }
@@ -241,10 +287,17 @@ fn run_spelled_out_is_the_same_command() {
 fn a_limit_merges_so_many_rows_and_claims_nothing() {
     let project = Project::small();
     let summary = json(&project, &["intercom", "--limit", "3"]);
-    for name in TABLES {
-        let table = table(&summary, name);
+    for spec in TABLES.iter().filter(|table| !table.opt_in) {
+        let table = table(&summary, spec.name);
         assert_eq!((&table["outcome"], &table["checkpoint"]), (&"partial".into(), &Value::Null), "{table:#}");
-        assert_eq!(table["rows"]["live"], 3, "{table:#}");
+        let live = table["rows"]["live"].as_u64().unwrap();
+        // What is replaced per parent comes with all rows of a parent or none.
+        let is_limited = live <= 3 || matches!(spec.disposition, WriteDisposition::PerParent { .. });
+        assert!(is_limited, "{table:#}");
+        assert!(
+            live == 3 || !["contacts", "companies", "articles", "tags"].contains(&spec.name),
+            "{table:#}"
+        );
     }
     assert_eq!(table(&json(&project, &["intercom.contacts"]), "contacts")["mode"], "first load");
 }
@@ -288,21 +341,68 @@ fn a_dry_run_says_what_would_be_read_and_writes_nothing() {
     assert_shows!(project.ingest(&["intercom", "--dry-run"]).run(), @r"
     exit code: 0
     ----- stdout -----
-    table                     rows at most  requests about  would read
-    intercom.contacts                   40               3  first load: created_at of any time
-    intercom.companies             unknown         unknown  everything, as in every run
-    intercom.conversations              30               3  first load: created_at of any time
-    intercom.articles              unknown         unknown  everything, as in every run
-    intercom.tags                  unknown         unknown  everything, as in every run
-    intercom.segments              unknown         unknown  everything, as in every run
-    intercom.admins                unknown         unknown  everything, as in every run
-    intercom.teams                 unknown         unknown  everything, as in every run
-    intercom.data_attributes       unknown         unknown  everything, as in every run
+    table                            rows at most  requests about  would read
+    intercom.contacts                          40               3  first load: created_at of any time
+    intercom.companies                    unknown         unknown  everything, as in every run
+    intercom.conversations                     30               3  first load: created_at of any time
+    intercom.tickets                           80               3  first load: created_at of any time
+    intercom.articles                     unknown         unknown  everything, as in every run
+    intercom.conversation_parts           unknown         unknown  with conversations, and for each of the conversations that has changed
+    intercom.ticket_parts                 unknown               0  with tickets
+    intercom.tags                         unknown         unknown  everything, as in every run
+    intercom.segments                     unknown         unknown  everything, as in every run
+    intercom.admins                       unknown         unknown  everything, as in every run
+    intercom.teams                        unknown         unknown  everything, as in every run
+    intercom.data_attributes              unknown         unknown  everything, as in every run
+    intercom.contact_attributes           unknown         unknown  everything, as in every run
+    intercom.company_attributes           unknown         unknown  everything, as in every run
+    intercom.ticket_types                 unknown         unknown  everything, as in every run
+    intercom.ticket_type_attributes       unknown               0  with ticket_types
+    intercom.ticket_states                unknown         unknown  everything, as in every run
+    intercom.subscription_types           unknown         unknown  everything, as in every run
+    intercom.away_status_reasons          unknown         unknown  everything, as in every run
+    intercom.ip_allowlist                 unknown         unknown  everything, as in every run
+    intercom.collections                  unknown         unknown  everything, as in every run
+    intercom.help_centers                 unknown         unknown  everything, as in every run
+    intercom.internal_articles            unknown         unknown  everything, as in every run
+    intercom.news_items                   unknown         unknown  everything, as in every run
+    intercom.newsfeeds                    unknown         unknown  everything, as in every run
+    intercom.newsfeed_items               unknown         unknown  with newsfeeds, and for each of the newsfeeds
+    intercom.content_import_sources       unknown         unknown  everything, as in every run
+    intercom.external_pages               unknown         unknown  everything, as in every run
+    intercom.calls                        unknown         unknown  everything, as in every run
+    intercom.activity_logs                unknown         unknown  first load: created_at of any time
+    intercom.contact_companies            unknown         unknown  with contacts, and where contacts show too few
+    intercom.contact_segments             unknown         unknown  everything, one search for each of the segments
+    intercom.contact_subscriptions        unknown         unknown  with contacts, and where contacts show too few
+    intercom.contact_tags                 unknown         unknown  everything, one search for each of the tags
+    intercom.contact_notes                unknown         unknown  with contacts, and for each of the contacts that has any
+    intercom.company_segments             unknown         unknown  with companies, and where companies show too few
+    intercom.company_tags                 unknown               0  with companies
+    intercom.conversation_contacts        unknown               0  with conversations
+    intercom.conversation_tags            unknown               0  with conversations
+    intercom.conversation_teammates       unknown               0  with conversations
+    intercom.team_admins                  unknown               0  with teams
     ");
     assert_eq!(project.files(), ["connections.yml"]);
     project.ingest(&["intercom.contacts"]).run().exits(0);
     let state = || project.rows("SELECT revision, state FROM _ingest.state");
     let before = state();
+    // What is read together is decided together: whatever is new needs all contacts.
+    assert_shows!(project.ingest(&["intercom.contact_notes", "intercom.contacts", "--dry-run"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    table                   rows at most  requests about  would read
+    intercom.contact_notes       unknown         unknown  with contacts, and for each of the contacts that has any
+    intercom.contacts                 40               3  first load: created_at of any time
+    ");
+    assert_shows!(project.ingest(&["intercom.conversation_parts", "intercom.conversation_tags", "--dry-run"]).run(), @r"
+    exit code: 0
+    ----- stdout -----
+    table                        rows at most  requests about  would read
+    intercom.conversation_parts       unknown              33  first load: created_at of any time, of conversations, and for each of the conversations that has changed
+    intercom.conversation_tags        unknown               0  with conversation_parts
+    ");
     assert_shows!(project.ingest(&["intercom.contacts", "--dry-run"]).run(), @r"
     exit code: 0
     ----- stdout -----

@@ -71,7 +71,7 @@ fn a_misspelt_table_is_answered_with_the_nearest() {
     exit code: 2
     ----- stderr -----
     error: connection intercom has no table "contcats"
-      hint: did you mean intercom.contacts? tables: contacts, companies, conversations, articles, tags, segments, admins, teams, data_attributes
+      hint: did you mean intercom.contacts? all of them: ingest tables
     "#);
 }
 

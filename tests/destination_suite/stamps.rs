@@ -2,12 +2,7 @@
 
 use ingest::destination::{Stamp, TableCommit, Target};
 
-use crate::support::tables::{Subject, nothing, pass, replace, tally, target, upsert};
-
-fn gone(target: &Target, number: i64, keys: &[&str]) -> TableCommit {
-    let stamp = |key: &&str| Stamp { key: (*key).to_owned(), deleted_at: pass(number), merged_into: None };
-    TableCommit { stamps: keys.iter().map(stamp).collect(), ..nothing(target) }
-}
+use crate::support::tables::{Subject, gone, nothing, pass, replace, tally, target, upsert};
 
 fn three_contacts(subject: &mut dyn Subject) -> Target {
     let contacts = target("contacts");
@@ -73,4 +68,33 @@ pub(super) fn stamps_are_set_after_the_rows_of_the_same_commit(subject: &mut dyn
     let both = TableCommit { stamps: gone(&contacts, 1, &["2"]).stamps, ..upsert(&contacts, pass(1), rows) };
     assert_eq!(tally(&subject.commit(both)), "2 new, 1 stamped, 1 live");
     assert_eq!(subject.see(&contacts, "id _deleted_at"), ["1 -", "2 1000"]);
+}
+
+/// The row says where it went until it turns up again, whatever comes of it then.
+pub(super) fn the_survivor_of_a_merge_is_named_until_the_row_is_seen_again(subject: &mut dyn Subject) {
+    let contacts = three_contacts(subject);
+    let stamp = |key: &str, survivor: Option<&str>| Stamp {
+        key: key.into(),
+        deleted_at: pass(2),
+        merged_into: survivor.map(str::to_owned),
+    };
+    for again in [
+        r#"[{"id":"1","updated_at":5,"name":"a"}]"#,
+        r#"[{"id":"1","updated_at":4,"name":"older"}]"#,
+        r#"[{"id":"1","updated_at":6,"name":"newer"}]"#,
+    ] {
+        let stamps = vec![stamp("1", Some("3")), stamp("2", None)];
+        subject.commit(TableCommit { stamps, ..nothing(&contacts) });
+        let stamped = ["1 2000 3", "2 2000 -", "3 - -"];
+        assert_eq!(subject.see(&contacts, "id _deleted_at _merged_into"), stamped, "{again}");
+        // A row that stays away keeps what was said of it.
+        let later = vec![stamp("1", Some("2"))];
+        assert_eq!(tally(&subject.commit(TableCommit { stamps: later, ..nothing(&contacts) })), "1 live");
+        assert_eq!(subject.see(&contacts, "id _deleted_at _merged_into"), stamped, "{again}");
+        let done = subject.commit(upsert(&contacts, pass(3), again));
+        assert_eq!(tally(&done), "1 changed, 2 live", "{again}");
+        let row = subject.see(&contacts, "id _deleted_at _merged_into").remove(0);
+        assert_eq!(row, "1 - -", "{again}");
+        subject.commit(upsert(&contacts, pass(3), r#"[{"id":"2","updated_at":5,"name":"b"}]"#));
+    }
 }

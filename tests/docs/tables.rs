@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 
 use ingest::source::intercom::tables::TABLES;
-use ingest::table::{Column, Endpoint, Kind, List, More, TableSpec};
+use ingest::table::{Column, Endpoint, Inside, Kind, List, More, TableSpec, WriteDisposition};
 
 use super::top;
 
@@ -43,15 +43,75 @@ are not declared, and values that do not fit their column, which is NULL then. K
 
 **`_ingested_at`** is the start, by the server's clock, of the pass that last wrote the row.
 
-**`_deleted_at`**, in merge tables, is the moment at which a row was found to be gone, and NULL for all others. The row
-itself stays. At present this is found out for tables that are read whole by a scroll (see \"read\" below): a row that
-a complete pass did not see is asked for by itself, and stamped if the answer is 404 or 410. If more than 100 rows and
-more than 1 % of the table are missing at once, none is stamped and the run says so. A row that is seen again loses its
-stamp.
+**\"From\"** says where in a row a value stands. \"Or\" names a further place, where some API versions put it. \"Of the
+conversation: `id`\" is a value of the row that this one stands inside of, or of the group that it belongs to. Where
+versions have different words for one thing, the word that is stored is given: `\"none\"` becomes `\"not_priority\"`.
+
+**API versions.** A table marked \"from API 2.14\" is not read through an older `api_version`: `ingest intercom` leaves it
+out and says so, and naming it is a mistake. A table marked \"only when named\" costs a request for every row, in every
+run, and is not part of `ingest intercom`.
+
+## How rows come and go
 
 **Strategies**: `merge` inserts new keys and updates known ones: the newer row wins, and a row just read wins over one
-stored by an earlier pass. Nothing is removed. `replace` makes the table equal to the answer; keys that are no longer in it are removed, in the same
-transaction.
+stored by an earlier pass. Nothing is removed. `replace` makes the table equal to the answer; keys that are no longer
+in it are removed, in the same transaction. `replace per parent` does so for one parent, or one group, at a time: the
+rows of a conversation, say, become those that its newest version has. If the list of a parent could not be had whole,
+its old rows stay.
+
+**Tables inside others** come with the rows of that table, in the same requests; together they are read once, and each
+is complete as of a moment of its own. \"Read\" says what is asked for beside them. A table inside another can be read
+without it.
+
+**Links** (`contact_tags` and the like) name two rows by their ids. They are read as far as Intercom knows them, not
+only the first ten that a contact shows. Who has a tag or is in a segment is asked tag by tag and segment by segment in
+every run, since neither moves a contact's `updated_at`. `contact_companies`, `contact_subscriptions` and
+`contact_notes` follow the contact: what changes without moving its `updated_at` arrives with the next refresh.
+
+**Parts** are what happened in a conversation or on a ticket. Intercom shows the newest 500 of them, so parts are only
+ever added and updated; those that were read earlier stay. In `conversations` and `tickets`, `parts_total_count` is how
+many there are by Intercom's own count, and `parts_truncated` whether that is more than were shown the last time; both
+are NULL until the parts have been read. The object of a conversation is asked for when the conversation has changed
+since, or states another number of parts; `_ingest.ledger` keeps what is needed to know
+([state-format.md](state-format.md)).
+
+**`_deleted_at`**, in merge tables, is the moment at which a row was found to be gone, and NULL for all others. The row
+itself stays. A row is only stamped when it was missing from a complete reading *and* its own address, asked for it
+alone, answers 404 or 410. For contacts, conversations and tickets such a reading is a refresh that began and ended in
+the same run, without a `start_date`; for tables that are read whole in every run, each run is one. If more than 100
+rows and more than 1 % of the table are missing at once, none is stamped and the run says so. Conversations are not
+stamped while those that are tickets are hidden from the token. The parts of what is stamped are stamped with it, and
+its links are removed. A row that is seen again loses its stamp.
+
+**`_merged_into`**, in `contacts`, is the id of the contact that a stamped one was merged into, where Intercom says so
+(from API 2.16; older versions only say that the contact is not there). After several merges it is the contact that is
+still there.
+
+## Custom attributes
+
+Contacts, companies and conversations have their custom attributes as JSON, in `custom_attributes`. Beside each of the
+three stands a view, `contacts_custom`, `companies_custom` and `conversations_custom`, with `id` and one column for each
+attribute that the workspace declares, under the attribute's name and with its type:
+
+```sql
+SELECT c.email, a.\"Plan Tier\", a.seats
+FROM intercom.contacts AS c JOIN intercom.contacts_custom AS a USING (id)
+WHERE c._deleted_at IS NULL;
+```
+
+| declared as | column |
+|---|---|
+| `string`, `list` | `VARCHAR` |
+| `integer` | `BIGINT` |
+| `float`, `decimal` | `DOUBLE` |
+| `boolean` | `BOOLEAN` |
+| `date`, `datetime` | `TIMESTAMP WITH TIME ZONE` |
+| anything else | `JSON` |
+
+A value that does not fit is NULL there and stays in the JSON. Of names that differ in nothing but case, the younger
+gets `_2`. Archived attributes come last. The views are made once the table and the declarations (`data_attributes`, or
+`contact_attributes` and `company_attributes`) have been read, and made anew when the declarations change. A table or
+view of that name that `ingest` did not make is left alone.
 ";
 
 fn render() -> String {
@@ -70,11 +130,19 @@ fn section(table: &'static TableSpec) -> String {
     line("strategy", table.disposition.as_str());
     line("endpoint", &endpoint(table));
     line("read", &way(table));
-    line("permission", &format!("\"{}\"", table.permission));
+    line("rows that are gone", &gone(table));
+    line("permission", &format!("\"{}\"", table.permissions().replace(", ", "\", \"")));
+    if let Some(hidden) = table.hidden {
+        line("hidden", &format!("{}, without \"{}\"", hidden.what, hidden.permission));
+    }
+    if table.since_minor > 0 {
+        line("API", &format!("from 2.{}", table.since_minor));
+    }
     text.push_str("\n| column | type | from |\n|---|---|---|\n");
-    let stored = table.stored_columns();
-    for (position, column) in stored.iter().enumerate() {
-        let from = table.columns.get(position).map_or_else(|| "ingest".to_owned(), origin);
+    let declared = table.columns.iter().map(|column| origin(table, column));
+    let filled = table.filled.iter().map(|_| format!("`{}`", table.filled_by.unwrap_or_default()));
+    let from = declared.chain(filled).chain(std::iter::repeat("ingest".to_owned()));
+    for (column, from) in table.stored_columns().iter().zip(from) {
         writeln!(text, "| `{}` | {} | {from} |", column.name, column.kind.sql()).expect("text");
     }
     text
@@ -102,8 +170,7 @@ fn endpoint(table: &TableSpec) -> String {
 }
 
 fn way(table: &'static TableSpec) -> String {
-    let parents = table.lead().name;
-    match table.endpoint {
+    let way = match table.endpoint {
         Endpoint::Search { .. } => {
             "by search: whole at first and whenever a refresh is due, else what changed since the last run"
                 .into()
@@ -117,29 +184,76 @@ fn way(table: &'static TableSpec) -> String {
         Endpoint::Sweep { groups, .. } => {
             format!("whole in every run, one search for each of the {}", groups.name)
         }
-        Endpoint::Inside(inside) => match inside.more {
-            More::Nothing => format!("inside the rows of {parents}, without a request of its own"),
-            More::WhereCut(_) => {
-                format!("inside the rows of {parents}; one request where a row shows only some")
-            }
-            More::WhereAny(_) => format!("one request for each of the {parents} that has any"),
-            More::Always(_) | More::Object { stated: None } => {
-                format!("one request for each of the {parents}")
-            }
-            More::Object { stated: Some(_) } => {
-                format!("one request for each of the {parents} that has changed since it was last asked for")
-            }
-        },
+        Endpoint::Inside(inside) => inside_way(&inside),
+    };
+    if table.opt_in { format!("{way}; only when named") } else { way }
+}
+
+fn inside_way(inside: &Inside) -> String {
+    let parents = inside.parent.name;
+    let lists: Vec<String> = inside.lists.iter().map(|list| format!("`{list}`")).collect();
+    let lists = lists.join(" and ");
+    match inside.more {
+        More::Nothing => format!("from {lists} of the {parents}, without a request of its own"),
+        More::WhereCut(_) => {
+            format!("from {lists} of the {parents}; one request where that shows only some")
+        }
+        More::WhereAny(_) => format!("one request for each of the {parents} with anything in {lists}"),
+        More::Always(_) => format!("one request for each of the {parents}"),
+        More::Object { stated } => {
+            let which = if stated.is_some() { " that has changed since it was last asked for" } else { "" };
+            format!("from {lists} of the object, one request for each of the {parents}{which}")
+        }
     }
 }
 
-fn origin(column: &Column) -> String {
-    let note = match column.kind {
-        Kind::Body => ", empty is NULL",
-        Kind::Reference => ", 0 is NULL",
-        _ => "",
-    };
-    format!("`{}`{note}", column.path)
+fn gone(table: &'static TableSpec) -> String {
+    let whole = matches!(table.lead().endpoint, Endpoint::Search { .. });
+    let when = if whole { "after a whole refresh" } else { "in every run" };
+    match (table.disposition, table.object, table.inside()) {
+        (WriteDisposition::Merge, Some(object), _) => {
+            format!("stamped {when}, each confirmed by `GET {object}/{{id}}`")
+        }
+        (WriteDisposition::Merge, None, Some(inside)) => {
+            format!("stamped with their {}", singular(inside.parent.name))
+        }
+        (WriteDisposition::Merge, None, None) => "stay".into(),
+        (WriteDisposition::Replace, ..) => "removed".into(),
+        (WriteDisposition::PerParent { .. }, _, Some(inside)) => {
+            let parent = singular(inside.parent.name);
+            format!("removed when their {parent} has been read, and with it")
+        }
+        (WriteDisposition::PerParent { .. }, _, None) => "removed".into(),
+    }
+}
+
+/// One of the things that a table is named after.
+fn singular(table: &str) -> String {
+    let name = table.strip_suffix("ies").map(|stem| format!("{stem}y"));
+    name.or_else(|| table.strip_suffix('s').map(str::to_owned)).unwrap_or_default().replace('_', " ")
+}
+
+fn origin(table: &'static TableSpec, column: &Column) -> String {
+    let mut from =
+        if column.path.is_empty() { "the entry itself".into() } else { format!("`{}`", column.path) };
+    if column.of_parent {
+        let parent = table.groups().unwrap_or(table.lead());
+        from = format!("of the {}: {from}", singular(parent.name));
+    }
+    for place in column.also_at {
+        write!(from, ", or `{place}`").expect("text");
+    }
+    match column.kind {
+        Kind::Body => from.push_str(", empty is NULL"),
+        Kind::Reference => from.push_str(", 0 is NULL"),
+        Kind::Word(spellings) => {
+            for (said, stored) in spellings {
+                write!(from, ", `\"{said}\"` becomes `\"{stored}\"`").expect("text");
+            }
+        }
+        _ => {}
+    }
+    from
 }
 
 #[test]

@@ -68,7 +68,11 @@ async fn an_absence_of_too_many_at_once_stamps_none_and_is_told() {
     let report = world.load(COMPANIES).await;
     let companies = of(&report, "companies");
     assert_eq!(companies.committed.stamped, 0);
-    assert!(companies.notes.iter().any(|note| note.contains("101 rows of 350")), "{:?}", companies.notes);
+    assert!(
+        companies.notes.iter().any(|note| note.contains("101 companies of 350")),
+        "{:?}",
+        companies.notes
+    );
     assert!(world.requests("/companies/").iter().all(|request| request.path_and_query.contains("scroll")));
     world.assert_nothing_lost(COMPANIES, "deletions aside");
 

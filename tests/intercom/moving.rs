@@ -5,7 +5,7 @@ use std::time::Duration;
 use ingest::report::Outcome;
 use ingest::sandbox::{Change, Churn, Settings};
 
-use crate::support::world::{HOUR, MINUTE, SEARCHED, World, of};
+use crate::support::world::{DATED, HOUR, MINUTE, World, of};
 use crate::support::wrapped::Moment;
 
 fn churn(tables: &[&str], updates: u32, inserts: u32, deletes: u32) -> Churn {
@@ -17,33 +17,33 @@ fn churn(tables: &[&str], updates: u32, inserts: u32, deletes: u32) -> Churn {
 async fn what_shows_late_is_read_by_a_later_run() {
     for lag in [20 * MINUTE, 59 * MINUTE] {
         let world = World::start(Settings { index_lag: lag, ..Settings::default() }).await;
-        for table in SEARCHED {
+        for table in DATED {
             world.update_some(table, 5);
             world.insert(table);
         }
-        world.load(&SEARCHED).await;
-        for table in SEARCHED {
+        world.load(&DATED).await;
+        for table in DATED {
             let missing = world.differences(table).missing;
             assert_eq!(missing.len(), 1, "{table}: the search cannot show the new row yet");
         }
         // Runs far closer together than the lag: each leaves changes behind that nobody could see.
         for minutes in [1, 7, 30, 15] {
-            for table in SEARCHED {
+            for table in DATED {
                 world.update_some(table, 3);
                 world.insert(table);
             }
             world.sandbox.advance(minutes * MINUTE);
-            world.load(&SEARCHED).await;
+            world.load(&DATED).await;
         }
         world.sandbox.advance(lag);
-        world.load(&SEARCHED).await;
-        world.assert_truth(&SEARCHED);
+        world.load(&DATED).await;
+        world.assert_truth(&DATED);
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_first_load_a_refresh_and_an_increment_amid_changes_lose_nothing() {
-    const MOVING: [&str; 3] = ["contacts", "conversations", "companies"];
+    const MOVING: [&str; 4] = ["contacts", "conversations", "tickets", "companies"];
     for lag in [Duration::ZERO, 10 * MINUTE] {
         let settings = Settings {
             contacts: 700,

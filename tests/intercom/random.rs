@@ -6,15 +6,38 @@ use fastrand::Rng;
 use ingest::sandbox::{Change, Settings};
 use jiff::tz::TimeZone;
 
-use crate::support::world::{DAY, HOUR, MINUTE, World};
+use crate::support::world::{DATED, DAY, HOUR, MINUTE, World};
 
-const TABLES: [&str; 4] = ["contacts", "conversations", "companies", "articles"];
+/// What changes.
+const MOVING: [&str; 7] =
+    ["contacts", "conversations", "tickets", "companies", "articles", "tags", "ticket_types"];
+/// What is read and compared: that, what stands inside it, and who belongs to it.
+const TABLES: [&str; 18] = [
+    "contacts",
+    "conversations",
+    "tickets",
+    "companies",
+    "articles",
+    "tags",
+    "ticket_types",
+    "conversation_parts",
+    "ticket_parts",
+    "ticket_type_attributes",
+    "contact_companies",
+    "contact_notes",
+    "contact_tags",
+    "company_tags",
+    "company_segments",
+    "conversation_contacts",
+    "conversation_tags",
+    "conversation_teammates",
+];
 
 fn change(world: &World, rng: &mut Rng) {
-    let table = TABLES[rng.usize(0..TABLES.len())];
+    let table = MOVING[rng.usize(0..MOVING.len())];
     match rng.u32(0..8) {
         0 | 1 => drop(world.insert(table)),
-        2 if table == "companies" => {
+        2 if !DATED.contains(&table) => {
             let ids = world.ids(table);
             world.delete(table, &ids[rng.usize(0..ids.len())]);
         }
@@ -37,8 +60,11 @@ async fn history(seed: u64) {
         seed,
         time_zone: TimeZone::get(zones[rng.usize(0..zones.len())]).unwrap(),
         index_lag: lag,
-        contacts: rng.usize(1..500),
-        conversations: rng.usize(1..400),
+        contacts: rng.usize(1..400),
+        conversations: rng.usize(1..300),
+        tickets: rng.usize(1..200),
+        ticket_types: 9,
+        contact_links: true,
         ..Settings::default()
     };
     let world = World::start(settings).await;

@@ -7,7 +7,7 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 
-use crate::support::world::{DAY, HOUR, SEARCHED, World};
+use crate::support::world::{DATED, DAY, HOUR, World};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -37,16 +37,16 @@ impl Place {
 
 /// Changes a few rows and makes one in every searched table.
 fn change(world: &World) {
-    for table in SEARCHED {
+    for table in DATED {
         world.update_some(table, 3);
         world.insert(table);
     }
 }
 
 async fn read(world: &World, moment: &str, place: &Place) {
-    world.load(&SEARCHED).await;
+    world.load(&DATED).await;
     let context = format!("{moment}, {:?}, {:?}", place.zone.iana_name(), place.comparison);
-    world.assert_nothing_lost(&SEARCHED, &context);
+    world.assert_nothing_lost(&DATED, &context);
 }
 
 async fn no_moment_of_the_day_loses_a_change(place: Place) {
@@ -75,7 +75,7 @@ async fn no_moment_of_the_day_loses_a_change(place: Place) {
     world.sandbox.advance(3 * DAY + 5 * HOUR);
     change(&world);
     read(&world, "after days without a run", &place).await;
-    world.assert_truth(&SEARCHED);
+    world.assert_truth(&DATED);
 }
 
 async fn everywhere(comparison: Comparison, places: &[(&str, &str)]) {

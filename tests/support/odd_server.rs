@@ -27,7 +27,12 @@ pub(crate) struct Answer {
 
 impl Answer {
     pub(crate) fn ok(body: &Value) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.to_string() }
+        Self::text(body.to_string())
+    }
+
+    /// A good answer with a body as it is written here, to the letter.
+    pub(crate) fn text(body: impl Into<String>) -> Self {
+        Self { status: 200, headers: Vec::new(), body: body.into() }
     }
 
     pub(crate) fn status(status: u16, body: &Value) -> Self {

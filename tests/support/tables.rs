@@ -1,22 +1,22 @@
 //! Destinations to try, the rows that go in and what is found in them afterwards.
 
+mod rows;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use duckdb::{AccessMode, Config, Connection};
-use ingest::batch::{Decoder, Layout};
 use ingest::destination::duckdb::{DuckDb, Options};
-use ingest::destination::{Committed, Destination, Memory, RunRecord, Scope, TableCommit, TextRow};
+use ingest::destination::{Committed, Destination, Memory, RunRecord, TableCommit, TextRow};
 use ingest::progress::{Mode, Progress};
 use ingest::source::intercom::tables;
-use ingest::table::{Kind, TableSpec};
+use ingest::table::Kind;
 use jiff::Timestamp;
-use serde::de::DeserializeSeed;
 use tempfile::TempDir;
 
 pub(crate) use ingest::destination::Target;
+pub(crate) use rows::{Of, batch, gone, inside, nothing, of, pass, replace, upsert};
 
 /// A destination with the means to look into it from outside.
 pub(crate) trait Subject {
@@ -73,36 +73,6 @@ pub(crate) fn target(table: &str) -> Target {
 /// A declared table in some schema.
 pub(crate) fn target_in(schema: &str, table: &str) -> Target {
     Target { schema: schema.into(), table: tables::find(table).expect(table) }
-}
-
-/// The start of the pass with this number, a thousand seconds after the one before.
-pub(crate) fn pass(number: i64) -> Timestamp {
-    Timestamp::from_second(1000 * number).expect("a moment")
-}
-
-/// A JSON list of rows as one batch of a pass.
-pub(crate) fn batch(table: &'static TableSpec, ingested_at: Timestamp, rows: &str) -> RecordBatch {
-    let mut page = Decoder::new(Layout::new(table)).rows(16);
-    (&mut page).deserialize(&mut serde_json::Deserializer::from_str(rows)).expect(rows);
-    page.finish(ingested_at).expect(rows).0
-}
-
-/// Rows of one page of a pass, which give way to stored ones by their dates alone.
-pub(crate) fn upsert(target: &Target, ingested_at: Timestamp, rows: &str) -> TableCommit {
-    TableCommit {
-        batches: vec![batch(target.table, ingested_at, rows)],
-        ..TableCommit::to(target.clone(), Timestamp::MIN)
-    }
-}
-
-/// Rows that are the whole table.
-pub(crate) fn replace(target: &Target, ingested_at: Timestamp, rows: &str) -> TableCommit {
-    TableCommit { scope: Scope::All, ..upsert(target, ingested_at, rows) }
-}
-
-/// Nothing for a table, which is there afterwards all the same.
-pub(crate) fn nothing(target: &Target) -> TableCommit {
-    TableCommit { batches: Vec::new(), ..upsert(target, pass(0), "[]") }
 }
 
 /// The reference.
@@ -200,7 +170,9 @@ impl Subject for InDuckDb {
         // No cast for text, so that nothing can be lost in one; moments as numbers, free of time zones.
         let list = columns.iter().map(|column| match column.kind {
             Kind::Timestamp => format!(r#"epoch_us("{}")::VARCHAR"#, column.name),
-            Kind::Text | Kind::Body | Kind::Reference | Kind::Json => format!(r#""{}""#, column.name),
+            Kind::Text | Kind::Body | Kind::Reference | Kind::Word(_) | Kind::Json => {
+                format!(r#""{}""#, column.name)
+            }
             _ => format!(r#""{}"::VARCHAR"#, column.name),
         });
         let list = list.collect::<Vec<_>>().join(", ");

@@ -2,89 +2,23 @@
 //!
 //! Nothing here goes through the crate's decoder: a mistake there must not hide itself.
 
-use std::collections::BTreeMap;
+mod object;
+mod tables;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use duckdb::types::{TimeUnit, ValueRef};
 use duckdb::{AccessMode, Config, Connection};
-use ingest::table::{DELETED_AT, EXTRA, INGESTED_AT, Kind, TableSpec, WriteDisposition};
+use ingest::table::{DELETED_AT, EXTRA, INGESTED_AT, TableSpec};
 use serde_json::value::RawValue;
+
+pub(crate) use tables::{Truth, of};
 
 /// Cells by column name, as text; timestamps in epoch microseconds.
 pub(crate) type Cells = BTreeMap<String, Option<String>>;
 /// Members of an object, each as the text that was served.
 type Members = BTreeMap<String, Box<RawValue>>;
-
-/// Moments are stored from year 1 to year 9999.
-const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
-
-/// The row that a served object should become, `_ingested_at` aside.
-pub(crate) fn expected(table: &TableSpec, text: &str) -> Cells {
-    let mut cells: Cells = table.columns.iter().map(|column| (column.name(), None)).collect();
-    let mut extra = BTreeMap::new();
-    walk(table, "", text, &mut cells, &mut extra);
-    cells.insert(EXTRA.to_owned(), (!extra.is_empty()).then(|| written(&extra)));
-    if table.disposition == WriteDisposition::Merge {
-        cells.insert(DELETED_AT.to_owned(), None);
-    }
-    cells
-}
-
-fn walk(
-    table: &TableSpec,
-    prefix: &str,
-    text: &str,
-    cells: &mut Cells,
-    extra: &mut BTreeMap<String, String>,
-) {
-    for (name, value) in serde_json::from_str::<Members>(text).expect("the sandbox serves objects") {
-        let (path, raw) = (format!("{prefix}{name}"), value.get());
-        let inside = format!("{path}.");
-        if let Some(column) = table.columns.iter().find(|column| column.path == path) {
-            match cell(column.kind, raw) {
-                Ok(cell) => drop(cells.insert(column.name(), cell)),
-                Err(()) => drop(extra.insert(path, raw.to_owned())),
-            }
-        } else if !table.columns.iter().any(|column| column.path.starts_with(&inside)) {
-            extra.insert(path, raw.to_owned());
-        } else if raw.starts_with('{') {
-            walk(table, &inside, raw, cells, extra);
-        } else if raw != "null" {
-            extra.insert(path, raw.to_owned());
-        }
-    }
-}
-
-/// What a column of `kind` holds for a value; an error where the value cannot be held.
-fn cell(kind: Kind, raw: &str) -> Result<Option<String>, ()> {
-    if raw == "null" {
-        return Ok(None);
-    }
-    let plain = || match raw.as_bytes() {
-        [b'"', ..] => serde_json::from_str::<String>(raw).map_err(drop),
-        [b'{' | b'[', ..] => Err(()),
-        _ => Ok(raw.to_owned()),
-    };
-    let number = || plain()?.parse::<i64>().map_err(drop);
-    Ok(match kind {
-        Kind::Json => Some(raw.to_owned()),
-        Kind::Text => Some(plain()?),
-        Kind::Word(spellings) => {
-            let said = plain()?;
-            let stored = spellings.iter().find(|(word, _)| *word == said).map(|(_, stored)| *stored);
-            Some(stored.map_or(said, str::to_owned))
-        }
-        Kind::Body => Some(plain()?).filter(|text| !text.is_empty()),
-        Kind::Reference => Some(plain()?).filter(|text| !text.is_empty() && text != "0"),
-        Kind::Integer => Some(number()?.to_string()),
-        Kind::Boolean => Some(plain()?).filter(|word| word == "true" || word == "false"),
-        Kind::Timestamp => match number()? {
-            second if SECONDS.contains(&second) => Some((second * 1_000_000).to_string()),
-            _ => return Err(()),
-        },
-        Kind::Float => panic!("no table has such a column yet"),
-    })
-}
 
 /// Members in the order of their names, so that two objects can be compared as text.
 fn written(members: &BTreeMap<String, String>) -> String {
@@ -99,13 +33,19 @@ pub(crate) fn open(file: &Path) -> Connection {
     Connection::open_with_flags(file, config).expect("nobody else has the file open")
 }
 
+/// Whether there is such a table.
+pub(crate) fn is_there(connection: &Connection, schema: &str, table: &str) -> bool {
+    let sql = "SELECT count(*) > 0 FROM duckdb_tables() WHERE schema_name = ? AND table_name = ?";
+    connection.query_row(sql, [schema, table], |row| row.get(0)).expect("the query runs")
+}
+
 /// The rows of a stored table, in no order; none if there is no such table.
 pub(crate) fn stored(connection: &Connection, schema: &str, table: &TableSpec) -> Vec<Cells> {
-    let mut statement = match connection.prepare(&format!("SELECT * FROM \"{schema}\".\"{}\"", table.name)) {
-        Ok(statement) => statement,
-        Err(error) if error.to_string().contains("Catalog Error") => return Vec::new(),
-        Err(error) => panic!("{}: {error}", table.name),
-    };
+    if !is_there(connection, schema, table.name) {
+        return Vec::new();
+    }
+    let statement = connection.prepare(&format!("SELECT * FROM \"{schema}\".\"{}\"", table.name));
+    let mut statement = statement.unwrap_or_else(|error| panic!("{}: {error}", table.name));
     let mut rows = statement.query([]).expect("the query runs");
     let names = rows.as_ref().expect("a statement").column_names();
     let mut found = Vec::new();
@@ -129,6 +69,7 @@ fn shown(value: ValueRef<'_>) -> Option<String> {
         ValueRef::BigInt(value) | ValueRef::Timestamp(TimeUnit::Microsecond, value) => {
             Some(value.to_string())
         }
+        ValueRef::Double(value) => Some(value.to_string()),
         ValueRef::Text(text) => Some(String::from_utf8(text.to_vec()).expect("text is UTF-8")),
         other => panic!("no table has a column of type {:?} yet", other.data_type()),
     }
@@ -150,8 +91,8 @@ pub(crate) struct Differences {
 }
 
 impl Differences {
-    /// Compares every cell but those of `ignored` columns.
-    pub(crate) fn between(table: &TableSpec, truth: &[String], stored: Vec<Cells>, ignored: &[&str]) -> Self {
+    /// Compares every cell.
+    pub(crate) fn between(table: &TableSpec, truth: Truth, stored: Vec<Cells>) -> Self {
         let key = |cells: &Cells| -> String {
             let parts = table.key.iter().map(|key| cells[key.name].as_deref().unwrap_or("-"));
             parts.collect::<Vec<_>>().join("/")
@@ -164,17 +105,14 @@ impl Differences {
                 differences.repeated.push(key(&twin));
             }
         }
-        for text in truth {
-            let expected = expected(table, text);
+        let Truth { rows: shown, hidden } = truth;
+        let shown = shown.into_iter().map(|row| (row, true));
+        for (expected, is_shown) in shown.chain(hidden.into_iter().map(|row| (row, false))) {
             let key = key(&expected);
-            let Some(row) = rows.remove(&key) else {
-                differences.missing.push(key);
-                continue;
-            };
-            for (name, cell) in &expected {
-                if row[name] != *cell && !ignored.contains(&name.as_str()) {
-                    differences.wrong.push(format!("{key}: {name} is {:?}, not {cell:?}", row[name]));
-                }
+            match rows.remove(&key) {
+                Some(row) => differences.compare(&key, &row, &expected),
+                None if is_shown => differences.missing.push(key),
+                None => {}
             }
         }
         for (key, row) in rows {
@@ -182,6 +120,16 @@ impl Differences {
             if is_stamped { differences.stamped.push(key) } else { differences.extra.push(key) }
         }
         differences
+    }
+
+    fn compare(&mut self, key: &str, row: &Cells, expected: &Cells) {
+        let names: BTreeSet<&String> = row.keys().chain(expected.keys()).collect();
+        for name in names {
+            let (is, should) = (row.get(name), expected.get(name));
+            if is != should {
+                self.wrong.push(format!("{key}: {name} is {is:?}, not {should:?}"));
+            }
+        }
     }
 
     /// Fails unless every true row is there once and equal; other rows are the caller's business.

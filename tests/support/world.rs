@@ -1,33 +1,32 @@
 //! Sandboxes and runs against them.
 
+mod run;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use ingest::client::{Backoff, Client, ClientSettings};
-use ingest::config::secret::Secret;
-use ingest::destination::duckdb::{DuckDb, Options, read_states};
-use ingest::destination::{Destination, Target};
-use ingest::error::{ErrorKind, Result};
-use ingest::pipeline::{self, CommitEvery, Job, ReadingRules, RunOptions, Stop};
-use ingest::progress::{Mode, Progress, TableProgress};
+use ingest::client::Backoff;
+use ingest::destination::Target;
+use ingest::destination::duckdb::{Options, read_states};
+use ingest::pipeline::ReadingRules;
 use ingest::report::{Outcome, RunReport, TableReport};
-use ingest::sandbox::{Change, Fault, FaultKind, RequestRecord, Sandbox, Settings};
-use ingest::source::Source;
-use ingest::source::intercom::{Intercom, tables};
+use ingest::sandbox::{Change, RequestRecord, Sandbox, Settings};
+use ingest::source::intercom::tables;
 use ingest::state::TableState;
 use ingest::table::TableSpec;
-use ingest::window::Window;
 use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::truth::{self, Cells, Differences};
-use super::wrapped::{Faulty, Mishap, Moment, Watched};
+pub(crate) use run::Run;
 
 /// Schema the tables are written to.
 pub(crate) const SCHEMA: &str = "crm";
-/// Tables read by search.
+/// Large tables read by search.
 pub(crate) const SEARCHED: [&str; 2] = ["contacts", "conversations"];
+/// Every table read by search.
+pub(crate) const DATED: [&str; 3] = ["contacts", "conversations", "tickets"];
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
@@ -74,19 +73,29 @@ impl World {
 
     /// Goes on with a new, empty folder.
     pub(crate) fn forget(&mut self) {
-        self.folder = TempDir::new().expect("a folder");
+        drop(self.go_on_in(TempDir::new().expect("a folder")));
     }
 
-    /// A run that reads every table, unless told otherwise.
+    /// Goes on in another folder; the one until now.
+    pub(crate) fn go_on_in(&mut self, folder: TempDir) -> TempDir {
+        std::mem::replace(&mut self.folder, folder)
+    }
+
+    /// The minor of the API version, 2.x.
+    pub(crate) fn minor(&self) -> u8 {
+        let (_, minor) = self.rules.api_version.split_once('.').expect("a version");
+        minor.parse().expect("a version")
+    }
+
+    /// The names of every table that the API version has.
+    pub(crate) fn tables(&self) -> Vec<&'static str> {
+        let in_version = tables::TABLES.iter().filter(|table| table.since_minor <= self.minor());
+        in_version.map(|table| table.name).collect()
+    }
+
+    /// A run that reads every table of the API version, unless told otherwise.
     pub(crate) fn run(&self) -> Run<'_> {
-        Run {
-            world: self,
-            tables: tables::TABLES.to_vec(),
-            options: RunOptions::default(),
-            stop: Stop::new(),
-            mishap: None,
-            watching: None,
-        }
+        Run::of(self).tables(&self.tables())
     }
 
     /// Reads the tables; every one has to come out complete.
@@ -107,8 +116,11 @@ impl World {
     pub(crate) fn all_differences(&self, tables: &[&str]) -> Vec<Differences> {
         let connection = truth::open(&self.file());
         let differences = |table: &&str| {
-            let stored = truth::stored(&connection, SCHEMA, spec(table));
-            Differences::between(spec(table), &self.sandbox.truth_text(table), stored, &[])
+            let table = spec(table);
+            let knows_parts =
+                table.filled_by.is_some_and(|parts| truth::is_there(&connection, SCHEMA, parts));
+            let truth = truth::of(&self.sandbox, table, self.minor(), knows_parts);
+            Differences::between(table, truth, truth::stored(&connection, SCHEMA, table))
         };
         tables.iter().map(differences).collect()
     }
@@ -120,6 +132,23 @@ impl World {
             differences.assert_nothing_lost(table);
             assert_eq!(differences, Differences::default(), "{table}");
         }
+    }
+
+    /// Fails unless each table holds the truth, all of it, and beside it only rows with a stamp: the keys, by
+    /// table, in `stamped`.
+    #[track_caller]
+    pub(crate) fn assert_truth_but_for(&self, tables: &[&str], stamped: &BTreeMap<&str, BTreeSet<String>>) {
+        for (table, differences) in tables.iter().zip(self.all_differences(tables)) {
+            differences.assert_nothing_lost(table);
+            assert_eq!(differences.extra, [""; 0], "{table}: what is gone is still there");
+            let keys: BTreeSet<String> = differences.stamped.into_iter().collect();
+            assert_eq!(keys, stamped.get(table).cloned().unwrap_or_default(), "{table}: stamps");
+        }
+    }
+
+    /// How many rows each table should have.
+    pub(crate) fn expected_rows(&self, table: &str) -> usize {
+        truth::of(&self.sandbox, spec(table), self.minor(), false).len()
     }
 
     /// Fails unless each table holds the truth, all of it; rows that are gone may still be there. How many
@@ -166,7 +195,8 @@ impl World {
 
     /// Ids of a table's rows, in their order.
     pub(crate) fn ids(&self, table: &str) -> Vec<String> {
-        let id = |row: &serde_json::Value| row["id"].as_str().expect("ids are text").to_owned();
+        let text = |id: &serde_json::Value| id.as_str().map_or_else(|| id.to_string(), str::to_owned);
+        let id = |row: &serde_json::Value| text(&row["id"]);
         self.sandbox.truth(table).iter().map(id).collect()
     }
 
@@ -185,7 +215,13 @@ impl World {
     }
 
     pub(crate) fn delete(&self, table: &str, id: &str) {
-        self.sandbox.change(Change::Delete { table: table.to_owned(), id: id.to_owned() });
+        let gone = self.sandbox.change(Change::Delete { table: table.to_owned(), id: id.to_owned() });
+        assert_eq!(gone, [id], "{table} has no row {id}");
+    }
+
+    pub(crate) fn restore(&self, table: &str, id: &str) {
+        let back = self.sandbox.change(Change::Restore { table: table.to_owned(), id: id.to_owned() });
+        assert_eq!(back, [id], "{table} never had a row {id}");
     }
 
     /// Sets a value without moving `updated_at`: no increment can see that.
@@ -221,108 +257,4 @@ pub(crate) fn all_tables() -> Vec<&'static str> {
 pub(crate) fn of<'r>(report: &'r RunReport, table: &str) -> &'r TableReport {
     let found = report.tables.iter().find(|one| one.table == table);
     found.unwrap_or_else(|| panic!("table {table} was not read"))
-}
-
-/// A run to be configured and started.
-pub(crate) struct Run<'w> {
-    world: &'w World,
-    tables: Vec<&'static TableSpec>,
-    options: RunOptions,
-    stop: Stop,
-    mishap: Option<(usize, Mishap)>,
-    watching: Option<Arc<dyn Fn(Moment) + Send + Sync>>,
-}
-
-impl Run<'_> {
-    pub(crate) fn tables(mut self, names: &[&str]) -> Self {
-        self.tables = names.iter().map(|name| spec(name)).collect();
-        self
-    }
-
-    pub(crate) fn full_refresh(mut self) -> Self {
-        self.options.full_refresh = true;
-        self
-    }
-
-    pub(crate) fn interval(mut self, from: Timestamp, to: Timestamp) -> Self {
-        self.options.interval = Some(Window { from: Some(from.as_second()), to: Some(to.as_second()) });
-        self
-    }
-
-    pub(crate) fn limit(mut self, rows: u64) -> Self {
-        self.options.limit = Some(rows);
-        self
-    }
-
-    /// Commits whenever so many rows have come.
-    pub(crate) fn commit_every(mut self, rows: usize) -> Self {
-        self.options.commit_every = CommitEvery { rows, ..CommitEvery::default() };
-        self
-    }
-
-    /// The `at`-th commit, from 0, meets with a mishap.
-    pub(crate) fn mishap(mut self, at: usize, mishap: Mishap) -> Self {
-        self.mishap = Some((at, mishap));
-        self
-    }
-
-    /// The run is asked to stop while it waits for an answer from `path`, after `answered` others.
-    pub(crate) fn stopped_at_request(self, path: &str, answered: u32) -> Self {
-        let (sandbox, stop) = (self.world.sandbox.clone(), self.stop.clone());
-        let matching = path.to_owned();
-        let what = FaultKind::Stall(HOUR);
-        sandbox.fault(Fault { matching: matching.clone(), after: answered, times: 1, what });
-        sandbox.clear_requests();
-        tokio::spawn(async move {
-            let is_asked = |request: &RequestRecord| request.path_and_query.starts_with(&matching);
-            while sandbox.requests().iter().filter(|one| is_asked(one)).count() <= answered as usize {
-                // Not a wait for something to have happened, only a pause between two looks.
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-            stop.ask(ErrorKind::Interrupted);
-        });
-        self
-    }
-
-    /// Lets something happen around passes.
-    pub(crate) fn watching(mut self, hook: impl Fn(Moment) + Send + Sync + 'static) -> Self {
-        self.watching = Some(Arc::new(hook));
-        self
-    }
-
-    /// Runs; the sandbox's log of requests afterwards holds this run's alone.
-    pub(crate) async fn go(self) -> RunReport {
-        self.try_to_go().await.expect("the run begins")
-    }
-
-    pub(crate) async fn try_to_go(self) -> Result<RunReport> {
-        let Self { world, tables, options, stop, mishap, watching } = self;
-        world.sandbox.clear_requests();
-        let settings = ClientSettings {
-            base_url: world.sandbox.base_url(),
-            token: Secret::new(Settings::default().token),
-            api_version: world.rules.api_version.clone(),
-            rate_limit: None,
-            concurrency: 16,
-            patience: world.patience,
-            backoff: world.backoff,
-        };
-        let (_, minor) = world.rules.api_version.split_once('.').expect("a version");
-        let client = Client::new(settings, TableProgress::silent())?;
-        let mut source: Arc<dyn Source> =
-            Arc::new(Intercom::new(client, minor.parse().expect("a version"), None));
-        if let Some(hook) = watching {
-            source = Arc::new(Watched::new(source, hook));
-        }
-        let progress = Progress::new(Mode::Off);
-        // Tests run beside each other already.
-        let options_of_file = Options { threads: 1, ..Options::default() };
-        let file = DuckDb::begin(&world.file(), options_of_file, Duration::ZERO, progress.clone())?;
-        let mut destination: Box<dyn Destination> = Box::new(file);
-        if let Some((at, mishap)) = mishap {
-            destination = Box::new(Faulty::new(destination, at, mishap));
-        }
-        let job = Job { schema: SCHEMA.into(), source, tables, reading: world.rules.clone() };
-        pipeline::run(vec![job], destination, options, &progress, &stop).await
-    }
 }

@@ -205,10 +205,19 @@ fn unknown() -> impl Strategy<Value = Literal> {
     prop_oneof![2 => select(NAMES).prop_map(Literal::plain), 1 => literal()]
 }
 
+/// Every path that a declaration knows, with the kind of the column that takes what stands there.
+pub(super) fn places(table: &'static TableSpec) -> impl Iterator<Item = (&'static str, Kind)> {
+    let columns = table.columns.iter().flat_map(|column| {
+        let places = [column.path].into_iter().chain(column.also_at.iter().copied());
+        places.map(|place| (place, column.kind))
+    });
+    columns.chain(table.elsewhere.iter().map(|place| (*place, Kind::Json)))
+}
+
 /// Some members of the object that stands under `prefix` (with a dot at its end) in rows of the table.
 fn members(table: &'static TableSpec, prefix: String) -> BoxedStrategy<Vec<(Literal, Json)>> {
     let mut names: Vec<&'static str> = Vec::new();
-    let below = table.columns.iter().filter_map(|column| column.path.strip_prefix(prefix.as_str()));
+    let below = places(table).filter_map(|(place, _)| place.strip_prefix(prefix.as_str()));
     for name in below.filter_map(|rest| rest.split('.').next()) {
         if !names.contains(&name) {
             names.push(name);
@@ -216,12 +225,15 @@ fn members(table: &'static TableSpec, prefix: String) -> BoxedStrategy<Vec<(Lite
     }
     let known = select(names).prop_flat_map(move |known| {
         let path = format!("{prefix}{known}");
-        let value = if let Some(column) = table.columns.iter().find(|column| column.path == path) {
-            value(column.kind)
-        } else {
-            let inside = (members(table, format!("{path}.")), gap());
+        let inner = format!("{path}.");
+        let here = places(table).find(|(place, _)| *place == path).map(|(_, kind)| value(kind));
+        let value = if places(table).any(|(place, _)| place.starts_with(&inner)) {
+            let inside = (members(table, inner), gap());
             let inside = inside.prop_map(|(members, gap)| Json::Object(members, gap));
-            prop_oneof![6 => inside, 1 => Just(Json::Bare("null".into())), 1 => json()].boxed()
+            let null = Just(Json::Bare("null".into()));
+            prop_oneof![6 => inside, 1 => null, 2 => here.unwrap_or_else(|| json().boxed())].boxed()
+        } else {
+            here.unwrap_or_else(|| json().boxed())
         };
         (name(known), value)
     });

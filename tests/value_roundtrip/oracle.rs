@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ingest::table::{Kind, TableSpec};
+use ingest::table::{Column, Kind, TableSpec};
 
 use super::generate::ISO;
 use super::written::Json;
@@ -18,54 +18,99 @@ pub(super) struct Expected {
 }
 
 /// Reads a row by the declaration of its table.
-pub(super) fn expect(table: &TableSpec, row: &Json) -> Expected {
-    let mut found = BTreeMap::new();
-    let mut extra = Vec::new();
-    object(table, &[], row, &mut found, &mut extra);
+pub(super) fn expect(table: &'static TableSpec, row: &Json) -> Expected {
+    let mut reading = Reading { table, found: BTreeMap::new(), extra: Vec::new(), aside: Vec::new() };
+    reading.object(&[], row);
+    reading.fall_back();
+    let Reading { mut found, extra, .. } = reading;
     let columns = table.columns.iter().map(|column| {
-        let value = found.remove(column.path).flatten();
-        (column.path.replace('.', "_"), value)
+        let name = column.name();
+        let value = found.remove(&name).flatten();
+        (name, value)
     });
     Expected { columns: columns.collect(), extra }
 }
 
-fn object(
-    table: &TableSpec,
-    above: &[String],
-    value: &Json,
-    found: &mut BTreeMap<&'static str, Option<String>>,
-    extra: &mut Vec<(String, String)>,
-) {
-    let Json::Object(members, _) = value else { panic!("not an object") };
-    for (name, value) in members {
-        let mut keys = above.to_vec();
-        keys.push(name.value());
-        let mut kept = || extra.push((keys.join("."), value.sound_source()));
-        // A name with a dot in it is one key and leads nowhere.
-        let column =
-            table.columns.iter().find(|column| column.path.split('.').eq(keys.iter().map(String::as_str)));
-        let leads_to_columns = table.columns.iter().any(|column| {
-            let path: Vec<&str> = column.path.split('.').collect();
-            path.len() > keys.len() && path.iter().zip(&keys).all(|(part, key)| part == key)
-        });
-        match column {
-            // The first of repeated fields counts, also when it holds nothing.
-            Some(column) if found.contains_key(column.path) => kept(),
-            Some(column) => {
-                let reading = read(column.kind, value);
-                if reading == Err(DoesNotFit) {
-                    kept();
-                }
-                found.insert(column.path, reading.unwrap_or_default());
-            }
-            None if leads_to_columns => match value {
-                Json::Object(..) => object(table, &keys, value, found, extra),
-                Json::Bare(text) if text == "null" => {}
-                _ => kept(),
-            },
-            None => kept(),
+struct Reading {
+    table: &'static TableSpec,
+    /// What was found for columns, if only that it does not fit.
+    found: BTreeMap<String, Option<String>>,
+    extra: Vec<(String, String)>,
+    /// Values for columns that may find none of their own, with the paths of those that no other column takes.
+    aside: Vec<(&'static Column, Json, Option<String>)>,
+}
+
+impl Reading {
+    fn object(&mut self, above: &[String], value: &Json) {
+        let Json::Object(members, _) = value else { panic!("not an object") };
+        for (name, value) in members {
+            let mut keys = above.to_vec();
+            keys.push(name.value());
+            self.member(&keys, value);
         }
     }
+
+    fn member(&mut self, keys: &[String], value: &Json) {
+        // A name with a dot in it is one key and leads nowhere.
+        let is_here = |place: &str| place.split('.').eq(keys.iter().map(String::as_str));
+        let is_inside = |place: &&str| {
+            let place: Vec<&str> = place.split('.').collect();
+            place.len() > keys.len() && place.iter().zip(keys).all(|(part, key)| part == key)
+        };
+        let path = keys.join(".");
+        let columns = self.table.columns;
+        let own = columns.iter().find(|column| is_here(column.path));
+        let fallback_of: Vec<_> =
+            columns.iter().filter(|column| column.also_at.iter().any(|place| is_here(place))).collect();
+        let is_elsewhere = self.table.elsewhere.iter().any(|place| is_here(place));
+        if super::generate::places(self.table).any(|(place, _)| is_inside(&place)) {
+            match value {
+                Json::Object(..) => return self.object(keys, value),
+                value if is_null(value) => return,
+                _ => {}
+            }
+        }
+        if own.is_none() && fallback_of.is_empty() && !is_elsewhere {
+            self.extra.push((path, value.sound_source()));
+            return;
+        }
+        // Null takes no column, and there is nothing of it to keep.
+        if is_null(value) {
+            return;
+        }
+        if let Some(column) = own {
+            let reading = read(column.kind, value);
+            // The first of repeated fields counts.
+            let is_repeated = self.found.contains_key(&column.name());
+            if is_repeated || reading == Err(DoesNotFit) {
+                self.extra.push((path.clone(), value.sound_source()));
+            }
+            if !is_repeated {
+                self.found.insert(column.name(), reading.unwrap_or_default());
+            }
+        }
+        let path = own.is_none().then_some(path);
+        self.aside.extend(fallback_of.into_iter().map(|column| (column, value.clone(), path.clone())));
+    }
+
+    /// What was put aside counts where nothing else was found; what says something else is not lost.
+    fn fall_back(&mut self) {
+        for (column, value, path) in std::mem::take(&mut self.aside) {
+            let reading = read(column.kind, &value);
+            let is_said = match self.found.get(&column.name()) {
+                Some(found) => reading == Ok(Some(found.clone().unwrap_or_default())),
+                None => reading.is_ok(),
+            };
+            self.found.entry(column.name()).or_insert_with(|| reading.unwrap_or_default());
+            if let Some(path) = path.filter(|_| !is_said) {
+                self.extra.push((path, value.sound_source()));
+            }
+        }
+    }
+}
+
+fn is_null(value: &Json) -> bool {
+    matches!(value, Json::Bare(text) if text == "null")
 }
 
 /// Why a column stays empty although there is a value.
@@ -74,7 +119,7 @@ pub(super) struct DoesNotFit;
 
 /// What a value means for a kind of column; `None` for nothing.
 pub(super) fn read(kind: Kind, value: &Json) -> Result<Option<String>, DoesNotFit> {
-    if matches!(value, Json::Bare(text) if text == "null") {
+    if is_null(value) {
         return Ok(None);
     }
     if kind == Kind::Json {

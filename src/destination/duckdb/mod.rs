@@ -235,12 +235,13 @@ impl Destination for DuckDb {
     }
 }
 
-/// Brings the views of custom attributes up to date where a commit changed what they show. In a transaction of
-/// its own, after the rows are safe: no view is worth a row.
+/// Brings the views of custom attributes up to date where a commit changed what they show, or ended a pass: a
+/// view may be missing for other reasons. In a transaction of its own, after the rows are safe: no view is worth
+/// a row.
 fn refresh_views(connection: &Connection, commits: &[TableCommit], done: &[Committed]) -> Vec<String> {
     let mut schemas: Vec<&str> = Vec::new();
     for (commit, done) in commits.iter().zip(done) {
-        let has_changed = done.new + done.changed + done.removed > 0;
+        let has_changed = done.new + done.changed + done.removed > 0 || done.revision.is_some();
         let schema = &*commit.target.schema;
         if has_changed && views::concerns(commit.target.table.name) && !schemas.contains(&schema) {
             schemas.push(schema);
@@ -282,7 +283,9 @@ fn apply(connection: &Connection, commit: &TableCommit, all: &[TableCommit]) -> 
         return Err(Error::new(ErrorKind::Destination, message)
             .with_hint("rename the view, or write to another schema with --schema"));
     }
-    sql::prepare_table(connection, target).map_err(context("create the table or its columns"))?;
+    if !sql::is_as_declared(connection, target).map_err(context("read"))? {
+        prepare_table(connection, target)?;
+    }
     let rows = commit
         .reduced()
         .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?;
@@ -295,6 +298,7 @@ fn apply(connection: &Connection, commit: &TableCommit, all: &[TableCommit]) -> 
         stage::stamps(connection, &commit.stamps).map_err(context("stage stamps"))?;
         if target.table.has_stamps() {
             done.stamped = parents::stamp_staged(connection, target).map_err(context("stamp rows"))?;
+            parents::unsettle(connection, target).map_err(context("correct the ledger"))?;
         } else {
             done.removed +=
                 parents::remove_with_parents(connection, target).map_err(context("remove rows"))?;
@@ -312,6 +316,22 @@ fn apply(connection: &Connection, commit: &TableCommit, all: &[TableCommit]) -> 
         done.revision = Some(save_state(connection, target, change)?);
     }
     Ok(done)
+}
+
+/// Creates the table, or adds the columns it lacks. What was noted of the parents of its rows, and of a table that
+/// was dropped what its state says, was true of other rows than those that it will have.
+fn prepare_table(connection: &Connection, target: &Target) -> Result<()> {
+    let context =
+        |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
+    let stood = sql::has_table(connection, &target.schema, target.table.name).map_err(context("read"))?;
+    sql::prepare_table(connection, target).map_err(context("create the table or its columns"))?;
+    parents::forget_entries(connection, target).map_err(context("correct the ledger"))?;
+    if !stood && let Some(Stored { revision, state }) = read_state(connection, target)? {
+        let state = state.without_table();
+        sql::write_state(connection, target, revision, &state.to_json()?, state.checkpoint)
+            .map_err(context("correct the state"))?;
+    }
+    Ok(())
 }
 
 /// Writes the rows of a commit, one per key, and removes those that they take the place of.

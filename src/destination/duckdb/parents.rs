@@ -1,10 +1,12 @@
 //! The SQL about whose rows the rows of a table are: replacing them per parent, letting them go with it, and
 //! what is noted about it.
 
+use std::sync::Arc;
+
 use ::duckdb::{Connection, Result, params};
 
 use super::super::Target;
-use super::sql::{has_table, name_of, qualified, quoted, same_key};
+use super::sql::{has_table, is_as_declared, name_of, prepare_table, qualified, quoted, same_key};
 use super::stage::{STAGE, STAGED_KEYS};
 use crate::ledger::Entry;
 use crate::table::{DELETED_AT, MERGED_INTO, PARTS_TOTAL, PARTS_TRUNCATED};
@@ -64,6 +66,28 @@ pub(super) fn stamp_staged(connection: &Connection, target: &Target) -> Result<u
     connection.execute(&sql, []).map(|rows| rows as u64)
 }
 
+/// Takes back that the rows of the parents that are staged need not be read again: those that return have them
+/// stamped.
+pub(super) fn unsettle(connection: &Connection, target: &Target) -> Result<()> {
+    connection.execute(
+        &format!(
+            "UPDATE _ingest.ledger SET parent_updated_at = NULL
+             WHERE schema_name = lower(?) AND table_name = ? AND parent_id IN (SELECT key FROM {STAGED_KEYS})"
+        ),
+        params![&*target.schema, target.table.name],
+    )?;
+    Ok(())
+}
+
+/// Forgets what was noted about the parents of a table's rows.
+pub(super) fn forget_entries(connection: &Connection, target: &Target) -> Result<()> {
+    connection.execute(
+        "DELETE FROM _ingest.ledger WHERE schema_name = lower(?) AND table_name = ?",
+        params![&*target.schema, target.table.name],
+    )?;
+    Ok(())
+}
+
 /// Keys, each once, of the lead rows that rows without a stamp are about.
 pub(super) fn live_keys(connection: &Connection, target: &Target) -> Result<Vec<String>> {
     if !has_table(connection, &target.schema, target.table.name)? {
@@ -84,8 +108,9 @@ pub(super) fn save_entries(connection: &Connection, target: &Target) -> Result<(
             "MERGE INTO _ingest.ledger AS t
              USING (SELECT lower(?) AS schema_name, ? AS table_name, * FROM {STAGED_KEYS}) AS s
              ON t.schema_name = s.schema_name AND t.table_name = s.table_name AND t.parent_id = s.key
-             WHEN MATCHED THEN UPDATE SET parent_updated_at = s.version, stated = s.stated, total = s.total,
-                 shown = s.shown, fetched_at = s.fetched_at
+             WHEN MATCHED THEN UPDATE SET parent_updated_at = s.version, stated = s.stated,
+                 total = coalesce(s.total, t.total),
+                 shown = CASE WHEN s.total IS NULL THEN t.shown ELSE s.shown END, fetched_at = s.fetched_at
              WHEN NOT MATCHED THEN INSERT (schema_name, table_name, parent_id, parent_updated_at, stated, total,
                  shown, fetched_at)
                  VALUES (s.schema_name, s.table_name, s.key, s.version, s.stated, s.total, s.shown, s.fetched_at)"
@@ -102,7 +127,9 @@ pub(super) fn fill_from_entries(connection: &Connection, target: &Target) -> Res
     if !is_filled || !has_table(connection, &target.schema, lead.name)? {
         return Ok(());
     }
-    let parents = Target { schema: target.schema.clone(), table: lead };
+    let parents = Target { schema: Arc::clone(&target.schema), table: lead };
+    // It may not be part of the commit, and older than these columns.
+    prepare_table(connection, &parents)?;
     let of = lead_key(&parents);
     fill(connection, &parents, &format!("{STAGED_KEYS} AS e"), &format!("t.{of} = e.key"))
 }
@@ -123,14 +150,15 @@ fn fill(connection: &Connection, target: &Target, entries: &str, same: &str) -> 
     let (table, truncated, total) = (name_of(target), quoted(PARTS_TRUNCATED), quoted(PARTS_TOTAL));
     connection.execute_batch(&format!(
         "UPDATE {table} AS t SET {truncated} = (e.total > e.shown), {total} = e.total FROM {entries}
-         WHERE {same} AND (t.{truncated} IS DISTINCT FROM (e.total > e.shown)
+         WHERE {same} AND e.total IS NOT NULL AND (t.{truncated} IS DISTINCT FROM (e.total > e.shown)
              OR t.{total} IS DISTINCT FROM e.total)"
     ))
 }
 
 /// Hands `each` the entries of a table.
 pub(super) fn entries(connection: &Connection, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {
-    if !has_table(connection, "_ingest", "ledger")? {
+    // What was noted of a table that was dropped since, or that lacks columns, is no reason to leave rows out.
+    if !is_as_declared(connection, target)? || !has_table(connection, "_ingest", "ledger")? {
         return Ok(());
     }
     let mut statement = connection.prepare(

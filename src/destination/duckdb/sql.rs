@@ -65,17 +65,26 @@ pub(super) fn is_view(connection: &Connection, target: &Target) -> Result<bool> 
     )
 }
 
-/// Creates the table, or adds the columns it lacks. A column that the table has and the declaration has not
-/// is left alone.
-pub(super) fn prepare_table(connection: &Connection, target: &Target) -> Result<()> {
-    let table = name_of(target);
+/// Whether the table is there with every column that is declared today.
+pub(super) fn is_as_declared(connection: &Connection, target: &Target) -> Result<bool> {
+    let existing = columns_of(connection, target)?;
+    Ok(target.table.stored_columns().iter().all(|column| existing.contains(&column.name.to_lowercase())))
+}
+
+/// The names of a table's columns, in lower case; none if there is no such table.
+fn columns_of(connection: &Connection, target: &Target) -> Result<Vec<String>> {
     let mut statement = connection.prepare(
         "SELECT lower(column_name) FROM duckdb_columns()
          WHERE database_name = current_database() AND lower(schema_name) = lower(?) AND lower(table_name) = lower(?)",
     )?;
-    let existing: Vec<String> = statement
-        .query_map(params![&*target.schema, target.table.name], |row| row.get(0))?
-        .collect::<Result<_>>()?;
+    statement.query_map(params![&*target.schema, target.table.name], |row| row.get(0))?.collect()
+}
+
+/// Creates the table, or adds the columns it lacks. A column that the table has and the declaration has not
+/// is left alone.
+pub(super) fn prepare_table(connection: &Connection, target: &Target) -> Result<()> {
+    let table = name_of(target);
+    let existing = columns_of(connection, target)?;
     let columns = target.table.stored_columns();
     if existing.is_empty() {
         let list: Vec<String> =

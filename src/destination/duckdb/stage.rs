@@ -72,13 +72,17 @@ pub(super) fn parents(connection: &Connection, parents: &[Parent]) -> Result<()>
     )
 }
 
-/// Stages entries as (`key`, `version`, `stated`, `total`, `shown`, `fetched_at`), the last one of each key.
+/// Stages entries as (`key`, `version`, `stated`, `total`, `shown`, `fetched_at`), those of a key as one.
 pub(super) fn entries(connection: &Connection, entries: &[Entry]) -> Result<()> {
-    let last: HashMap<&str, &Entry> = entries.iter().map(|entry| (entry.key.as_str(), entry)).collect();
-    let entries: Vec<&Entry> = last.into_values().collect();
+    let mut last: HashMap<&str, Entry> = HashMap::new();
+    for entry in entries {
+        let entry_now = entry.after(last.get(entry.key.as_str()));
+        last.insert(&entry.key, entry_now);
+    }
+    let entries: Vec<Entry> = last.into_values().collect();
     let keys: StringArray = entries.iter().map(|entry| Some(entry.key.as_str())).collect();
     let number = |of: fn(&Entry) -> Option<i64>| -> ArrayRef {
-        Arc::new(entries.iter().map(|entry| of(entry)).collect::<Int64Array>())
+        Arc::new(entries.iter().map(of).collect::<Int64Array>())
     };
     let fetched = moments(entries.iter().map(|entry| Some(entry.fetched_at.as_microsecond())));
     lead_rows(

@@ -189,7 +189,8 @@ impl<'i> Follower<'i> {
             if let More::Object { .. } = child.inside.more {
                 part.gone(Entry {
                     key: want.id.clone(),
-                    version: want.version,
+                    // Of no version: whoever sees the parent again asks again.
+                    version: None,
                     stated: want.stated,
                     total: None,
                     shown: 0,

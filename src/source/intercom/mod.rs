@@ -167,9 +167,10 @@ impl Intercom {
         }
     }
 
+    /// Reads the answers of a pass into `outlet`; errors say which permission is missing if that is why.
     async fn read_answers(&self, pass: &Pass, outlet: &Outlet, progress: &TableProgress) -> Result<()> {
         let client = self.client(progress);
-        match (pass.table.endpoint, pass.ask) {
+        let read = match (pass.table.endpoint, pass.ask) {
             (Endpoint::Search { .. }, Ask::Dated { by, window, order }) => {
                 search::read(&client, pass, (by, window, order), None, outlet, progress).await
             }
@@ -191,12 +192,21 @@ impl Intercom {
                 lists::read(&client, pass, (lists, self.minor), outlet, progress).await
             }
             (Endpoint::Sweep { groups, field, .. }, Ask::Everything) => {
-                sweep::read(&client, pass, (groups, field), self.minor, outlet, progress).await
+                let ids = match sweep::group_ids(&client, pass, groups, self.minor, progress).await {
+                    Ok(ids) => ids,
+                    // The groups are a matter of their own permission.
+                    Err(error) => return Err(self.explain(groups, error, progress).await),
+                };
+                sweep::read(&client, pass, (ids, field), outlet, progress).await
             }
             (endpoint, ask) => {
                 let message = format!("{} cannot be asked for {ask:?}", endpoint.describe());
                 Err(Error::new(ErrorKind::Api, message))
             }
+        };
+        match read {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explain(pass.table, error, progress).await),
         }
     }
 
@@ -297,13 +307,7 @@ impl Source for Intercom {
         pages: PageSender,
         progress: &'a TableProgress,
     ) -> BoxFuture<'a, Result<()>> {
-        async move {
-            match self.read_rows(&pass, &pages, progress).await {
-                Ok(()) => Ok(()),
-                Err(error) => Err(self.explain(pass.table, error, progress).await),
-            }
-        }
-        .boxed()
+        async move { self.read_rows(&pass, &pages, progress).await }.boxed()
     }
 
     fn count<'a>(&'a self, pass: Pass, progress: &'a TableProgress) -> BoxFuture<'a, Result<Option<u64>>> {

@@ -293,7 +293,7 @@ impl Part {
         }
     }
 
-    /// Notes a parent that is not found, so that it is not asked for again until it changes.
+    /// Notes a parent that is not found.
     pub(super) fn gone(&mut self, entry: Entry) {
         self.entries.push(entry);
     }

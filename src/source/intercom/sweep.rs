@@ -25,16 +25,14 @@ use crate::window::{DateField, Window};
 /// Groups that are read at the same time.
 const AT_ONCE: usize = 8;
 
-/// Reads the members of every group in `groups`. Each group is handed out as one page, once it is whole.
+/// Reads the members of every group in `ids`. Each group is handed out as one page, once it is whole.
 pub(super) async fn read(
     client: &Client,
     pass: &Pass,
-    (groups, field): (&'static TableSpec, &'static str),
-    minor: u8,
+    (ids, field): (Vec<String>, &'static str),
     outlet: &Outlet,
     progress: &TableProgress,
 ) -> Result<()> {
-    let ids = group_ids(client, pass, groups, minor, progress).await?;
     progress.expect(0);
     stream::iter(ids)
         .map(|id| async move {
@@ -47,7 +45,7 @@ pub(super) async fn read(
 }
 
 /// The groups there are.
-async fn group_ids(
+pub(super) async fn group_ids(
     client: &Client,
     pass: &Pass,
     groups: &'static TableSpec,
@@ -87,7 +85,9 @@ async fn read_group(
     let (read, ()) = tokio::join!(reading, gathering);
     read?;
     let mut shape = Shape::default();
-    shares.iter().for_each(|share| shape.add(&share.shape));
+    for share in &shares {
+        shape.add(&share.shape);
+    }
     let batches: Vec<_> = shares.into_iter().map(|share| share.batch).collect();
     let schema = batches.first().map_or_else(|| pass.table.schema(), |batch| Arc::clone(batch.schema_ref()));
     let batch = concat_batches(&schema, &batches)

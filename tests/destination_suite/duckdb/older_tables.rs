@@ -3,9 +3,12 @@
 use ingest::destination::TableCommit;
 use ingest::error::ErrorKind;
 use ingest::state::{StateChange, TableState};
-use ingest::table::{DELETED_AT, EXTRA, INGESTED_AT};
+use ingest::table::{DELETED_AT, EXTRA, INGESTED_AT, MERGED_INTO};
 
-use crate::support::tables::{InDuckDb, Subject, by_hand, nothing, pass, replace, tally, target, upsert};
+use super::super::ledger::{entry, noted, noting};
+use crate::support::tables::{
+    InDuckDb, Subject, by_hand, inside, nothing, of, pass, replace, tally, target, upsert,
+};
 
 /// Values land by the names of the columns, whatever their order.
 #[test]
@@ -43,7 +46,7 @@ fn missing_columns_are_added_and_others_kept() {
         .map(|mut row| row.remove(0).unwrap())
         .collect();
     assert_eq!(names[..6], ["note", "name", "updated_at", "email", "ID", "score"]);
-    assert_eq!(names[names.len() - 3..], [EXTRA, INGESTED_AT, DELETED_AT]);
+    assert_eq!(names[names.len() - 4..], [EXTRA, INGESTED_AT, DELETED_AT, MERGED_INTO]);
     assert_eq!(names.len(), contacts.table.stored_columns().len() + 2);
 }
 
@@ -124,6 +127,35 @@ fn a_table_that_cannot_take_the_rows_fails_the_commit() {
         // Others are not affected.
         file.destination().commit(&[nothing(&target("tags"))]).unwrap();
     }
+}
+
+/// A table of parents that is not part of the commit may be older than what is told of their parts.
+#[test]
+fn what_is_missing_is_told_in_a_table_that_had_no_column_for_it() {
+    let mut file = InDuckDb::with(
+        "CREATE SCHEMA crm; CREATE TABLE crm.conversations (id VARCHAR, note VARCHAR);
+         INSERT INTO crm.conversations VALUES ('a', 'mine'), ('b', NULL);",
+    );
+    let subject: &mut dyn Subject = &mut file;
+    let parts = target("conversation_parts");
+    subject.commit(noting(inside(&parts, pass(1), &[of("a", 1, "1 2")]), vec![entry("a", 1, Some(3), 2)]));
+    assert_eq!(
+        subject.see(&target("conversations"), "id parts_truncated parts_total_count"),
+        ["a true 3", "b - -"]
+    );
+}
+
+/// Whoever drops parts to have them loaded again has not dropped what was noted of them.
+#[test]
+fn the_notes_about_a_dropped_table_settle_nothing() {
+    let mut file = InDuckDb::fresh();
+    let subject: &mut dyn Subject = &mut file;
+    let parts = target("conversation_parts");
+    subject.commit(noting(inside(&parts, pass(1), &[of("a", 1, "1")]), vec![entry("a", 1, Some(1), 1)]));
+    assert_eq!(noted(subject, &parts).len(), 1);
+    file.destination().rest();
+    by_hand(file.path(), "DROP TABLE crm.conversation_parts");
+    assert_eq!(noted(&mut file, &parts), []);
 }
 
 /// Whoever drops a table wants it loaded again: what was proven of its rows no longer holds.

@@ -56,11 +56,8 @@ pub(super) const COMPANY_ATTRIBUTES: TableSpec = TableSpec {
 };
 
 /// A name may repeat within a model and between models, and built-in attributes have no id.
-const KEY: &[KeyColumn] = &[
-    KeyColumn { name: "model", optional: false },
-    KeyColumn { name: "full_name", optional: false },
-    KeyColumn { name: "id", optional: true },
-];
+const KEY: &[KeyColumn] =
+    &[KeyColumn::required("model"), KeyColumn::required("full_name"), KeyColumn::optional("id")];
 
 const COLUMNS: &[Column] = &[
     text("type"),

@@ -60,7 +60,7 @@ const OF_ARTICLES: &[Column] = &[
 /// a time: a request for each, in every run that reads them.
 pub(super) const ARTICLE_STATISTICS: TableSpec = TableSpec {
     name: "article_statistics",
-    key: &[KeyColumn { name: "article_id", optional: false }],
+    key: &[KeyColumn::required("article_id")],
     disposition: WriteDisposition::PerParent { parent: "article_id" },
     endpoint: Endpoint::Inside(Inside {
         parent: &ARTICLES,

@@ -17,10 +17,6 @@ const OF_CONTACT: Column = text("id").of_parent().named("contact_id");
 const OF_COMPANY: Column = text("id").of_parent().named("company_id");
 const OF_CONVERSATION: Column = text("id").of_parent().named("conversation_id");
 
-const fn required(name: &'static str) -> KeyColumn {
-    KeyColumn { name, optional: false }
-}
-
 /// What the links have in common; the rest of each is added to it.
 const LINK: TableSpec = TableSpec { unknown: Unknown::LeftOut, ..PLAIN };
 
@@ -31,7 +27,10 @@ const fn inside(parent: &'static TableSpec, lists: &'static [&'static str], more
 /// The companies of people.
 pub(super) const CONTACT_COMPANIES: TableSpec = TableSpec {
     name: "contact_companies",
-    key: &[required("contact_id"), required("company_id")],
+    key: &[
+        KeyColumn::required("contact_id").of("contacts"),
+        KeyColumn::required("company_id").of("companies"),
+    ],
     disposition: WriteDisposition::PerParent { parent: "contact_id" },
     endpoint: inside(
         &CONTACTS,
@@ -47,7 +46,10 @@ pub(super) const CONTACT_COMPANIES: TableSpec = TableSpec {
 /// The segments people are in.
 pub(super) const CONTACT_SEGMENTS: TableSpec = TableSpec {
     name: "contact_segments",
-    key: &[required("contact_id"), required("segment_id")],
+    key: &[
+        KeyColumn::required("contact_id").of("contacts"),
+        KeyColumn::required("segment_id").of("segments"),
+    ],
     disposition: WriteDisposition::PerParent { parent: "segment_id" },
     endpoint: Endpoint::Sweep {
         groups: &SEGMENTS,
@@ -64,7 +66,10 @@ pub(super) const CONTACT_SEGMENTS: TableSpec = TableSpec {
 /// follows from the `consent_type` of the subscription type.
 pub(super) const CONTACT_SUBSCRIPTIONS: TableSpec = TableSpec {
     name: "contact_subscriptions",
-    key: &[required("contact_id"), required("subscription_type_id")],
+    key: &[
+        KeyColumn::required("contact_id").of("contacts"),
+        KeyColumn::required("subscription_type_id").of("subscription_types"),
+    ],
     disposition: WriteDisposition::PerParent { parent: "contact_id" },
     endpoint: inside(
         &CONTACTS,
@@ -79,7 +84,7 @@ pub(super) const CONTACT_SUBSCRIPTIONS: TableSpec = TableSpec {
 /// The tags on people.
 pub(super) const CONTACT_TAGS: TableSpec = TableSpec {
     name: "contact_tags",
-    key: &[required("contact_id"), required("tag_id")],
+    key: &[KeyColumn::required("contact_id").of("contacts"), KeyColumn::required("tag_id").of("tags")],
     disposition: WriteDisposition::PerParent { parent: "tag_id" },
     endpoint: Endpoint::Sweep { groups: &TAGS, path: "/contacts/search", records: "data", field: "tag_id" },
     permission: PEOPLE_AND_COMPANIES,
@@ -90,7 +95,7 @@ pub(super) const CONTACT_TAGS: TableSpec = TableSpec {
 /// What teammates wrote down about people. The list inside a person only names the notes.
 pub(super) const CONTACT_NOTES: TableSpec = TableSpec {
     name: "contact_notes",
-    key: &[required("contact_id"), required("note_id")],
+    key: &[KeyColumn::required("contact_id").of("contacts"), KeyColumn::required("note_id")],
     disposition: WriteDisposition::PerParent { parent: "contact_id" },
     endpoint: inside(
         &CONTACTS,
@@ -133,7 +138,10 @@ const OF_NOTES: &[Column] = &[
 /// The segments companies are in.
 pub(super) const COMPANY_SEGMENTS: TableSpec = TableSpec {
     name: "company_segments",
-    key: &[required("company_id"), required("segment_id")],
+    key: &[
+        KeyColumn::required("company_id").of("companies"),
+        KeyColumn::required("segment_id").of("segments"),
+    ],
     disposition: WriteDisposition::PerParent { parent: "company_id" },
     endpoint: inside(
         &COMPANIES,
@@ -148,7 +156,7 @@ pub(super) const COMPANY_SEGMENTS: TableSpec = TableSpec {
 /// The tags on companies.
 pub(super) const COMPANY_TAGS: TableSpec = TableSpec {
     name: "company_tags",
-    key: &[required("company_id"), required("tag_id")],
+    key: &[KeyColumn::required("company_id").of("companies"), KeyColumn::required("tag_id").of("tags")],
     disposition: WriteDisposition::PerParent { parent: "company_id" },
     endpoint: inside(&COMPANIES, &["tags.tags"], More::Nothing),
     permission: PEOPLE_AND_COMPANIES,
@@ -159,7 +167,10 @@ pub(super) const COMPANY_TAGS: TableSpec = TableSpec {
 /// The people in conversations.
 pub(super) const CONVERSATION_CONTACTS: TableSpec = TableSpec {
     name: "conversation_contacts",
-    key: &[required("conversation_id"), required("contact_id")],
+    key: &[
+        KeyColumn::required("conversation_id").of("conversations"),
+        KeyColumn::required("contact_id").of("contacts"),
+    ],
     disposition: WriteDisposition::PerParent { parent: "conversation_id" },
     endpoint: inside(&CONVERSATIONS, &["contacts.contacts"], More::Nothing),
     permission: READ_CONVERSATIONS,
@@ -170,7 +181,10 @@ pub(super) const CONVERSATION_CONTACTS: TableSpec = TableSpec {
 /// The tags on conversations, with who put them there.
 pub(super) const CONVERSATION_TAGS: TableSpec = TableSpec {
     name: "conversation_tags",
-    key: &[required("conversation_id"), required("tag_id")],
+    key: &[
+        KeyColumn::required("conversation_id").of("conversations"),
+        KeyColumn::required("tag_id").of("tags"),
+    ],
     disposition: WriteDisposition::PerParent { parent: "conversation_id" },
     endpoint: inside(&CONVERSATIONS, &["tags.tags"], More::Nothing),
     permission: READ_CONVERSATIONS,
@@ -188,7 +202,10 @@ pub(super) const CONVERSATION_TAGS: TableSpec = TableSpec {
 /// The teammates who took part in conversations.
 pub(super) const CONVERSATION_TEAMMATES: TableSpec = TableSpec {
     name: "conversation_teammates",
-    key: &[required("conversation_id"), required("admin_id")],
+    key: &[
+        KeyColumn::required("conversation_id").of("conversations"),
+        KeyColumn::required("admin_id").of("admins"),
+    ],
     disposition: WriteDisposition::PerParent { parent: "conversation_id" },
     // The first is what the contract says, the second what is answered.
     endpoint: inside(&CONVERSATIONS, &["teammates.teammates", "teammates.admins"], More::Nothing),
@@ -200,7 +217,7 @@ pub(super) const CONVERSATION_TEAMMATES: TableSpec = TableSpec {
 /// The teammates in teams.
 pub(super) const TEAM_ADMINS: TableSpec = TableSpec {
     name: "team_admins",
-    key: &[required("team_id"), required("admin_id")],
+    key: &[KeyColumn::required("team_id").of("teams"), KeyColumn::required("admin_id").of("admins")],
     endpoint: inside(&TEAMS, &["admin_ids"], More::Nothing),
     permission: PEOPLE_AND_COMPANIES,
     columns: &[text("id").of_parent().named("team_id"), text("").named("admin_id")],

@@ -50,8 +50,8 @@ pub(super) const NEWSFEEDS: TableSpec = TableSpec {
 pub(super) const NEWSFEED_ITEMS: TableSpec = TableSpec {
     name: "newsfeed_items",
     key: &[
-        KeyColumn { name: "newsfeed_id", optional: false },
-        KeyColumn { name: "news_item_id", optional: false },
+        KeyColumn::required("newsfeed_id").of("newsfeeds"),
+        KeyColumn::required("news_item_id").of("news_items"),
     ],
     disposition: WriteDisposition::PerParent { parent: "newsfeed_id" },
     endpoint: Endpoint::Inside(Inside {

@@ -99,7 +99,7 @@ pub(super) const AWAY_STATUS_REASONS: TableSpec = TableSpec {
     name: "away_status_reasons",
     since_minor: 14,
     // The contract's own example has no id.
-    key: &[KeyColumn { name: "id", optional: true }, KeyColumn { name: "label", optional: true }],
+    key: &[KeyColumn::optional("id"), KeyColumn::optional("label")],
     endpoint: Endpoint::Lists { records: "data", lists: &[List::of("/away_status_reasons")] },
     permission: READ_ADMINS,
     columns: &[
@@ -119,7 +119,7 @@ pub(super) const AWAY_STATUS_REASONS: TableSpec = TableSpec {
 pub(super) const IP_ALLOWLIST: TableSpec = TableSpec {
     name: "ip_allowlist",
     since_minor: 14,
-    key: &[KeyColumn { name: "type", optional: false }],
+    key: &[KeyColumn::required("type")],
     endpoint: Endpoint::Lists { records: "", lists: &[List::of("/ip_allowlist")] },
     permission: "Manage IP allowlist",
     columns: &[text("type"), boolean("enabled"), json("ip_allowlist")],

@@ -19,9 +19,9 @@ fn workspace(tables: &[&str]) -> Connection {
     connection.execute_batch("CREATE SCHEMA crm").unwrap();
     for table in tables {
         let columns = if table.ends_with("attributes") {
-            "id VARCHAR, model VARCHAR, name VARCHAR, full_name VARCHAR, data_type VARCHAR, custom BOOLEAN,
-             archived BOOLEAN, created_at TIMESTAMP WITH TIME ZONE, updated_at TIMESTAMP WITH TIME ZONE,
-             _ingested_at TIMESTAMP WITH TIME ZONE"
+            "id VARCHAR, type VARCHAR, model VARCHAR, name VARCHAR, full_name VARCHAR, data_type VARCHAR,
+             custom BOOLEAN, archived BOOLEAN, created_at TIMESTAMP WITH TIME ZONE,
+             updated_at TIMESTAMP WITH TIME ZONE, _ingested_at TIMESTAMP WITH TIME ZONE"
         } else {
             "id VARCHAR, custom_attributes JSON"
         };

@@ -117,6 +117,22 @@ fn built_in_attributes_have_columns_elsewhere() {
     assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR"]);
 }
 
+/// Since 2.16 the list of conversation attributes is of its own kind, and says neither `custom` nor a full name.
+#[test]
+fn attributes_of_conversations_are_custom_without_saying_so() {
+    let connection = workspace(&["conversations", "data_attributes"]);
+    connection
+        .execute_batch(
+            "INSERT INTO crm.data_attributes BY NAME
+             SELECT 'conversation_attribute' AS type, '7' AS id, 'conversation' AS model, 'Urgency' AS name,
+                    'Urgency' AS full_name, 'integer' AS data_type",
+        )
+        .unwrap();
+    store(&connection, "conversations", "1", r#"{"Urgency":"3"}"#);
+    refresh(&connection, "crm").unwrap();
+    assert_eq!(ask(&connection, "SELECT \"Urgency\" FROM crm.conversations_custom"), [Value::BigInt(3)]);
+}
+
 #[test]
 fn only_objects_and_their_declarations_concern_views() {
     for (table, expected) in [

@@ -1,0 +1,148 @@
+//! Runs, configured step by step.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ingest::client::{Client, ClientSettings};
+use ingest::config::secret::Secret;
+use ingest::destination::Destination;
+use ingest::destination::duckdb::{DuckDb, Options};
+use ingest::error::{ErrorKind, Result};
+use ingest::pipeline::{self, CommitEvery, Job, RunOptions, Stop};
+use ingest::progress::{Mode, Progress, TableProgress};
+use ingest::report::RunReport;
+use ingest::sandbox::{Fault, FaultKind, RequestRecord, Settings};
+use ingest::source::Source;
+use ingest::source::intercom::Intercom;
+use ingest::table::TableSpec;
+use ingest::window::Window;
+use jiff::Timestamp;
+
+use super::{HOUR, SCHEMA, World, spec};
+use crate::support::wrapped::{Faulty, Mishap, Moment, Watched};
+
+/// A run to be configured and started.
+pub(crate) struct Run<'w> {
+    world: &'w World,
+    tables: Vec<&'static TableSpec>,
+    options: RunOptions,
+    log_step: Option<Duration>,
+    stop: Stop,
+    mishap: Option<(usize, Mishap)>,
+    watching: Option<Arc<dyn Fn(Moment) + Send + Sync>>,
+}
+
+impl<'w> Run<'w> {
+    /// A run that reads nothing yet.
+    pub(super) fn of(world: &'w World) -> Self {
+        Self {
+            world,
+            tables: Vec::new(),
+            options: RunOptions::default(),
+            log_step: None,
+            stop: Stop::new(),
+            mishap: None,
+            watching: None,
+        }
+    }
+
+    pub(crate) fn tables(mut self, names: &[&str]) -> Self {
+        self.tables = names.iter().map(|name| spec(name)).collect();
+        self
+    }
+
+    pub(crate) fn full_refresh(mut self) -> Self {
+        self.options.full_refresh = true;
+        self
+    }
+
+    pub(crate) fn interval(mut self, from: Timestamp, to: Timestamp) -> Self {
+        self.options.interval = Some(Window { from: Some(from.as_second()), to: Some(to.as_second()) });
+        self
+    }
+
+    pub(crate) fn limit(mut self, rows: u64) -> Self {
+        self.options.limit = Some(rows);
+        self
+    }
+
+    /// Asks for at most so much of the activity log at once.
+    pub(crate) fn log_step(mut self, step: Duration) -> Self {
+        self.log_step = Some(step);
+        self
+    }
+
+    /// Commits whenever so many rows have come.
+    pub(crate) fn commit_every(mut self, rows: usize) -> Self {
+        self.options.commit_every = CommitEvery { rows, ..CommitEvery::default() };
+        self
+    }
+
+    /// The `at`-th commit, from 0, meets with a mishap.
+    pub(crate) fn mishap(mut self, at: usize, mishap: Mishap) -> Self {
+        self.mishap = Some((at, mishap));
+        self
+    }
+
+    /// The run is asked to stop while it waits for an answer from `path`, after `answered` others.
+    pub(crate) fn stopped_at_request(self, path: &str, answered: u32) -> Self {
+        let (sandbox, stop) = (self.world.sandbox.clone(), self.stop.clone());
+        let matching = path.to_owned();
+        let what = FaultKind::Stall(HOUR);
+        sandbox.fault(Fault { matching: matching.clone(), after: answered, times: 1, what });
+        sandbox.clear_requests();
+        tokio::spawn(async move {
+            let is_asked = |request: &RequestRecord| request.path_and_query.starts_with(&matching);
+            while sandbox.requests().iter().filter(|one| is_asked(one)).count() <= answered as usize {
+                // Not a wait for something to have happened, only a pause between two looks.
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            stop.ask(ErrorKind::Interrupted);
+        });
+        self
+    }
+
+    /// Lets something happen around passes.
+    pub(crate) fn watching(mut self, hook: impl Fn(Moment) + Send + Sync + 'static) -> Self {
+        self.watching = Some(Arc::new(hook));
+        self
+    }
+
+    /// Runs; the sandbox's log of requests afterwards holds this run's alone.
+    pub(crate) async fn go(self) -> RunReport {
+        self.try_to_go().await.expect("the run begins")
+    }
+
+    pub(crate) async fn try_to_go(self) -> Result<RunReport> {
+        let Self { world, tables, options, log_step, stop, mishap, watching } = self;
+        world.sandbox.clear_requests();
+        let settings = ClientSettings {
+            base_url: world.sandbox.base_url(),
+            token: Secret::new(Settings::default().token),
+            api_version: world.rules.api_version.clone(),
+            rate_limit: None,
+            concurrency: 16,
+            patience: world.patience,
+            backoff: world.backoff,
+        };
+        let client = Client::new(settings, TableProgress::silent())?;
+        let mut intercom = Intercom::new(client, world.minor(), None);
+        if let Some(step) = log_step {
+            intercom = intercom.with_log_step(step);
+        }
+        let mut source: Arc<dyn Source> = Arc::new(intercom);
+        if let Some(hook) = watching {
+            source = Arc::new(Watched::new(source, hook));
+        }
+        let progress = Progress::new(Mode::Off);
+        // Tests run beside each other already.
+        let options_of_file = Options { threads: 1, ..Options::default() };
+        let file = DuckDb::begin(&world.file(), options_of_file, Duration::ZERO, progress.clone())?;
+        let mut destination: Box<dyn Destination> = Box::new(file);
+        if let Some((at, mishap)) = mishap {
+            destination = Box::new(Faulty::new(destination, at, mishap));
+        }
+        let job = Job { schema: SCHEMA.into(), source, tables, reading: world.rules.clone() };
+        pipeline::run(vec![job], destination, options, &progress, &stop).await
+    }
+}
