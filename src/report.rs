@@ -149,8 +149,16 @@ impl TableReport {
                  meanwhile; if that stays so, the next run reads everything again)"
             ));
         }
-        self.notes.extend(shape_note("has no column", &self.shape.unknown));
-        self.notes.extend(shape_note("did not fit its column", &self.shape.misfits));
+        for (what, counts) in [
+            ("kept in _extra because it has no column", &self.shape.unknown),
+            ("kept in _extra because it did not fit its column", &self.shape.misfits),
+            (
+                "no rows could be made of what stands in the place of lists or of their entries",
+                &self.shape.unread,
+            ),
+        ] {
+            self.notes.extend(shape_note(what, counts));
+        }
     }
 
     /// Schema and table.
@@ -165,7 +173,7 @@ fn shape_note(what: &str, counts: &std::collections::BTreeMap<String, u64>) -> O
     }
     let named: Vec<String> = counts.iter().take(8).map(|(path, rows)| format!("{path} ({rows})")).collect();
     let more = if counts.len() > 8 { format!(" and {} more", counts.len() - 8) } else { String::new() };
-    Some(format!("kept in _extra because it {what}: {}{more}", named.join(", ")))
+    Some(format!("{what}: {}{more}", named.join(", ")))
 }
 
 impl RunReport {
@@ -246,6 +254,7 @@ fn table_json(table: &TableReport) -> Value {
         "seconds": (table.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
         "unknown_fields": table.shape.unknown,
         "misfit_values": table.shape.misfits,
+        "unread_lists": table.shape.unread,
         "notes": table.notes,
         "error": table.error.as_ref().map(|error| json!({
             "message": error.to_string(),

@@ -56,6 +56,9 @@ pub struct Refresh {
     pub start: Option<Timestamp>,
     /// Whether it reads every row of the table (from `start`), and not just a part that was missing.
     pub whole: bool,
+    /// Whether rows that are read one object at a time are read again too, changed or not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
     /// Windows not yet read. What a window has behind it is cut off as it is proven.
     pub remaining: Vec<Window>,
 }
@@ -176,6 +179,7 @@ mod tests {
             by: DateField::CreatedAt,
             start: None,
             whole: true,
+            anew: false,
             remaining: vec![Window { from: None, to: Some(50) }, Window { from: Some(50), to: None }],
         };
         refresh.advance_to(20);

@@ -268,6 +268,76 @@ async fn a_scroll_that_is_open_elsewhere_is_waited_for_whatever_words_say_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_object_that_shows_no_parts_is_not_taken_for_one_that_has_none() {
+    let parts =
+        json!({ "conversation_parts": [{ "id": "p", "updated_at": 1_600_000_000 }], "total_count": 1 });
+    for (object, expected) in [
+        (json!({ "id": "7", "conversation_parts": parts }), Ok(1)),
+        (json!({ "id": 7, "conversation_parts": { "conversation_parts": [], "total_count": 0 } }), Ok(0)),
+        (json!({ "id": "8", "conversation_parts": parts }), Err("another")),
+        (json!({ "id": "7" }), Err("conversation_parts")),
+        (json!({ "id": "7", "conversation_parts": { "total_count": 3 } }), Err("conversation_parts")),
+    ] {
+        let answered = object.clone();
+        let server = OddServer::start(move |asked| match asked.target.as_str() {
+            "/conversations/search" => {
+                Answer::ok(&json!({ "conversations": [{ "id": "7" }], "total_count": 1 }))
+            }
+            "/conversations/7" => Answer::ok(&answered),
+            _ => Answer::status(404, &json!({})),
+        })
+        .await;
+        let folder = TempDir::new().unwrap();
+        let report = read(&server, "conversation_parts", folder.path()).await;
+        match expected {
+            Ok(rows) => {
+                assert_eq!(report.outcome, Outcome::Complete, "{object}: {:?}", report.error);
+                assert_eq!(ids(folder.path(), "conversation_parts").len(), rows, "{object}");
+            }
+            Err(words) => {
+                assert_eq!(report.outcome, Outcome::Failed, "{object}");
+                let error = report.error.unwrap().to_string();
+                assert!(error.contains(words), "{object}: {error}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_whose_pages_move_while_they_are_read_is_read_again() {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&reads);
+    let companies = |range: std::ops::Range<u32>| -> Vec<Value> {
+        range.map(|n| json!({ "id": format!("co{n:02}") })).collect()
+    };
+    // Between the two pages of the first reading the first entry goes, so that the fourth is never shown.
+    let server = OddServer::start(move |asked| {
+        if asked.target == "/contacts/search" {
+            let lists = json!({ "data": companies(0..2), "has_more": true, "total_count": 6 });
+            return Answer::ok(&json!({ "data": [{ "id": "c", "companies": lists }], "total_count": 1 }));
+        }
+        let is_first = count.fetch_add(1, Ordering::Relaxed) < 2;
+        let next = json!({ "next": { "page": 2 } });
+        match (asked.target.ends_with("?page=2"), is_first) {
+            (false, true) => Answer::ok(&json!({ "data": companies(0..3), "total_count": 6, "pages": next })),
+            (true, true) => Answer::ok(&json!({ "data": companies(4..6), "total_count": 5 })),
+            (false, false) => {
+                Answer::ok(&json!({ "data": companies(1..4), "total_count": 5, "pages": next }))
+            }
+            (true, false) => Answer::ok(&json!({ "data": companies(4..6), "total_count": 5 })),
+        }
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "contact_companies", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    let sql = "SELECT company_id FROM crm.contact_companies ORDER BY 1";
+    let lines = query(&folder.path().join("data.duckdb"), &Options::default(), sql).unwrap();
+    let stored: Vec<String> = lines.into_iter().skip(1).flatten().collect();
+    assert_eq!(stored, ["co01", "co02", "co03", "co04", "co05"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_that_may_not_see_whose_it_is_reads_all_the_same() {
     for status in [403, 404] {
         let me = Answer::status(status, &json!({ "errors": [{ "code": "forbidden" }] }));

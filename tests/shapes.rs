@@ -10,6 +10,7 @@
 //! - `recorded`: the answers on file become the expected rows, and nothing of them is lost.
 //! - `fields`: values that change their type, fields that nobody declared, fields that are missing.
 //! - `lists`: lists inside rows that are not what they should be, and rows without a key.
+//! - `summary`: what a run says of all that.
 
 mod answers;
 mod fields;
@@ -17,3 +18,4 @@ mod leaves;
 mod lists;
 mod reading;
 mod recorded;
+mod summary;

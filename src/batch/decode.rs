@@ -3,7 +3,6 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,32 +14,12 @@ use serde_json::value::RawValue;
 use super::builder::Builder;
 use super::embedded::ParentValues;
 use super::layout::{Layout, Node, Object, Spot};
+use super::shape::{Oddities, Shape, What};
 
 /// Turns the rows of pages of one table into record batches.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     layout: Arc<Layout>,
-}
-
-/// What did not fit the declaration, counted by dotted path.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shape {
-    /// Fields without a column.
-    pub unknown: BTreeMap<String, u64>,
-    /// Values that their column could not take.
-    pub misfits: BTreeMap<String, u64>,
-}
-
-impl Shape {
-    /// Adds the counts of `other`.
-    pub fn add(&mut self, other: &Self) {
-        for (path, count) in &other.unknown {
-            *self.unknown.entry(path.clone()).or_default() += count;
-        }
-        for (path, count) in &other.misfits {
-            *self.misfits.entry(path.clone()).or_default() += count;
-        }
-    }
 }
 
 /// A page whose rows cannot be told apart; it fails as a whole.
@@ -80,7 +59,7 @@ impl Decoder {
             pending_extra: String::new(),
             fallbacks: Vec::new(),
             length: 0,
-            shape: Shape::default(),
+            oddities: Oddities::default(),
         }
     }
 }
@@ -97,7 +76,7 @@ pub struct Rows {
     /// Values of the current row for columns that may lack one of their own.
     fallbacks: Vec<Fallback>,
     length: usize,
-    shape: Shape,
+    oddities: Oddities,
 }
 
 /// A value for a column that may lack one of its own.
@@ -121,7 +100,13 @@ impl Rows {
     }
 
     /// The batch: one row per object in the order they were read, `_ingested_at` the same in all.
-    pub fn finish(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Shape), RowError> {
+    pub fn finish(self, ingested_at: Timestamp) -> Result<(RecordBatch, Shape), RowError> {
+        let (batch, oddities) = self.finish_by_row(ingested_at)?;
+        Ok((batch, oddities.of_rows(|_| true)))
+    }
+
+    /// The same, for those who keep only some of the rows.
+    pub fn finish_by_row(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Oddities), RowError> {
         let mut columns: Vec<ArrayRef> = self.builders.iter_mut().map(Builder::finish).collect();
         for &position in &self.layout.required {
             let column = &columns[position];
@@ -135,7 +120,7 @@ impl Rows {
         columns.push(Arc::new(moments.with_timezone("UTC")));
         let batch = RecordBatch::try_new(Arc::clone(&self.layout.schema), columns)
             .map_err(|error| RowError::Arrow(error.to_string()))?;
-        Ok((batch, self.shape))
+        Ok((batch, self.oddities))
     }
 
     fn end_row(&mut self) {
@@ -173,6 +158,29 @@ impl Rows {
         Ok(())
     }
 
+    /// The same, unless the entry is no row: neither an object nor, where there is a column for it, a bare value. Such
+    /// an entry is counted under `path`, and false.
+    pub(super) fn push_entry(
+        &mut self,
+        raw: &str,
+        parent: &ParentValues,
+        path: &str,
+    ) -> serde_json::Result<bool> {
+        let is_object = raw.starts_with('{');
+        let is_row = is_object != self.layout.bare.is_some() && !raw.starts_with('[') && raw != "null";
+        if is_row {
+            self.push(raw, parent)?;
+        } else {
+            self.note_unread(path);
+        }
+        Ok(is_row)
+    }
+
+    /// Counts what should have been rows, and is none.
+    pub(super) fn note_unread(&mut self, path: &str) {
+        self.oddities.note(self.length, What::Unread, path.to_owned());
+    }
+
     /// Takes the value of one field.
     fn take(&mut self, node: &Node, prefix: &str, name: &str, raw: &str) -> serde_json::Result<()> {
         match node {
@@ -187,7 +195,7 @@ impl Rows {
             Node::Object(_) => {
                 let path = format!("{prefix}{name}");
                 self.keep(&path, raw);
-                *self.shape.misfits.entry(path).or_default() += 1;
+                self.oddities.note(self.length, What::Misfit, path);
             }
         }
         Ok(())
@@ -218,7 +226,7 @@ impl Rows {
         };
         if let Some(path) = path.filter(|_| !is_said) {
             self.keep(&path, &raw);
-            *self.shape.misfits.entry(path).or_default() += 1;
+            self.oddities.note(self.length, What::Misfit, path);
         }
     }
 
@@ -231,7 +239,7 @@ impl Rows {
         let builder = &mut self.builders[position];
         if builder.len() > self.length || !builder.append(self.layout.kinds[position], raw) {
             let path = self.layout.paths[position];
-            *self.shape.misfits.entry(path.to_owned()).or_default() += 1;
+            self.oddities.note(self.length, What::Misfit, path.to_owned());
             self.keep(path, raw);
         }
     }
@@ -242,7 +250,7 @@ impl Rows {
         }
         let path = format!("{prefix}{name}");
         self.keep(&path, raw);
-        *self.shape.unknown.entry(path).or_default() += 1;
+        self.oddities.note(self.length, What::Unknown, path);
     }
 
     fn keep(&mut self, path: &str, raw: &str) {

@@ -14,6 +14,7 @@ use crate::table::{Inside, TableSpec};
 pub struct Embedded {
     decoder: Decoder,
     lists: &'static [&'static str],
+    is_union: bool,
     /// Where each list says that it shows only some of its entries.
     cuts: Vec<Option<String>>,
 }
@@ -23,10 +24,33 @@ pub struct Embedded {
 pub struct Shown {
     /// Entries.
     pub entries: usize,
-    /// Whether there is any list, empty or not.
+    /// Whether there are the lists that make the whole, empty or not.
     pub is_there: bool,
-    /// Whether a list says that it shows only some of its entries.
+    /// Whether a list says that it shows only some of its entries, or is none.
     pub is_cut: bool,
+}
+
+/// The lists that a parent's row shows.
+#[derive(Debug, Default)]
+struct Lists<'r> {
+    /// The entries of each, with where it was looked for.
+    read: Vec<(&'static str, Vec<&'r str>)>,
+    /// Where something else stands than a list.
+    unread: Vec<&'static str>,
+    is_cut: bool,
+}
+
+/// What stands where a list is looked for.
+#[derive(Debug, PartialEq, Eq)]
+enum Place<'r> {
+    /// Nothing, and not even the object that it would stand in.
+    Empty,
+    /// That object, without the list.
+    Without,
+    /// A list, an object, or null.
+    List(&'r str),
+    /// Something else, there or on the way.
+    Odd,
 }
 
 /// Values of a parent's row for the rows inside it, as JSON text by the positions of their columns.
@@ -40,6 +64,7 @@ impl Embedded {
         Self {
             decoder: Decoder::new(Layout::new(table)),
             lists: inside.lists,
+            is_union: inside.is_union,
             cuts: inside.lists.iter().map(cut).collect(),
         }
     }
@@ -58,14 +83,38 @@ impl Embedded {
 
     /// What the parent's row shows.
     pub fn look(&self, parent: &Members<'_>) -> Shown {
-        let mut shown = Shown::default();
-        for (list, cut) in self.lists.iter().zip(&self.cuts) {
-            let Some(entries) = parent.at(list).and_then(entries) else { continue };
-            shown.is_there = true;
-            shown.entries += entries.len();
-            shown.is_cut |= cut.as_deref().and_then(|cut| parent.at(cut)) == Some("true");
+        let lists = self.find(parent);
+        Shown {
+            entries: lists.read.iter().map(|(_, entries)| entries.len()).sum(),
+            is_there: lists.read.len() >= if self.is_union { self.lists.len() } else { 1 },
+            is_cut: lists.is_cut || !lists.unread.is_empty(),
         }
-        shown
+    }
+
+    fn find<'r>(&self, parent: &Members<'r>) -> Lists<'r> {
+        let mut found = Lists::default();
+        let (mut without, mut seen) = (None, Vec::new());
+        for (list, cut) in self.lists.iter().zip(&self.cuts) {
+            match parent.place(list) {
+                Place::Empty => {}
+                Place::Without => without = Some(*list),
+                Place::Odd => found.unread.push(*list),
+                // A list without its object stands wherever it is looked for inside that.
+                Place::List(raw) if seen.contains(&raw.as_ptr()) => {}
+                Place::List(raw) => {
+                    seen.push(raw.as_ptr());
+                    match entries(raw) {
+                        Some(entries) => found.read.push((*list, entries)),
+                        None => found.unread.push(*list),
+                    }
+                    found.is_cut |= cut.as_deref().and_then(|cut| parent.at(cut)) == Some("true");
+                }
+            }
+        }
+        if found.read.is_empty() && found.unread.is_empty() {
+            found.unread.extend(without);
+        }
+        found
     }
 
     /// The parent's values for its rows.
@@ -82,27 +131,44 @@ impl Embedded {
         ParentValues(of_parent.iter().map(|(position, _)| (*position, text.clone())).collect())
     }
 
-    /// Adds the entries of all lists to `rows`; how many.
-    pub fn take(&self, parent: &Members<'_>, rows: &mut Rows) -> serde_json::Result<usize> {
+    /// Adds the entries of all lists to `rows`; how many, and whether none was left out because it is no row.
+    pub fn take(&self, parent: &Members<'_>, rows: &mut Rows) -> serde_json::Result<(usize, bool)> {
+        let lists = self.find(parent);
+        lists.unread.iter().for_each(|path| rows.note_unread(path));
         let values = self.values(parent);
-        let mut taken = 0;
-        for list in self.lists {
-            for entry in parent.at(list).and_then(entries).unwrap_or_default() {
-                rows.push(entry, &values)?;
-                taken += 1;
-            }
+        let (mut taken, mut is_all) = (0, lists.unread.is_empty());
+        for (path, entries) in &lists.read {
+            let (rows, all) = self.take_entries(entries, &values, path, rows)?;
+            taken += rows;
+            is_all &= all;
         }
-        Ok(taken)
+        Ok((taken, is_all))
+    }
+
+    /// Adds the entries of one list; how many, and whether none was left out because it is no row.
+    pub fn take_entries(
+        &self,
+        entries: &[&str],
+        values: &ParentValues,
+        path: &str,
+        rows: &mut Rows,
+    ) -> serde_json::Result<(usize, bool)> {
+        let mut taken = 0;
+        for entry in entries {
+            taken += usize::from(rows.push_entry(entry, values, path)?);
+        }
+        Ok((taken, taken == entries.len()))
     }
 }
 
-/// The entries of a list; of an object, itself; none of null. `None` of anything else.
+/// The entries of a list; of an object, itself, unless there is nothing in it; none of null. `None` of anything else.
 fn entries(raw: &str) -> Option<Vec<&str>> {
     match raw.as_bytes().first() {
         Some(b'[') => {
             let entries: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
             Some(entries.into_iter().map(RawValue::get).collect())
         }
+        Some(b'{') if raw.get(1..)?.trim_start().starts_with('}') => Some(Vec::new()),
         Some(b'{') => Some(vec![raw]),
         Some(b'n') => Some(Vec::new()),
         _ => None,
@@ -133,6 +199,24 @@ impl<'r> Members<'r> {
             rest = deeper;
         }
         Some(raw)
+    }
+
+    /// What stands where a list is looked for. A list that stands on the way, without the object around it, is it.
+    fn place(&self, path: &str) -> Place<'r> {
+        let (first, mut rest) = path.split_once('.').unwrap_or((path, ""));
+        let Some(&(_, mut raw)) = self.0.iter().find(|(key, _)| *key == first) else { return Place::Empty };
+        loop {
+            match raw.as_bytes().first() {
+                Some(b'[' | b'n') => return Place::List(raw),
+                Some(b'{') if rest.is_empty() => return Place::List(raw),
+                Some(b'{') => {}
+                _ => return Place::Odd,
+            }
+            let (key, deeper) = rest.split_once('.').unwrap_or((rest, ""));
+            let found = serde_json::Deserializer::from_str(raw).deserialize_map(One { key });
+            let Some(inner) = found.ok().flatten() else { return Place::Without };
+            (raw, rest) = (inner, deeper);
+        }
     }
 
     /// The text at a path; numbers by their digits.
@@ -235,10 +319,31 @@ mod tests {
     }
 
     #[test]
+    fn lists_are_found_where_they_stand() {
+        let row =
+            r#"{"a":{"list":[1]},"b":{"list":null},"c":{"other":1},"d":[2],"e":7,"f":{"list":"x"},"g":null}"#;
+        let members = Members::of(row, &["a", "b", "c", "d", "e", "f", "g", "h"]).unwrap();
+        for (path, expected) in [
+            ("a.list", Place::List("[1]")),
+            ("a", Place::List(r#"{"list":[1]}"#)),
+            ("b.list", Place::List("null")),
+            ("c.list", Place::Without),
+            ("d.list", Place::List("[2]")),
+            ("e.list", Place::Odd),
+            ("f.list", Place::Odd),
+            ("g.list", Place::List("null")),
+            ("h.list", Place::Empty),
+        ] {
+            assert_eq!(members.place(path), expected, "{path}");
+        }
+    }
+
+    #[test]
     fn a_list_may_be_empty_null_or_an_object_of_its_own() {
         assert_eq!(entries("[1, {}]"), Some(vec!["1", "{}"]));
         assert_eq!(entries("[]"), Some(vec![]));
         assert_eq!(entries("null"), Some(vec![]));
+        assert_eq!(entries("{ }"), Some(vec![]));
         assert_eq!(entries(r#"{"views":1}"#), Some(vec![r#"{"views":1}"#]));
         assert_eq!(entries("7"), None);
     }

@@ -11,11 +11,13 @@ mod keys;
 mod layout;
 mod owner;
 mod select;
+mod shape;
 mod value;
 
-pub use decode::{Decoder, RowError, Rows, Shape};
+pub use decode::{Decoder, RowError, Rows};
 pub use embedded::{Embedded, Members, ParentValues, Shown};
 pub use keys::{hash_of_key, key_hashes, key_texts};
 pub use layout::Layout;
 pub use owner::Owner;
 pub use select::{filter, seconds};
+pub use shape::{Oddities, Shape};

@@ -124,7 +124,7 @@ impl<'j> Family<'j> {
                 full_refresh: run.full_refresh,
             })
             .collect();
-        match plan::decide_together(&situations).0 {
+        match plan::decide_together(&situations).reading {
             Reading::Refresh(refresh, reason) => {
                 let window = refresh.remaining.first().copied().unwrap_or_default();
                 let what = format!("{}: {} {}", reason.as_str(), refresh.by.as_str(), shown(window));

@@ -10,8 +10,12 @@ use crate::destination::duckdb::{self, PastRun, TableStatus};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{aligned, grouped};
 
-/// Lines of the log of runs that are shown.
-const RUNS: usize = 20;
+/// Tables of past runs that are looked at: those of the latest runs, as many as that makes.
+const RUNS: usize = 400;
+/// Lines about past runs that are shown to people.
+const LINES: usize = 20;
+/// More tables than this that went well in one run are one line.
+const TOLD_APART: usize = 4;
 
 /// Prints the status.
 pub(super) fn status(args: &StatusArgs) -> Result<u8> {
@@ -66,21 +70,34 @@ fn to_text(tables: &[TableStatus], runs: &[PastRun], now: Timestamp) -> String {
         text.push_str("\nlast runs\n");
         let header =
             ["finished", "new", "changed", "removed", "table and outcome"].map(str::to_owned).to_vec();
-        let line = |run: &PastRun| {
-            let error = run.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
-            vec![
-                Timestamp::from_microsecond(run.finished_at)
-                    .map_or_else(|_| "-".into(), |at| at.strftime("%F %TZ").to_string()),
-                grouped(run.rows.0),
-                grouped(run.rows.1),
-                grouped(run.rows.2),
-                format!("{} {}{error}", run.table, run.outcome),
-            ]
-        };
-        let lines: Vec<Vec<String>> = std::iter::once(header).chain(runs.iter().map(line)).collect();
+        let of_runs = runs.chunk_by(|a, b| a.finished_at == b.finished_at).flat_map(lines_of_run);
+        let lines: Vec<Vec<String>> = std::iter::once(header).chain(of_runs.take(LINES)).collect();
         text.push_str(&aligned(&lines));
     }
     text
+}
+
+/// A line for each table of a run, or one for all that went well if there are many.
+fn lines_of_run(run: &[PastRun]) -> Vec<Vec<String>> {
+    let (well, failed): (Vec<&PastRun>, Vec<&PastRun>) = run.iter().partition(|table| table.error.is_none());
+    let Some(first) = well.first().filter(|_| well.len() > TOLD_APART) else {
+        return run.iter().map(line_of_table).collect();
+    };
+    let sum = |count: fn(&PastRun) -> u64| well.iter().map(|table| count(table)).sum();
+    let rows = (sum(|table| table.rows.0), sum(|table| table.rows.1), sum(|table| table.rows.2));
+    let all = line(first.finished_at, rows, format!("{} tables {}", well.len(), first.outcome));
+    std::iter::once(all).chain(failed.into_iter().map(line_of_table)).collect()
+}
+
+fn line_of_table(table: &PastRun) -> Vec<String> {
+    let error = table.error.as_deref().map(|error| format!(": {error}")).unwrap_or_default();
+    line(table.finished_at, table.rows, format!("{} {}{error}", table.table, table.outcome))
+}
+
+fn line(finished_at: i64, (new, changed, removed): (u64, u64, u64), what: String) -> Vec<String> {
+    let finished_at = Timestamp::from_microsecond(finished_at)
+        .map_or_else(|_| "-".into(), |at| at.strftime("%F %TZ").to_string());
+    vec![finished_at, grouped(new), grouped(changed), grouped(removed), what]
 }
 
 fn standing(table: &TableStatus) -> &'static str {

@@ -96,10 +96,8 @@ impl Memory {
         let table = self.tables.entry(name(&commit.target)).or_default();
         let before = table.len();
         let arrives = |key: &Key| rows.iter().any(|(new, _)| new == key);
-        match &commit.scope {
-            Scope::All => table.retain(|key, _| arrives(key)),
-            Scope::Parents(parents) => table.retain(|_, row| parents.contains(&of(row))),
-            Scope::Some => {}
+        if commit.scope == Scope::All {
+            table.retain(|key, _| arrives(key));
         }
         let is_replaced = |key: &str| parents.iter().any(|parent| parent.is_whole && parent.key == key);
         table.retain(|key, row| arrives(key) || !is_replaced(&of(row)));
@@ -123,6 +121,11 @@ impl Memory {
             } else {
                 done.unchanged += 1;
             }
+        }
+        if let Scope::Parents(parents) = &commit.scope {
+            let before = table.len();
+            table.retain(|_, row| parents.contains(&of(row)));
+            done.removed += (before - table.len()) as u64;
         }
         for Stamp { key, deleted_at, merged_into } in &commit.stamps {
             if !commit.target.table.has_stamps() {

@@ -71,6 +71,9 @@ pub struct TableCommit {
     pub owners: Vec<Vec<Owner>>,
     /// What is to be noted about the parents of the rows. One without a total leaves the known one as it is.
     pub entries: Vec<Entry>,
+    /// Whether the rows that these stand inside are brought by the same run, so that a newer version of one of
+    /// them says that its own here are outdated.
+    pub is_beside_parents: bool,
     /// What becomes of stored rows whose keys are not among them.
     pub scope: Scope,
     /// Stored rows ingested before this moment lose against the new ones, whatever their dates.
@@ -89,6 +92,7 @@ impl TableCommit {
             batches: Vec::new(),
             owners: Vec::new(),
             entries: Vec::new(),
+            is_beside_parents: false,
             scope: Scope::Some,
             supersedes_before,
             stamps: Vec::new(),
@@ -105,13 +109,14 @@ impl TableCommit {
         }
     }
 
-    /// Whether the rows that these stand inside are written by one of `commits` too.
+    /// Whether the rows that these stand inside are written by one of `commits` too, or by another one of the run.
     fn comes_with_its_parents(&self, commits: &[Self]) -> bool {
         let lead = self.target.table.lead();
         let is_lead = |other: &Target| {
             other.table.name == lead.name && other.schema.eq_ignore_ascii_case(&self.target.schema)
         };
-        lead.name != self.target.table.name && commits.iter().any(|other| is_lead(&other.target))
+        let is_written = self.is_beside_parents || commits.iter().any(|other| is_lead(&other.target));
+        is_written && lead.name != self.target.table.name
     }
 }
 

@@ -5,9 +5,11 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::family::{FamilyRun, Flow, MemberRun, Tracked};
+use super::family::FamilyRun;
+use super::flow::{Flow, Tracked};
+use super::member::MemberRun;
 use super::pass_start;
-use super::plan::{self, LAG, Reading, Reason, Situation};
+use super::plan::{self, LAG, Reading, Reason, Situation, Together};
 use crate::destination::Scope;
 use crate::error::Result;
 use crate::source::{Ask, Order};
@@ -22,12 +24,13 @@ impl FamilyRun {
         loop {
             let sees_hidden = self.sees_hidden().await?;
             let now = pass_start(&*self.source);
-            let (reading, from_at_most) = self.decide(now, is_asked, sees_hidden);
+            let Together { reading, counts_for, from_at_most } = self.decide(now, is_asked, sees_hidden);
             is_asked = false;
             let is_for_shortfall = matches!(reading, Reading::Refresh(_, Reason::Shortfall));
             self.fresh_states();
-            for member in &mut self.members {
-                member.next.sees_hidden = sees_hidden;
+            for (member, counts) in self.members.iter_mut().zip(counts_for) {
+                member.is_refreshed = counts;
+                member.next.sees_hidden = sees_hidden.or(member.next.sees_hidden);
             }
             let from = match reading {
                 Reading::Refresh(refresh, reason) => {
@@ -58,12 +61,7 @@ impl FamilyRun {
         }
     }
 
-    fn decide(
-        &self,
-        now: Timestamp,
-        full_refresh: bool,
-        sees_hidden: Option<bool>,
-    ) -> (Reading, Option<Timestamp>) {
+    fn decide(&self, now: Timestamp, full_refresh: bool, sees_hidden: Option<bool>) -> Together {
         let changes_by = self.changes_by();
         let columns: Vec<String> = self.members.iter().map(|member| member.table.fingerprint()).collect();
         let situation = |(member, columns)| {
@@ -113,6 +111,7 @@ impl FamilyRun {
         sees_hidden: Option<bool>,
     ) -> Result<Timestamp> {
         self.begin(reason.as_str());
+        self.read_since = refresh.anew.then_some(refresh.started_at);
         let mut seen = HashSet::new();
         let mut tracked = Tracked { uncut: Window::default(), refresh, order_broke: false };
         self.save_progress(&tracked.refresh);
@@ -138,14 +137,21 @@ impl FamilyRun {
             let is_complete =
                 tracked.refresh.whole && tracked.refresh.start.is_none() && reason != Reason::Resumed;
             let stamps = if is_last && is_complete && self.may_stamp(sees_hidden) {
-                self.stamps(&seen, began).await?
+                self.stamps(&seen, began).await
             } else {
-                Vec::new()
+                Ok(Vec::new())
+            };
+            let stamps = match stamps {
+                Ok(stamps) => stamps,
+                Err(error) => {
+                    self.keep_what_came(began, &error).await;
+                    return Err(error);
+                }
             };
             self.flush(began, Scope::Some, &stamps, true).await?;
         }
         let refresh = tracked.refresh;
-        for member in &mut self.members {
+        for member in self.members.iter_mut().filter(|member| member.is_refreshed) {
             member.next.refresh = None;
             member.next.proven_from = refresh.start;
             if refresh.whole {
@@ -162,7 +168,7 @@ impl FamilyRun {
     }
 
     fn save_progress(&mut self, refresh: &Refresh) {
-        for member in &mut self.members {
+        for member in self.members.iter_mut().filter(|member| member.is_refreshed) {
             member.next.refresh = Some(refresh.clone());
         }
     }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::family::{FamilyRun, MemberRun};
+use super::family::FamilyRun;
+use super::member::MemberRun;
 use super::writer::Writer;
 use super::{Job, RunOptions, Stop};
 use crate::destination::Target;
@@ -98,6 +99,7 @@ impl Family<'_> {
             progress: asked.progress,
             error: None,
             missing: 0,
+            is_refreshed: false,
             ledger: None,
         };
         FamilyRun {
@@ -108,6 +110,8 @@ impl Family<'_> {
             rules: job.reading.clone(),
             options: options.clone(),
             workspace: workspace.clone(),
+            read_since: None,
+            supersedes_before: jiff::Timestamp::MIN,
             writer: writer.clone(),
             stop: stop.clone(),
         }

@@ -5,6 +5,8 @@ mod absences;
 mod dated;
 mod families;
 mod family;
+mod flow;
+mod member;
 mod order;
 pub mod plan;
 mod stop;

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::family::{FamilyRun, Flow};
+use super::family::FamilyRun;
+use super::flow::Flow;
 use super::pass_start;
 use crate::destination::Scope;
 use crate::error::Result;

@@ -98,7 +98,7 @@ enum Message {
     Rows(Rows),
     Flush(Vec<Flush>, Reply<Vec<Result<Committed>>>),
     LiveKeys(usize, Reply<Vec<String>>),
-    Ledger(usize, Reply<Ledger>),
+    Ledger(usize, Option<Timestamp>, Reply<Ledger>),
     Record(Vec<RunRecord>, Reply<()>),
 }
 
@@ -128,13 +128,13 @@ impl Writer {
     ) -> (Self, WriterThread) {
         let (sender, receiver) = mpsc::channel(UNDERWAY);
         let failures = Arc::new(Mutex::new(Failures::default()));
-        let desk = Desk {
-            destination,
-            used: Some(Instant::now()),
-            tables: targets.into_iter().map(|(target, revision)| Pending::new(target, revision)).collect(),
-            every,
-            failures: Arc::clone(&failures),
-        };
+        let mut tables: Vec<Pending> =
+            targets.into_iter().map(|(target, revision)| Pending::new(target, revision)).collect();
+        for at in 0..tables.len() {
+            tables[at].is_beside_parents = tables.iter().any(|other| other.is_parent_of(&tables[at]));
+        }
+        let desk =
+            Desk { destination, used: Some(Instant::now()), tables, every, failures: Arc::clone(&failures) };
         let handle = Handle::current();
         let thread = std::thread::spawn(move || desk.work(receiver, &handle));
         (Self { sender, failures }, WriterThread { thread })
@@ -160,9 +160,10 @@ impl Writer {
         self.ask(|reply| Message::LiveKeys(table, reply)).await
     }
 
-    /// What need not be read again of a table that is read one object at a time.
-    pub(super) async fn ledger(&self, table: usize) -> Result<Ledger> {
-        self.ask(|reply| Message::Ledger(table, reply)).await
+    /// What need not be read again of a table that is read one object at a time, as far as it was read at or
+    /// after `since`.
+    pub(super) async fn ledger(&self, table: usize, since: Option<Timestamp>) -> Result<Ledger> {
+        self.ask(|reply| Message::Ledger(table, since, reply)).await
     }
 
     /// Adds to the log of runs.
@@ -221,6 +222,8 @@ struct Pending {
     hold: bool,
     supersedes_before: Timestamp,
     state: Option<TableState>,
+    /// See [`TableCommit::is_beside_parents`].
+    is_beside_parents: bool,
     /// What commits since the last flush did.
     done: Committed,
 }
@@ -239,6 +242,7 @@ impl Pending {
             hold: false,
             supersedes_before: Timestamp::MIN,
             state: None,
+            is_beside_parents: false,
             done: Committed::default(),
         }
     }
@@ -277,6 +281,7 @@ impl Pending {
             scope,
             stamps,
             state,
+            is_beside_parents: self.is_beside_parents,
             ..TableCommit::to(self.target.clone(), self.supersedes_before)
         }
     }
@@ -296,6 +301,12 @@ impl Pending {
         let is_old = self.since.is_some_and(|since| since.elapsed() >= every.age);
         !self.hold
             && (self.rows >= every.rows || self.bytes >= every.bytes || (is_old && self.has_something()))
+    }
+
+    /// Whether the rows of `inner` stand inside these.
+    fn is_parent_of(&self, inner: &Self) -> bool {
+        inner.target.table.inside().is_some_and(|inside| inside.parent.name == self.target.table.name)
+            && self.belongs_with(inner)
     }
 
     /// Whether the rows of both are read, and so committed, together.
@@ -363,10 +374,14 @@ impl Desk {
                     }
                 }
                 Message::Flush(flushes, reply) => asked.push(Asked { flushes, reply }),
-                Message::Ledger(table, reply) => {
+                Message::Ledger(table, since, reply) => {
                     let target = self.tables[table].target.clone();
                     let mut ledger = Ledger::default();
-                    let read = self.destination.entries(&target, &mut |entry| ledger.note(&entry));
+                    let read = self.destination.entries(&target, &mut |entry| {
+                        if since.is_none_or(|since| entry.fetched_at >= since) {
+                            ledger.note(&entry);
+                        }
+                    });
                     reply.send(read.map(|()| ledger)).ok();
                     self.used = Some(Instant::now());
                 }

@@ -105,6 +105,8 @@ pub struct Pass {
     pub ask: Ask,
     /// The pass's start by the server's clock; becomes `_ingested_at` of its rows.
     pub began: Timestamp,
+    /// Rows of each table that are enough: no more parents of a page are asked one by one.
+    pub limit: Option<u64>,
 }
 
 /// A table that a pass fills.
@@ -116,13 +118,16 @@ pub struct Member {
     pub progress: TableProgress,
     /// What need not be read again, for a table that is read one object at a time.
     pub ledger: Option<Arc<Ledger>>,
+    /// Why it wants no more rows, if it does not.
+    pub failure: Option<Error>,
 }
 
 impl Pass {
     /// A read of one table for itself.
     pub fn alone(table: &'static TableSpec, ask: Ask, began: Timestamp) -> Self {
-        let member = Member { table, progress: TableProgress::silent(), ledger: None };
-        Self { table, members: [member].into(), ask, began }
+        let progress = TableProgress::silent();
+        let member = Member { table, progress, ledger: None, failure: None };
+        Self { table, members: [member].into(), ask, began, limit: None }
     }
 }
 
@@ -160,7 +165,7 @@ pub struct Page {
     pub keys: Vec<u64>,
     /// What is known once this page has been taken.
     pub proof: Proof,
-    slot: Option<OwnedSemaphorePermit>,
+    _room: Option<Room>,
 }
 
 /// The rows of a page that belong to one table.
@@ -188,7 +193,13 @@ impl Share {
 impl Page {
     /// A page on its way.
     pub fn new(shares: Vec<Result<Share>>, keys: Vec<u64>, proof: Proof) -> Self {
-        Self { shares, keys, proof, slot: None }
+        Self { shares, keys, proof, _room: None }
+    }
+
+    /// The page, with the room that was kept for it.
+    #[must_use]
+    pub fn holding(self, room: Room) -> Self {
+        Self { _room: Some(room), ..self }
     }
 }
 
@@ -212,6 +223,12 @@ pub fn page_channel() -> (PageSender, mpsc::UnboundedReceiver<Page>) {
     (PageSender { sender, slots: Arc::new(Semaphore::new(PAGES_UNDERWAY)) }, receiver)
 }
 
+/// Room for one page between source and destination.
+#[derive(Debug)]
+pub struct Room {
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
 /// The source's end of the channel.
 #[derive(Debug, Clone)]
 pub struct PageSender {
@@ -220,13 +237,13 @@ pub struct PageSender {
 }
 
 impl PageSender {
-    /// Hands a page over, waiting while too many are underway.
-    pub async fn send(&self, mut page: Page) -> Result<()> {
-        page.slot = Arc::clone(&self.slots).acquire_owned().await.ok();
-        self.send_now(page)
+    /// Keeps room for a page, waiting while too many are underway.
+    pub async fn room(&self) -> Room {
+        // The semaphore is never closed.
+        Room { _permit: Arc::clone(&self.slots).acquire_owned().await.ok() }
     }
 
-    /// Hands a page over at once; for reads that expire while they wait.
+    /// Hands a page over at once; it takes up room only if it holds some.
     pub fn send_now(&self, page: Page) -> Result<()> {
         // The receiver only goes away when the table has failed or the run was stopped.
         self.sender.send(page).map_err(|_| Error::new(ErrorKind::Interrupted, "reading was stopped"))

@@ -68,6 +68,8 @@ pub struct Inside {
     /// dots. All that are there are read. Entries are objects, or the bare value of the one column with an
     /// empty path.
     pub lists: &'static [&'static str],
+    /// Whether only all lists together are the whole; else they are places of which versions use one.
+    pub is_union: bool,
     /// Where the parent states how many rows there are in all, if it shows only some and that is to be noted
     /// in [`TableSpec::filled`] of the parent.
     pub total: Option<&'static str>,

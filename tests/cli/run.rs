@@ -221,6 +221,7 @@ fn the_summary_as_json_has_everything_a_program_needs() {
           "seconds": null,
           "unknown_fields": {},
           "misfit_values": {},
+          "unread_lists": {},
           "notes": [],
           "error": null
         }

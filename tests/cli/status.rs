@@ -1,6 +1,7 @@
 //! `ingest status`: what a destination holds.
 
 use ingest::sandbox::FaultKind;
+use ingest::source::intercom::tables::TABLES;
 
 use crate::support::binary::{Project, assert_shows};
 
@@ -22,6 +23,24 @@ fn tables_and_runs_are_shown_newest_run_first() {
     [INSTANT]    0        0        0  intercom.teams failed: the token lacks the permission "Read and list users and companies"
     [INSTANT]   12        0        0  intercom.tags complete
     "#);
+}
+
+#[test]
+fn tables_that_are_complete_together_are_one_line_and_the_failed_one_is_told() {
+    let project = Project::small();
+    project.sandbox().deny("/ip_allowlist", 403);
+    project.ingest(&["intercom"]).run().exits(1);
+    let status = project.ingest(&["status"]).run().exits(0);
+    let runs = status.stdout.split("last runs\n").nth(1).unwrap();
+    let told: Vec<&str> =
+        runs.lines().skip(1).map(|line| line.splitn(2, "  ").nth(1).unwrap().trim()).collect();
+    let others = TABLES.iter().filter(|table| !table.opt_in).count() - 1;
+    assert_eq!(told.len(), 2, "{status}");
+    assert!(told[0].ends_with(&format!("  {others} tables complete")), "{status}");
+    let failed = "intercom.ip_allowlist failed: the token lacks the permission \"Manage IP allowlist\"";
+    assert!(told[1].ends_with(failed), "{status}");
+    let json = project.ingest(&["status", "--output", "json"]).run().exits(0).json();
+    assert_eq!(json["runs"].as_array().unwrap().len(), others + 1);
 }
 
 #[test]

@@ -29,6 +29,7 @@ pub(super) fn what_was_saved_is_loaded(subject: &mut dyn Subject) {
         by: DateField::CreatedAt,
         start: Some(pass(0)),
         whole: true,
+        anew: true,
         remaining: vec![Window { from: None, to: Some(-5) }, Window { from: Some(7), to: None }],
     };
     let full = TableState {

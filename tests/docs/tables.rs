@@ -47,9 +47,9 @@ are not declared, and values that do not fit their column, which is NULL then. K
 conversation: `id`\" is a value of the row that this one stands inside of, or of the group that it belongs to. Where
 versions have different words for one thing, the word that is stored is given: `\"none\"` becomes `\"not_priority\"`.
 
-**API versions.** A table marked \"from API 2.14\" is not read through an older `api_version`: `ingest intercom` leaves it
-out and says so, and naming it is a mistake. A table marked \"only when named\" costs a request for every row, in every
-run, and is not part of `ingest intercom`.
+**Tables that are not always read.** One with \"API: from 2.14\" is not there for an older `api_version`: `ingest intercom`
+leaves it out and says so, and naming it is a mistake. One that is read \"only when named\" costs a request for every row,
+in every run, and is not part of `ingest intercom`.
 
 ## How rows come and go
 
@@ -91,7 +91,8 @@ still there.
 
 Contacts, companies and conversations have their custom attributes as JSON, in `custom_attributes`. Beside each of the
 three stands a view, `contacts_custom`, `companies_custom` and `conversations_custom`, with `id` and one column for each
-attribute that the workspace declares, under the attribute's name and with its type:
+attribute that the workspace declares, under the attribute's name and with its type. With attributes called `Plan Tier`
+and `seats`, say:
 
 ```sql
 SELECT c.email, a.\"Plan Tier\", a.seats
@@ -156,8 +157,16 @@ fn key(table: &TableSpec) -> String {
 }
 
 fn endpoint(table: &TableSpec) -> String {
-    let shown = format!("`{}`", table.endpoint.describe());
-    let Endpoint::Lists { lists, .. } = table.endpoint else { return shown };
+    let shown = table.endpoint.describe();
+    let Endpoint::Lists { lists, .. } = table.endpoint else {
+        return match shown.split_once(", ") {
+            None if table.inside().is_some_and(|inside| inside.more == More::Nothing) => shown,
+            None => format!("`{shown}`"),
+            Some((inside, beside)) => {
+                format!("{inside}, `{}` where cut", beside.trim_end_matches(" where cut"))
+            }
+        };
+    };
     let query = |list: &List| {
         let path = format!("`GET {}`", list.path);
         match (list.from_minor, list.until_minor) {

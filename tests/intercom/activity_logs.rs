@@ -25,9 +25,8 @@ async fn windows_that_are_too_wide_shrink_until_they_are_answered() {
             let refused =
                 world.requests("/admins/activity_logs").iter().filter(|one| one.status == 500).count();
             assert!(refused > 0, "wider ones were tried");
-            // Four years in windows half as wide as allowed, and about as many that were tried in vain, twice each.
-            let needed = (4 * 365 * DAY).as_secs() / widest.as_secs();
-            assert!(requests(&world) as u64 <= 7 * needed, "{} requests for {needed}", requests(&world));
+            let answered = requests(&world) - refused;
+            assert!(refused * 3 < answered, "{refused} of {} were refused", requests(&world));
         }
     }
 }

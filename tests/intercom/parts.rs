@@ -49,16 +49,13 @@ async fn only_conversations_that_changed_are_asked_for() {
     world.sandbox.advance(2 * HOUR);
     world.load(&BOTH).await;
     assert_eq!(asked_for(&world), changed);
-    for refresh in [false, true] {
-        world.sandbox.advance(2 * HOUR);
-        let run = world.run().tables(&BOTH);
-        if refresh {
-            run.full_refresh().go().await
-        } else {
-            run.go().await
-        };
-        assert_eq!(asked_for(&world), [""; 0], "refresh: {refresh}");
+    for (wait, mode) in [(2, "changes since the last run"), (7 * 24, "refresh is due")] {
+        world.sandbox.advance(wait * HOUR);
+        let report = world.load(&BOTH).await;
+        assert_eq!((of(&report, "conversation_parts").mode.as_str(), asked_for(&world).len()), (mode, 0));
     }
+    world.run().tables(&BOTH).full_refresh().go().await;
+    assert_eq!(asked_for(&world), world.ids("conversations"), "each once, for whoever asks for everything");
     world.assert_truth(&BOTH);
 }
 
@@ -71,7 +68,10 @@ async fn a_part_that_only_the_statistics_count_is_fetched_by_a_refresh() {
     let conversation = world.ids("conversations").remove(60);
     add_parts(&world, "conversations", &conversation, 1);
     add_parts(&world, "tickets", &world.ids("tickets")[40], 1);
-    world.run().tables(&tables).full_refresh().go().await;
+    world.load(&tables).await;
+    assert_eq!(asked_for(&world), [""; 0], "no increment sees it");
+    world.sandbox.advance(7 * 24 * HOUR);
+    world.load(&tables).await;
     assert_eq!(asked_for(&world), [conversation.as_str()]);
     world.assert_truth(&tables);
 }
@@ -228,5 +228,19 @@ async fn a_run_stopped_among_parts_goes_on_where_it_was() {
     world.load(&BOTH).await;
     let again = asked_for(&world).len();
     assert!((1..450).contains(&again), "{again} conversations are asked for again");
+    world.assert_truth(&BOTH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_that_was_cut_short_for_both_may_be_finished_for_one_first() {
+    let world = World::start(Settings { conversations: 450, ..Settings::default() }).await;
+    world.sandbox.advance(2 * HOUR);
+    world.run().tables(&BOTH).commit_every(100).stopped_at_request(ONE, 330).go().await;
+    world.load(&["conversations"]).await;
+    world.sandbox.advance(2 * HOUR);
+    world.update_some("conversations", 20);
+    world.load(&["conversations"]).await;
+    world.sandbox.advance(2 * HOUR);
+    world.load(&BOTH).await;
     world.assert_truth(&BOTH);
 }

@@ -1,8 +1,11 @@
 //! `start_date` and `lookback_window`.
 
+use std::collections::BTreeSet;
+
 use ingest::sandbox::{Churn, Settings};
 use jiff::{SignedDuration, Timestamp};
 
+use crate::support::truth::Cells;
 use crate::support::world::{DAY, HOUR, SEARCHED, World, of};
 
 /// The moment before which `share` percent of a table's rows were last changed.
@@ -75,6 +78,37 @@ async fn rows_that_change_while_only_changed_rows_are_read_are_not_lost() {
     world.sandbox.set_churn(None);
     world.load(&SEARCHED).await;
     assert_truth_since(&world, start);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_stands_inside_rows_is_cut_with_them() {
+    let inside = ["conversation_parts", "conversation_contacts", "contact_companies"];
+    let tables = [&SEARCHED[..], &inside].concat();
+    let mut world = World::start(Settings { contacts: 500, conversations: 300, ..Settings::default() }).await;
+    let starts = [60, 30].map(|share| quantile(&world, "conversations", share));
+    for (start, mode) in starts.into_iter().zip(["first load", "start_date moved earlier"]) {
+        world.rules.start_date = Some(start);
+        let report = world.load(&tables).await;
+        assert_eq!(of(&report, "conversation_parts").mode, mode);
+        assert_truth_since(&world, start);
+        for table in inside {
+            let (parents, of) = if table == "contact_companies" {
+                ("contacts", "contact_id")
+            } else {
+                ("conversations", "conversation_id")
+            };
+            let read: BTreeSet<_> = world.rows(parents).into_iter().map(|row| row["id"].clone()).collect();
+            let differences = world.differences(table);
+            assert!(differences.wrong.is_empty() && differences.extra.is_empty(), "{table}: {differences:?}");
+            let of_them = |row: &Cells| read.contains(&row[of]);
+            assert!(world.rows(table).iter().all(of_them), "{table}: of nobody else");
+        }
+        world.sandbox.advance(2 * HOUR);
+        world.update_some("conversations", 20);
+    }
+    world.rules.start_date = None;
+    world.load(&tables).await;
+    world.assert_truth(&tables);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! The same for rows inside others, whose parents' lists are whole or not.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use ingest::destination::{Committed, Scope, TableCommit};
 use proptest::collection::{btree_map, vec};
@@ -28,7 +28,7 @@ struct Step {
     /// Whether the rows of the parents land with their links.
     with_parents: bool,
     gone: Vec<u8>,
-    /// Whether only parents of this commit, and these, are left.
+    /// The parents whose links are left, if that is said.
     only: Option<Vec<u8>>,
 }
 
@@ -73,7 +73,7 @@ impl Model {
             }
         }
         let before = self.links.len();
-        if let Some(only) = step.named() {
+        if let Some(only) = &step.only {
             self.links.retain(|(parent, _), _| only.contains(parent));
         }
         self.links.retain(|(parent, _), _| !step.gone.contains(parent));
@@ -105,14 +105,6 @@ impl Model {
             format!("{parent} {link} {value} {}", 1000 * began)
         };
         self.links.iter().map(line).collect()
-    }
-}
-
-impl Step {
-    /// The parents that are left, if that is said.
-    fn named(&self) -> Option<BTreeSet<u8>> {
-        let own = self.pages.iter().flatten().map(|list| list.parent);
-        self.only.as_ref().map(|only| own.chain(only.iter().copied()).collect())
     }
 }
 
@@ -154,7 +146,7 @@ fn commit(step: &Step) -> Vec<TableCommit> {
     }
     let keys: Vec<String> = step.gone.iter().map(u8::to_string).collect();
     links.stamps = gone(&tags, step.began, &keys.iter().map(String::as_str).collect::<Vec<_>>()).stamps;
-    if let Some(only) = step.named() {
+    if let Some(only) = &step.only {
         links.scope = Scope::Parents(only.iter().map(u8::to_string).collect());
     }
     if step.with_parents { vec![parents, links] } else { vec![links] }

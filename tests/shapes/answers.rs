@@ -47,7 +47,8 @@ const KEYED: &[(&str, &str)] = &[
 ];
 
 /// Files with what single objects show beyond their rows in a list, and whose rows these are.
-const OBJECTS: &[(&str, &str)] = &[("conversation_parts", "conversations"), ("article_statistics", "articles")];
+const OBJECTS: &[(&str, &str)] =
+    &[("conversation_parts", "conversations"), ("article_statistics", "articles")];
 
 /// Files with the ids of the contacts in each group.
 const GROUPS: &[(&str, &str)] = &[("tag_id", "contact_tags"), ("segment_id", "contact_segments")];
@@ -79,7 +80,9 @@ impl Workspace {
                 log.lock().unwrap().push(Served { target, table, body: body.clone() });
                 Answer::text(body)
             }
-            None => Answer::status(404, &json!({ "type": "error.list", "errors": [{ "code": "not_found" }] })),
+            None => {
+                Answer::status(404, &json!({ "type": "error.list", "errors": [{ "code": "not_found" }] }))
+            }
         })
         .await;
         Self { server, served }
@@ -90,7 +93,8 @@ impl Workspace {
         let served = self.served.lock().unwrap().clone();
         let answered = |target: &String| served.iter().any(|one| one.target == *target);
         let asked: Vec<String> = self.server.asked("").into_iter().map(|asked| asked.target).collect();
-        let unanswered: Vec<_> = asked.iter().filter(|target| *target != "/me" && !answered(target)).collect();
+        let unanswered: Vec<_> =
+            asked.iter().filter(|target| *target != "/me" && !answered(target)).collect();
         assert!(unanswered.is_empty(), "there is no answer on file for {unanswered:?}");
         served
     }
@@ -165,7 +169,8 @@ fn searched(text: &str, asked: &Asked, ids: Option<&[String]>) -> String {
         found.reverse();
     }
     let records = record_key(text).expect("an object");
-    with_rows(text, &records, &found).replace("\"total_count\":3", &format!("\"total_count\":{}", found.len()))
+    with_rows(text, &records, &found)
+        .replace("\"total_count\":3", &format!("\"total_count\":{}", found.len()))
 }
 
 fn group_of(text: &str, group: &Value) -> Vec<String> {
@@ -186,14 +191,17 @@ fn with_rows(text: &str, records: &str, rows: &[String]) -> String {
 pub(super) fn rows(text: &str) -> Vec<String> {
     let list: Vec<Box<RawValue>> = match record_key(text) {
         Some(key) => serde_json::from_str(members(text)[&key].get()).expect("a list"),
-        None => serde_json::from_str(text).unwrap_or_else(|_| vec![RawValue::from_string(text.into()).unwrap()]),
+        None => {
+            serde_json::from_str(text).unwrap_or_else(|_| vec![RawValue::from_string(text.into()).unwrap()])
+        }
     };
     list.into_iter().map(|row| row.get().to_owned()).collect()
 }
 
 /// Under which key the rows of an answer stand; `None` for a bare list and for a single object.
 fn record_key(text: &str) -> Option<String> {
-    let keys = ["data", "conversations", "tickets", "segments", "admins", "teams", "activity_logs", "companies"];
+    let keys =
+        ["data", "conversations", "tickets", "segments", "admins", "teams", "activity_logs", "companies"];
     // An object that is a row itself may have a list of that name too, but then it has an id.
     let members = serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(text).ok()?;
     let key = keys.iter().find(|key| members.get(**key).is_some_and(|value| value.get().starts_with('[')))?;

@@ -53,7 +53,8 @@ const SUBJECTS: &[Subject] = &[
         table: "ticket_parts",
         with: &[],
         serve: |rows| {
-            let ticket = json!({ "id": "t", "updated_at": 1_700_000_000, "ticket_parts": { "ticket_parts": rows } });
+            let ticket =
+                json!({ "id": "t", "updated_at": 1_700_000_000, "ticket_parts": { "ticket_parts": rows } });
             vec![("/tickets/search", json!({ "tickets": [ticket] }))]
         },
         fixed: &["id"],
@@ -71,8 +72,12 @@ const SUBJECTS: &[Subject] = &[
         table: "contact_notes",
         with: &[],
         serve: |rows| {
-            let contact = json!({ "id": "c", "updated_at": 1_700_000_000, "notes": { "data": [{ "id": "1" }] } });
-            vec![("/contacts/search", json!({ "data": [contact] })), ("/contacts/c/notes", json!({ "data": rows }))]
+            let contact =
+                json!({ "id": "c", "updated_at": 1_700_000_000, "notes": { "data": [{ "id": "1" }] } });
+            vec![
+                ("/contacts/search", json!({ "data": [contact] })),
+                ("/contacts/c/notes", json!({ "data": rows })),
+            ]
         },
         fixed: &["id"],
     },
@@ -103,7 +108,9 @@ impl Subject {
         let mut paths: Vec<_> = own.map(|column| (column.path.to_owned(), Some(column.kind))).collect();
         let around: BTreeSet<String> = paths
             .iter()
-            .flat_map(|(path, _)| path.match_indices('.').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>())
+            .flat_map(|(path, _)| {
+                path.match_indices('.').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>()
+            })
             .collect();
         paths.extend(around.into_iter().map(|path| (path, None)));
         paths.retain(|(path, _)| !self.fixed.contains(&path.as_str()));
@@ -217,7 +224,10 @@ async fn a_field_that_changes_its_type_from_row_to_row_loses_no_row_and_no_value
             let mut pool = Pool::of([row].into_iter());
             match kept.as_deref() {
                 _ if value.is_null() => assert_eq!(row.json("_extra"), Value::Null, "{context}"),
-                None => assert!(super::leaves::leaves(&value).iter().all(|leaf| pool.take(&leaf.text)), "{context}"),
+                None => assert!(
+                    super::leaves::leaves(&value).iter().all(|leaf| pool.take(&leaf.text)),
+                    "{context}"
+                ),
                 Some(path) if path.ends_with(".drift") && leaves_out => {}
                 Some(path) => {
                     let value = if path.ends_with(".drift") { value["drift"].clone() } else { value };
@@ -241,7 +251,11 @@ async fn a_field_that_nobody_declared_is_kept_and_counted_by_its_path() {
         let base = subject.row();
         let mut rows = vec![base.clone()];
         let mut added = Vec::new();
-        let around = subject.paths().into_iter().filter(|(_, kind)| kind.is_none()).map(|(path, _)| format!("{path}."));
+        let around = subject
+            .paths()
+            .into_iter()
+            .filter(|(_, kind)| kind.is_none())
+            .map(|(path, _)| format!("{path}."));
         for place in std::iter::once(String::new()).chain(around) {
             for (_, value) in values(rows.len()) {
                 let (id, path) = (format!("d{}", rows.len()), format!("{place}surprise"));
@@ -289,8 +303,12 @@ async fn a_field_that_is_missing_or_null_is_null_and_no_news() {
             let mut without = base.clone();
             set(&mut without, "id", json!(format!("d{}", rows.len())));
             let (around, name) = path.rsplit_once('.').unwrap_or(("", &path));
-            let pointer = if around.is_empty() { String::new() } else { format!("/{}", around.replace('.', "/")) };
-            without.pointer_mut(&pointer).and_then(Value::as_object_mut).map(|object| object.shift_remove(name));
+            let pointer =
+                if around.is_empty() { String::new() } else { format!("/{}", around.replace('.', "/")) };
+            without
+                .pointer_mut(&pointer)
+                .and_then(Value::as_object_mut)
+                .map(|object| object.shift_remove(name));
             rows.push(without);
             set(&mut all_null, path.split('.').next().unwrap(), Value::Null);
         }
@@ -303,6 +321,11 @@ async fn a_field_that_is_missing_or_null_is_null_and_no_news() {
             let said = stored[id].0.iter().filter(|(_, _, cell)| cell.is_some()).count();
             assert_eq!(said, 1 + of_parent, "{} {id}: {:?}", subject.table, stored[id]);
         }
-        assert_eq!(of(&reading.report, subject.table).shape, ingest::batch::Shape::default(), "{}", subject.table);
+        assert_eq!(
+            of(&reading.report, subject.table).shape,
+            ingest::batch::Shape::default(),
+            "{}",
+            subject.table
+        );
     }
 }

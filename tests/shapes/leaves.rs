@@ -35,6 +35,10 @@ fn gather(value: &Value, path: String, found: &mut Vec<Leaf>) {
         }
         Value::Array(entries) => entries.iter().for_each(|entry| gather(entry, path.clone(), found)),
         Value::String(text) => found.push(Leaf { path, text: text.clone() }),
+        // As doubles are shown.
+        Value::Number(number) if number.is_f64() => {
+            found.push(Leaf { path, text: number.as_f64().expect("a double").to_string() });
+        }
         other => found.push(Leaf { path, text: other.to_string() }),
     }
 }

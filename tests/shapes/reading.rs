@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use duckdb::Connection;
 use duckdb::types::ValueRef;
 use ingest::client::{Backoff, Client, ClientSettings};
 use ingest::config::secret::Secret;
@@ -54,9 +55,14 @@ pub(super) fn minor(version: &str) -> u8 {
     version.split_once('.').and_then(|(_, minor)| minor.parse().ok()).expect("a version")
 }
 
-/// Reads tables from the server at `base_url`.
+/// Reads tables from the server at `base_url` into a file of their own.
 pub(super) async fn read(base_url: &str, version: &str, names: &[&str]) -> Reading {
     let folder = TempDir::new().unwrap();
+    let report = run(folder.path(), base_url, version, names).await;
+    Reading { report, folder }
+}
+
+async fn run(folder: &Path, base_url: &str, version: &str, names: &[&str]) -> RunReport {
     let settings = ClientSettings {
         base_url: base_url.to_owned(),
         token: Secret::new("odd-token".to_owned()),
@@ -87,12 +93,11 @@ pub(super) async fn read(base_url: &str, version: &str, names: &[&str]) -> Readi
     };
     let progress = Progress::new(Mode::Off);
     let options = Options { threads: 1, ..Options::default() };
-    let file = DuckDb::begin(&file(folder.path()), options, Duration::ZERO, progress.clone()).unwrap();
+    let file = DuckDb::begin(&file(folder), options, Duration::ZERO, progress.clone()).unwrap();
     let stop = Stop::new();
     let run = pipeline::run(vec![job], Box::new(file), RunOptions::default(), &progress, &stop);
     // A hang is a failure too, and a test that hangs tells nobody.
-    let report = tokio::time::timeout(Duration::from_secs(60), run).await.expect("the run ends").unwrap();
-    Reading { report, folder }
+    tokio::time::timeout(Duration::from_secs(60), run).await.expect("the run ends").unwrap()
 }
 
 fn file(folder: &Path) -> std::path::PathBuf {
@@ -100,29 +105,45 @@ fn file(folder: &Path) -> std::path::PathBuf {
 }
 
 impl Reading {
+    /// Reads the tables again into the same file, from any server.
+    pub(super) async fn again(self, base_url: &str, names: &[&str]) -> Self {
+        let report = run(self.folder.path(), base_url, "2.14", names).await;
+        Self { report, ..self }
+    }
+
     /// The rows of a table in the order of their keys; none if there is no such table.
     pub(super) fn rows(&self, name: &str) -> Vec<Row> {
-        let table = tables::find(name).expect(name);
-        let connection = truth::open(&file(self.folder.path()));
-        let columns: Vec<_> =
-            table.stored_columns().into_iter().filter(|column| column.name != INGESTED_AT).collect();
-        let list: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        let order: Vec<String> = table.key.iter().map(|key| format!("\"{}\"", key.name)).collect();
-        let sql = format!("SELECT {} FROM {SCHEMA}.{name} ORDER BY {}", list.join(", "), order.join(", "));
-        let mut statement = match connection.prepare(&sql) {
-            Ok(statement) => statement,
-            Err(error) if error.to_string().contains("Catalog Error") => return Vec::new(),
-            Err(error) => panic!("{name}: {error}"),
-        };
-        let mut found = statement.query([]).unwrap();
-        let mut rows = Vec::new();
-        while let Some(row) = found.next().unwrap() {
-            let cell = |at: usize| shown(row.get_ref(at).unwrap());
-            let cells = columns.iter().enumerate().map(|(at, column)| (column.name.clone(), column.kind, cell(at)));
-            rows.push(Row(cells.collect()));
-        }
-        rows
+        self.rows_of(&[name]).remove(0)
     }
+
+    /// The same for several tables.
+    pub(super) fn rows_of(&self, names: &[&str]) -> Vec<Vec<Row>> {
+        let connection = truth::open(&file(self.folder.path()));
+        names.iter().map(|name| stored(&connection, name)).collect()
+    }
+}
+
+fn stored(connection: &Connection, name: &str) -> Vec<Row> {
+    let table = tables::find(name).expect(name);
+    let columns: Vec<_> =
+        table.stored_columns().into_iter().filter(|column| column.name != INGESTED_AT).collect();
+    let list: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
+    let order: Vec<String> = table.key.iter().map(|key| format!("\"{}\"", key.name)).collect();
+    let sql = format!("SELECT {} FROM {SCHEMA}.{name} ORDER BY {}", list.join(", "), order.join(", "));
+    let mut statement = match connection.prepare(&sql) {
+        Ok(statement) => statement,
+        Err(error) if error.to_string().contains("Catalog Error") => return Vec::new(),
+        Err(error) => panic!("{name}: {error}"),
+    };
+    let mut found = statement.query([]).unwrap();
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().unwrap() {
+        let cell = |at: usize| shown(row.get_ref(at).unwrap());
+        let cells =
+            columns.iter().enumerate().map(|(at, column)| (column.name.clone(), column.kind, cell(at)));
+        rows.push(Row(cells.collect()));
+    }
+    rows
 }
 
 fn shown(value: ValueRef<'_>) -> Option<String> {

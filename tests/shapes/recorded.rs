@@ -31,7 +31,7 @@ async fn record(version: &'static str) -> Recorded {
     let workspace = Workspace::start(version).await;
     let names: Vec<&str> = tables_of(version).map(|table| table.name).collect();
     let reading = reading::read(&workspace.server.base_url, version, &names).await;
-    let tables = names.iter().map(|name| (*name, reading.rows(name))).collect();
+    let tables = names.iter().copied().zip(reading.rows_of(&names)).collect();
     Recorded { version, report: reading.report, tables, served: workspace.served() }
 }
 
@@ -104,7 +104,9 @@ fn every_version_becomes_the_expected_rows() {
 
 /// Where the rows of a version are others than those of the first one.
 fn differences(table: &TableSpec, known: &[Row], other: &Recorded) -> String {
-    let Some(rows) = other.tables.get(table.name) else { return format!("{}: no such table\n", other.version) };
+    let Some(rows) = other.tables.get(table.name) else {
+        return format!("{}: no such table\n", other.version);
+    };
     let mut text = String::new();
     let by_key = |rows: &[Row]| -> BTreeMap<String, Row> {
         rows.iter().map(|row| (row.key(table), row.clone())).collect()
@@ -219,7 +221,12 @@ fn no_value_of_an_answer_is_lost() {
             }
         }
         for table in tables_of(recorded.version).filter(|table| is_read_for_itself(table)) {
-            assert!(checked.contains(table.name), "{}: nothing of {} was served", recorded.version, table.name);
+            assert!(
+                checked.contains(table.name),
+                "{}: nothing of {} was served",
+                recorded.version,
+                table.name
+            );
         }
     }
     assert!(unused.is_empty(), "nothing of this kind is on file: {unused:?}");
@@ -240,7 +247,8 @@ fn holders(served: &Served, row: &Value) -> Vec<&'static TableSpec> {
 
 /// Whether whole answers become its rows, and not parts of those that other tables hold whole.
 fn is_read_for_itself(table: &'static TableSpec) -> bool {
-    table.lead().name == table.name && !table.name.starts_with("contact_") || table.name == "contact_attributes"
+    table.lead().name == table.name && !table.name.starts_with("contact_")
+        || table.name == "contact_attributes"
 }
 
 /// Fails unless every value of a served row stands in its stored row, or in those inside it where the value belongs
@@ -252,7 +260,8 @@ fn check_kept(
     unused: &mut HashSet<&(&'static str, &'static str, &'static str, &'static str)>,
 ) {
     let version = recorded.version;
-    let said = |key: &str| row[key].as_str().map(str::to_owned).or_else(|| row[key].as_i64().map(|n| n.to_string()));
+    let said =
+        |key: &str| row[key].as_str().map(str::to_owned).or_else(|| row[key].as_i64().map(|n| n.to_string()));
     let is_it = |stored: &&Row| match table.name {
         "data_attributes" | "contact_attributes" | "company_attributes" => {
             stored.cell("full_name") == said("full_name").or_else(|| said("name")).as_deref()
@@ -266,9 +275,8 @@ fn check_kept(
     let id = said("id").unwrap_or_default();
     let id = id.as_str();
     let mut own = Pool::of(recorded.tables[table.name].iter().filter(is_it));
-    let inside = tables_of(version).filter(|child| {
-        child.inside().is_some_and(|inside| inside.parent.name == table.name)
-    });
+    let inside = tables_of(version)
+        .filter(|child| child.inside().is_some_and(|inside| inside.parent.name == table.name));
     let rows_inside = inside.flat_map(|child| {
         let of_parent = child.lead_key();
         recorded.tables[child.name].iter().filter(move |row| row.cell(&of_parent) == Some(id))

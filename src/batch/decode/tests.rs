@@ -1,5 +1,7 @@
 //! Rows of the declared tables, whole and odd.
 
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::TimestampMicrosecondType;
 

@@ -19,6 +19,9 @@ fn lead_key(target: &Target) -> String {
 pub(super) fn leave_out_outdated(connection: &Connection, target: &Target) -> Result<()> {
     let lead = target.table.lead();
     let Some(cursor) = lead.cursor else { return Ok(()) };
+    if !has_table(connection, &target.schema, lead.name)? {
+        return Ok(());
+    }
     let (parents, cursor) = (qualified(&target.schema, lead.name), quoted(cursor));
     let (id, of) = (quoted(&lead.lead_key()), lead_key(target));
     connection.execute_batch(&format!(

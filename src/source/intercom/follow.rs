@@ -1,6 +1,7 @@
 //! Asking for the rows that a parent's row does not show: one list, or one object, at a time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::compute::concat_batches;
@@ -41,7 +42,7 @@ enum Found {
 
 impl<'i> Follower<'i> {
     pub(super) fn new(intercom: &'i Intercom, reader: Reader) -> Self {
-        let failures = vec![None; reader.pass().members.len()];
+        let failures = reader.pass().members.iter().map(|member| member.failure.clone()).collect();
         Self { intercom, reader, failures: Mutex::new(failures) }
     }
 
@@ -52,7 +53,13 @@ impl<'i> Follower<'i> {
     /// Adds to a draft what it lacks. A member whose rows cannot be had fails alone.
     pub(super) async fn complete(&self, draft: Draft) -> Result<Page> {
         let Draft { shares, keys, proof, wants } = draft;
-        let mut gathered: Vec<Vec<Share>> = shares.into_iter().map(|share| vec![share]).collect();
+        let mut gathered: Vec<Vec<Share>> = Vec::with_capacity(shares.len());
+        for (member, share) in shares.into_iter().enumerate() {
+            if let Err(error) = &share {
+                self.failures()[member].get_or_insert_with(|| error.clone());
+            }
+            gathered.push(share.into_iter().collect());
+        }
         let mut found = stream::iter(wants)
             .map(|want| async move {
                 let member = self.reader.children()[want.child].member;
@@ -97,6 +104,7 @@ impl<'i> Follower<'i> {
     }
 
     async fn fetch(&self, want: Want) -> Result<Found> {
+        let mut seen_before = None;
         let child = &self.reader.children()[want.child];
         let member = &self.reader.pass().members[child.member];
         let client = self.intercom.client(&member.progress);
@@ -104,7 +112,7 @@ impl<'i> Follower<'i> {
         loop {
             let outcome = match child.inside.more {
                 More::WhereCut(address) | More::WhereAny(address) | More::Always(address) => {
-                    self.list(&client, &want, address).await
+                    self.list(&client, &want, address, &mut seen_before).await
                 }
                 More::Object { .. } | More::Nothing => self.object(&client, &want).await,
             };
@@ -138,7 +146,7 @@ impl<'i> Follower<'i> {
             if !shown.is_there && child.inside.total.is_some() {
                 return Err(PageError::NoRecords(child.inside.lists.first().copied().unwrap_or_default()));
             }
-            part.take(child, &object, (&want.id, want.version), true, reader.pass().began)?;
+            part.take(child, &object, (&want.id, want.version), shown.is_there, reader.pass().began)?;
             part.announced(want.stated);
             part.finish(reader.pass().began)
         })
@@ -152,9 +160,11 @@ impl<'i> Follower<'i> {
         client: &Client,
         want: &Want,
         address: Address,
+        seen_before: &mut Option<BTreeSet<u64>>,
     ) -> std::result::Result<Found, Trouble> {
         let path = address.path.replace("{id}", &escaped(&want.id));
         let mut bodies: Vec<Bytes> = Vec::new();
+        let mut seen = BTreeSet::new();
         let mut call = path.clone();
         loop {
             let answer = match client.send(|_| Call::get(call.clone())).await {
@@ -163,11 +173,18 @@ impl<'i> Follower<'i> {
                 Err(error) => return Err(error.into()),
             };
             let body = answer.body.clone();
-            let around = off_thread(move || {
+            let (around, rows) = off_thread(move || {
                 let mut rows = Vec::new();
-                page::read(std::str::from_utf8(&body)?, address.records, Sink::Aside(&mut rows))
+                let around =
+                    page::read(std::str::from_utf8(&body)?, address.records, Sink::Aside(&mut rows))?;
+                Ok((around, rows.into_iter().map(|row| hash(row.get())).collect::<Vec<_>>()))
             })
             .await?;
+            let known = seen.len();
+            seen.extend(rows);
+            if around.next.is_some() && seen.len() == known {
+                return Err(Trouble::failed("a page that brought nothing new"));
+            }
             bodies.push(answer.body);
             let number = bodies.len() as u64;
             call = match around.next.map(|next| next.page) {
@@ -176,8 +193,10 @@ impl<'i> Follower<'i> {
                 Some(_) => return Err(Trouble::failed("a next page that does not follow")),
             };
         }
+        // Where the stated total is wrong for good, two reads that agree are as good.
+        let agrees = seen_before.replace(seen.clone()) == Some(seen);
         let (reader, want) = (self.reader.clone(), want.clone());
-        off_thread(move || read_list(&reader, &want, address, &bodies)).await.map(Found::Rows)
+        off_thread(move || read_list(&reader, &want, address, &bodies, agrees)).await.map(Found::Rows)
     }
 
     /// What is left of a parent that is not found: the rows that its own row shows, without a word about others.
@@ -212,6 +231,7 @@ fn read_list(
     want: &Want,
     address: Address,
     bodies: &[Bytes],
+    is_confirmed: bool,
 ) -> std::result::Result<Share, PageError> {
     let child = &reader.children()[want.child];
     let parent = Members::of(&want.row, reader.keys())?;
@@ -226,11 +246,18 @@ fn read_list(
     }
     let distinct: HashSet<&str> = rows.iter().copied().collect();
     let has_all = totals.iter().all(|total| distinct.len() as u64 >= *total);
-    if bodies.len() > 1 && (totals.len() > 1 || !has_all) {
+    if bodies.len() > 1 && !is_confirmed && (totals.len() > 1 || !has_all) {
         return Err(PageError::Moved);
     }
-    part.take_list(child, &parent, (&want.id, want.version), &rows)?;
+    let path = address.records.first().copied().unwrap_or_default();
+    part.take_list(child, &parent, (&want.id, want.version), (path, &rows))?;
     part.finish(reader.pass().began)
+}
+
+fn hash(row: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    row.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Several shares of one table as one.

@@ -10,8 +10,8 @@ use std::collections::HashSet;
 use super::outlet::Outlet;
 use super::reader::Reader;
 use super::trouble::{Passes, Trouble};
-use crate::client::{Call, Client};
-use crate::error::{ErrorKind, Result};
+use crate::client::{Call, CallError, Client};
+use crate::error::Result;
 use crate::progress::TableProgress;
 use crate::source::{Order, Pass, Proof};
 use crate::window::{DateField, Window};
@@ -20,6 +20,8 @@ use crate::window::{DateField, Window};
 const PER_PAGE: u32 = 250;
 /// The narrowest window, in seconds, that is tried before the server is taken to be in trouble.
 const NARROWEST: i64 = 3_600;
+/// Windows in a row that are answered before a wider one is tried again: each one that is too wide costs time.
+const CALM: u32 = 8;
 
 /// What a read of a log goes by.
 #[derive(Debug, Clone, Copy)]
@@ -46,6 +48,7 @@ pub(super) async fn read(
     let mut left = Window { from: Some(from), to: span.window.to };
     let mut passes = Passes::new(client, progress);
     let mut width = span.step;
+    let mut calm = CALM;
     while !left.is_empty() {
         let (step, rest) = cut(left, span.order, width, now);
         let can_shrink = width / 2 >= NARROWEST;
@@ -53,15 +56,19 @@ pub(super) async fn read(
         match reading.read().await {
             Ok(()) => {
                 left = rest;
-                width = (width * 2).min(span.step);
+                calm += 1;
+                if calm > CALM {
+                    width = (width * 2).min(span.step);
+                }
                 passes.moved();
             }
-            Err(Trouble::Fatal(error)) if error.kind() == ErrorKind::Network && can_shrink => {
-                width /= 2;
+            Err(Refused::TooMuch(error)) if can_shrink => {
+                (width, calm) = (width / 2, 0);
                 tracing::debug!(%error, seconds = width, "asking for a narrower window");
             }
-            Err(Trouble::Fatal(error)) => return Err(error),
-            Err(Trouble::FailedPass(reason)) => passes.failed(&reason).await?,
+            Err(Refused::TooMuch(error)) => return Err(error.into_error()),
+            Err(Refused::Otherwise(Trouble::Fatal(error))) => return Err(error),
+            Err(Refused::Otherwise(Trouble::FailedPass(reason))) => passes.failed(&reason).await?,
         }
     }
     Ok(())
@@ -87,6 +94,28 @@ fn cut(left: Window, order: Order, width: i64, now: i64) -> (Window, Window) {
     }
 }
 
+/// Why a window was not read to its end.
+enum Refused {
+    /// The server has not managed, as if it were asked for too much.
+    TooMuch(CallError),
+    Otherwise(Trouble),
+}
+
+impl From<CallError> for Refused {
+    fn from(error: CallError) -> Self {
+        match error.status() {
+            None | Some(408 | 500..) if !error.is_not_json() => Self::TooMuch(error),
+            _ => Self::Otherwise(error.into()),
+        }
+    }
+}
+
+impl From<Trouble> for Refused {
+    fn from(trouble: Trouble) -> Self {
+        Self::Otherwise(trouble)
+    }
+}
+
 /// One window of a log.
 struct Step<'s> {
     client: &'s Client,
@@ -97,7 +126,7 @@ struct Step<'s> {
 }
 
 impl Step<'_> {
-    async fn read(&mut self) -> std::result::Result<(), Trouble> {
+    async fn read(&mut self) -> std::result::Result<(), Refused> {
         let reader = Reader::new(self.pass, Some((DateField::CreatedAt, self.step)), None);
         let mut seen: HashSet<u64> = HashSet::new();
         let mut page = 1;
@@ -114,18 +143,20 @@ impl Step<'_> {
             seen.extend(&contents.keys);
             let next = contents.next.as_ref().map(|next| next.page);
             if next.is_some() && seen.len() == known {
-                return Err(Trouble::failed("a page that brought nothing new"));
+                return Err(Trouble::failed("a page that brought nothing new").into());
             }
             let proof = match (next, self.step.to) {
                 (None, Some(to)) => Proof::CompleteTo(to),
                 _ => Proof::Nothing,
             };
-            self.outlet.send(contents.draft(proof)).await?;
+            self.outlet.send(contents.draft(proof)).await.map_err(Trouble::Fatal)?;
             match next {
                 None => return Ok(()),
                 Some(Some(next)) if next == page + 1 => page = next,
                 Some(_) => {
-                    return Err(Trouble::failed(format!("a next page that does not follow page {page}")));
+                    return Err(
+                        Trouble::failed(format!("a next page that does not follow page {page}")).into()
+                    );
                 }
             }
         }

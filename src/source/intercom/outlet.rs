@@ -1,8 +1,11 @@
 //! Pages on their way out: what they still lack is asked for while the next ones are read.
 
-use futures_util::StreamExt;
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use futures_util::stream::{self, BoxStream};
-use tokio::sync::mpsc;
+use futures_util::{Stream, StreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::follow::Follower;
 use super::reader::{Draft, Reader, Want};
@@ -21,13 +24,13 @@ const PAGES_AT_ONCE: usize = 4;
 #[derive(Debug)]
 pub(super) struct Outlet {
     drafts: mpsc::UnboundedSender<Queued>,
-    room: std::sync::Arc<tokio::sync::Semaphore>,
+    room: Arc<Semaphore>,
 }
 
 #[derive(Debug)]
 struct Queued {
     draft: Draft,
-    _slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    _slot: Option<OwnedSemaphorePermit>,
 }
 
 /// The other end of an [`Outlet`].
@@ -38,13 +41,13 @@ impl Outlet {
     /// A way out and its other end.
     pub(super) fn new() -> (Self, Drafts) {
         let (drafts, receiver) = mpsc::unbounded_channel();
-        let room = std::sync::Arc::new(tokio::sync::Semaphore::new(DRAFTS_UNDERWAY));
+        let room = Arc::new(Semaphore::new(DRAFTS_UNDERWAY));
         (Self { drafts, room }, Drafts(receiver))
     }
 
     /// Hands a draft over, waiting while too many are underway.
     pub(super) async fn send(&self, draft: Draft) -> Result<()> {
-        let slot = std::sync::Arc::clone(&self.room).acquire_owned().await.ok();
+        let slot = Arc::clone(&self.room).acquire_owned().await.ok();
         self.queue(Queued { draft, _slot: slot })
     }
 
@@ -88,12 +91,26 @@ impl Drafts {
             drop(slot);
             stream::iter(pieces)
         });
-        let mut completed = pieces.map(|piece| follower.complete(piece)).buffered(PAGES_AT_ONCE);
-        while let Some(page) = completed.next().await {
-            pages.send(page?).await?;
-        }
-        Ok(())
+        complete_each(pieces, follower, pages).await
     }
+}
+
+/// Completes some pieces at a time and hands them out in their order. Room is waited for before anything is
+/// asked: a request that is under way is never left alone while nobody takes the pages.
+async fn complete_each(
+    pieces: impl Stream<Item = Draft> + Send,
+    follower: &Follower<'_>,
+    pages: &PageSender,
+) -> Result<()> {
+    let complete = |piece| async {
+        let room = pages.room().await;
+        follower.complete(piece).await.map(|page| page.holding(room))
+    };
+    let mut completed = std::pin::pin!(pieces.map(complete).buffered(PAGES_AT_ONCE));
+    while let Some(page) = completed.next().await {
+        pages.send_now(page?)?;
+    }
+    Ok(())
 }
 
 /// Hands out at once what the drafts hold, and what they lack at the end.
@@ -102,30 +119,38 @@ async fn complete_late(
     follower: &Follower<'_>,
     pages: &PageSender,
 ) -> Result<()> {
-    let mut lacking = Vec::new();
+    // By child and parent: a scroll that starts over shows parents again.
+    let mut lacking: HashMap<(usize, String), Want> = HashMap::new();
     while let Some(Queued { draft, .. }) = drafts.next().await {
         let Draft { shares, keys, proof, wants } = draft;
-        lacking.extend(wants);
-        pages.send_now(Page::new(shares.into_iter().map(Ok).collect(), keys, proof))?;
+        lacking.extend(wants.into_iter().map(|want| ((want.child, want.id.clone()), want)));
+        pages.send_now(Page::new(shares, keys, proof))?;
     }
-    let pieces: Vec<Draft> = in_pieces(follower.reader(), lacking, Proof::Nothing);
-    let mut completed = stream::iter(pieces).map(|piece| follower.complete(piece)).buffered(PAGES_AT_ONCE);
-    while let Some(page) = completed.next().await {
-        pages.send(page?).await?;
-    }
-    Ok(())
+    let pieces = in_pieces(follower.reader(), lacking.into_values().collect(), Proof::Nothing);
+    complete_each(stream::iter(pieces), follower, pages).await
 }
 
-/// A draft in pieces: first its rows with the lists they lack, then the objects. Only the last one proves
-/// what the draft does.
+/// A draft in pieces: first its rows with the lists they lack, then the objects. Only when the last one has come
+/// is anything complete; that an order broke counts from the first one on.
 fn pieces(reader: &Reader, draft: Draft) -> Vec<Draft> {
+    let enough = reader.pass().limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
     let is_object = |want: &Want| matches!(reader.children()[want.child].inside.more, More::Object { .. });
-    let (objects, lists): (Vec<Want>, Vec<Want>) = draft.wants.into_iter().partition(is_object);
-    if objects.is_empty() {
-        return vec![Draft { wants: lists, ..draft_of(draft.shares, draft.keys, draft.proof) }];
+    let Draft { shares, keys, proof, wants } = draft;
+    let (mut objects, mut lists): (Vec<Want>, Vec<Want>) = wants.into_iter().partition(is_object);
+    objects.truncate(enough);
+    lists.truncate(enough);
+    if reader.pass().limit.is_some() {
+        // Whoever wants only some rows may stop with the first ones: what stands inside them comes with them.
+        lists.append(&mut objects);
+        return vec![Draft { shares, keys, proof, wants: lists }];
     }
-    let mut pieces = vec![Draft { wants: lists, ..draft_of(draft.shares, draft.keys, Proof::Nothing) }];
-    pieces.extend(in_pieces(reader, objects, draft.proof));
+    let (first, last) = match proof {
+        _ if objects.is_empty() => (proof, Proof::Nothing),
+        Proof::Withdrawn => (Proof::Withdrawn, Proof::Nothing),
+        proof => (Proof::Nothing, proof),
+    };
+    let mut pieces = vec![Draft { shares, keys, proof: first, wants: lists }];
+    pieces.extend(in_pieces(reader, objects, last));
     pieces
 }
 
@@ -135,11 +160,7 @@ fn in_pieces(reader: &Reader, wants: Vec<Want>, proof: Proof) -> Vec<Draft> {
     while wants.peek().is_some() {
         let some: Vec<Want> = wants.by_ref().take(OBJECTS_AT_ONCE).collect();
         let proof = if wants.peek().is_some() { Proof::Nothing } else { proof };
-        pieces.push(Draft { wants: some, ..draft_of(reader.empty_shares(), Vec::new(), proof) });
+        pieces.push(Draft { shares: reader.empty_shares(), keys: Vec::new(), proof, wants: some });
     }
     pieces
-}
-
-fn draft_of(shares: Vec<crate::source::Share>, keys: Vec<u64>, proof: Proof) -> Draft {
-    Draft { shares, keys, proof, wants: Vec::new() }
 }

@@ -56,14 +56,15 @@ pub(super) struct Contents {
     pub(super) position: Option<(u64, u64)>,
     pub(super) total_count: Option<u64>,
     pub(super) scroll_param: Option<String>,
-    shares: Vec<Share>,
+    shares: Vec<crate::error::Result<Share>>,
     wants: Vec<Want>,
 }
 
 /// A page that may still lack rows that have to be asked for one parent at a time.
 #[derive(Debug)]
 pub(super) struct Draft {
-    pub(super) shares: Vec<Share>,
+    /// A member whose rows cannot be told apart fails alone.
+    pub(super) shares: Vec<crate::error::Result<Share>>,
     pub(super) keys: Vec<u64>,
     pub(super) proof: Proof,
     pub(super) wants: Vec<Want>,
@@ -92,7 +93,8 @@ impl Reader {
     /// For the answers of `pass`, handing out only rows whose date lies in the window to `keep`. Rows that all
     /// belong to one group take that from `group`, its id.
     pub(super) fn new(pass: &Pass, keep: Option<(DateField, Window)>, group: Option<&str>) -> Self {
-        let inside = Inside { parent: pass.table, lists: &[], total: None, more: More::Nothing };
+        let inside =
+            Inside { parent: pass.table, lists: &[], is_union: false, total: None, more: More::Nothing };
         let of_group = group.map(|id| Embedded::new(pass.table, &inside).values_of_id(id));
         let children: Vec<Child> = pass
             .members
@@ -142,9 +144,9 @@ impl Reader {
     }
 
     /// A share for every member, without rows.
-    pub(super) fn empty_shares(&self) -> Vec<Share> {
+    pub(super) fn empty_shares(&self) -> Vec<crate::error::Result<Share>> {
         let empty = |table: &TableSpec| Share::of(RecordBatch::new_empty(table.schema()), Shape::default());
-        self.0.pass.members.iter().map(|member| empty(member.table)).collect()
+        self.0.pass.members.iter().map(|member| Ok(empty(member.table))).collect()
     }
 
     /// First keys of all that is looked for in a parent's row or object.
@@ -183,7 +185,7 @@ impl Inner {
             }
             around
         };
-        let (batch, shape) = rows.finish(self.pass.began)?;
+        let (batch, oddities) = rows.finish_by_row(self.pass.began)?;
         let keys = key_hashes(self.pass.table, &batch);
         let dates = self.keep.map(|(by, window)| (batch::seconds(&batch, by.as_str()), window));
         let is_kept = |row: usize| dates.as_ref().is_none_or(|(dates, window)| window.contains(dates[row]));
@@ -195,17 +197,25 @@ impl Inner {
             }
         }
         let kept = batch::filter(&batch, is_kept);
-        let mut own = Some(Share::of(kept, shape));
+        let mut own = Some(Ok(Share::of(kept, oddities.of_rows(is_kept))));
         let mut parts = builders.into_iter();
         let mut shares = Vec::with_capacity(self.pass.members.len());
         for member in self.pass.members.iter() {
             match member.table.inside() {
                 None => shares.extend(own.take()),
-                Some(_) => shares.extend(parts.next().map(|part| part.finish(self.pass.began)).transpose()?),
+                Some(_) => shares.extend(parts.next().map(|part| self.finish(part))),
             }
         }
         let page::Around { next, position, total_count, scroll_param } = around;
         Ok(Contents { batch, keys, next, position, total_count, scroll_param, shares, wants })
+    }
+
+    /// The rows inside those of a page. That they cannot be told apart is no reason to fail the others.
+    fn finish(&self, part: Part) -> crate::error::Result<Share> {
+        part.finish(self.pass.began).map_err(|error| {
+            Error::new(ErrorKind::Data, error.to_string())
+                .within(format!("rows inside {}", self.pass.table.name))
+        })
     }
 
     fn read_children(&self, row: &str, parts: &mut [Part], wants: &mut Vec<Want>) -> Result<(), PageError> {
@@ -260,8 +270,8 @@ impl Part {
         is_whole: bool,
         fetched_at: jiff::Timestamp,
     ) -> Result<(), PageError> {
-        let rows = child.embedded.take(parent, &mut self.rows)?;
-        self.own(child, (id, version), rows, is_whole);
+        let (rows, is_all) = child.embedded.take(parent, &mut self.rows)?;
+        self.own(child, (id, version), rows, is_whole && is_all);
         if let Some(path) = child.inside.total {
             let total = parent.integer(path);
             let shown = i64::try_from(rows).unwrap_or(i64::MAX);
@@ -276,13 +286,11 @@ impl Part {
         child: &Child,
         parent: &Members<'_>,
         (id, version): (&str, Option<i64>),
-        list: &[&str],
+        (path, list): (&str, &[&str]),
     ) -> Result<(), PageError> {
         let values = child.embedded.values(parent);
-        for row in list {
-            self.rows.push(row, &values)?;
-        }
-        self.own(child, (id, version), list.len(), true);
+        let (rows, is_all) = child.embedded.take_entries(list, &values, path, &mut self.rows)?;
+        self.own(child, (id, version), rows, is_all);
         Ok(())
     }
 

@@ -80,10 +80,11 @@ async fn read_group(
         drop(outlet);
         read
     };
-    let mut shares: Vec<Share> = Vec::new();
+    let mut shares: Vec<Result<Share>> = Vec::new();
     let gathering = drafts.drain(|draft| shares.extend(draft.shares));
     let (read, ()) = tokio::join!(reading, gathering);
     read?;
+    let shares = shares.into_iter().collect::<Result<Vec<Share>>>()?;
     let mut shape = Shape::default();
     for share in &shares {
         shape.add(&share.shape);
@@ -93,6 +94,6 @@ async fn read_group(
     let batch = concat_batches(&schema, &batches)
         .map_err(|e| Error::new(ErrorKind::Data, "rows do not form a batch").with_source(e))?;
     let owner = Owner { key: group.id.to_owned(), version: None, rows: batch.num_rows(), is_whole: true };
-    let share = Share { owners: vec![owner], ..Share::of(batch, shape) };
-    Ok(Draft { shares: vec![share], keys: Vec::new(), proof: Proof::Nothing, wants: Vec::new() })
+    let whole = Share { owners: vec![owner], ..Share::of(batch, shape) };
+    Ok(Draft { shares: vec![Ok(whole)], keys: Vec::new(), proof: Proof::Nothing, wants: Vec::new() })
 }

@@ -66,7 +66,7 @@ impl<'r> Of<'r> {
 /// Rows inside their parents, as one page of a pass.
 pub(crate) fn inside(target: &Target, ingested_at: Timestamp, parents: &[Of<'_>]) -> TableCommit {
     let table = target.table;
-    let nowhere = Inside { parent: table, lists: &[], total: None, more: More::Nothing };
+    let nowhere = Inside { parent: table, lists: &[], is_union: false, total: None, more: More::Nothing };
     let embedded = Embedded::new(table, &nowhere);
     let is_bare = table.columns.iter().any(|column| column.path.is_empty());
     let mut page = embedded.rows(8);

@@ -65,6 +65,7 @@ pub(super) const ARTICLE_STATISTICS: TableSpec = TableSpec {
     endpoint: Endpoint::Inside(Inside {
         parent: &ARTICLES,
         lists: &["statistics"],
+        is_union: false,
         total: None,
         more: More::Object { stated: None },
     }),

@@ -21,7 +21,7 @@ const OF_CONVERSATION: Column = text("id").of_parent().named("conversation_id");
 const LINK: TableSpec = TableSpec { unknown: Unknown::LeftOut, ..PLAIN };
 
 const fn inside(parent: &'static TableSpec, lists: &'static [&'static str], more: More) -> Endpoint {
-    Endpoint::Inside(Inside { parent, lists, total: None, more })
+    Endpoint::Inside(Inside { parent, lists, is_union: false, total: None, more })
 }
 
 /// The companies of people.
@@ -71,11 +71,13 @@ pub(super) const CONTACT_SUBSCRIPTIONS: TableSpec = TableSpec {
         KeyColumn::required("subscription_type_id").of("subscription_types"),
     ],
     disposition: WriteDisposition::PerParent { parent: "contact_id" },
-    endpoint: inside(
-        &CONTACTS,
-        &["opted_out_subscription_types.data", "opted_in_subscription_types.data"],
-        More::WhereCut(Address { path: "/contacts/{id}/subscriptions", records: &["data"] }),
-    ),
+    endpoint: Endpoint::Inside(Inside {
+        parent: &CONTACTS,
+        lists: &["opted_out_subscription_types.data", "opted_in_subscription_types.data"],
+        is_union: true,
+        total: None,
+        more: More::WhereCut(Address { path: "/contacts/{id}/subscriptions", records: &["data"] }),
+    }),
     permission: PEOPLE_AND_COMPANIES,
     columns: &[OF_CONTACT, text("id").named("subscription_type_id")],
     ..LINK

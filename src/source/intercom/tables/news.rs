@@ -57,6 +57,7 @@ pub(super) const NEWSFEED_ITEMS: TableSpec = TableSpec {
     endpoint: Endpoint::Inside(Inside {
         parent: &NEWSFEEDS,
         lists: &[],
+        is_union: false,
         total: None,
         more: More::Always(Address { path: "/news/newsfeeds/{id}/items", records: &["data"] }),
     }),

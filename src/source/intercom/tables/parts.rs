@@ -17,6 +17,7 @@ pub(super) const CONVERSATION_PARTS: TableSpec = TableSpec {
     endpoint: Endpoint::Inside(Inside {
         parent: &CONVERSATIONS,
         lists: &["conversation_parts.conversation_parts"],
+        is_union: false,
         total: Some("conversation_parts.total_count"),
         more: More::Object { stated: Some("statistics.count_conversation_parts") },
     }),
@@ -68,6 +69,7 @@ pub(super) const TICKET_PARTS: TableSpec = TableSpec {
     endpoint: Endpoint::Inside(Inside {
         parent: &TICKETS,
         lists: &["ticket_parts.ticket_parts"],
+        is_union: false,
         total: Some("ticket_parts.total_count"),
         more: More::Nothing,
     }),

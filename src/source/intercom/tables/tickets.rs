@@ -93,6 +93,7 @@ pub(super) const TICKET_TYPE_ATTRIBUTES: TableSpec = TableSpec {
         parent: &TICKET_TYPES,
         // The first is what is answered, the second what the contract says.
         lists: &["ticket_type_attributes.data", "ticket_type_attributes.ticket_type_attributes"],
+        is_union: false,
         total: None,
         more: More::Nothing,
     }),

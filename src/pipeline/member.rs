@@ -1,0 +1,119 @@
+//! One table of a family: what is known of it and what was done to it.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+
+use crate::batch::{self, Owner};
+use crate::error::Error;
+use crate::ledger::Ledger;
+use crate::progress::TableProgress;
+use crate::report::TableReport;
+use crate::source::Share;
+use crate::state::TableState;
+use crate::table::TableSpec;
+use crate::window::Window;
+
+/// One table of a family.
+pub(super) struct MemberRun {
+    pub(super) table: &'static TableSpec,
+    /// Position among the writer's targets.
+    pub(super) position: usize,
+    /// State at the start of the run.
+    pub(super) stored: Option<TableState>,
+    pub(super) progress: TableProgress,
+    pub(super) report: TableReport,
+    /// The state in the making.
+    pub(super) next: TableState,
+    /// Why nothing more is done for it.
+    pub(super) error: Option<Error>,
+    /// Parents whose rows were asked for and not found.
+    pub(super) missing: u64,
+    /// Whether the refresh under way counts for it.
+    pub(super) is_refreshed: bool,
+    /// What need not be read again, as of the first pass that asked for it.
+    pub(super) ledger: Option<Arc<Ledger>>,
+}
+
+impl MemberRun {
+    /// What is stored, or was said since, with what is true of this run.
+    pub(super) fn next_state(&self, workspace: &str, api_version: &str) -> TableState {
+        let fresh = TableState::new(workspace, api_version, self.table.fingerprint());
+        match &self.stored {
+            None => fresh,
+            Some(stored) => TableState {
+                version: fresh.version,
+                workspace: if fresh.workspace.is_empty() {
+                    stored.workspace.clone()
+                } else {
+                    fresh.workspace
+                },
+                api_version: fresh.api_version,
+                columns: fresh.columns,
+                ..stored.clone()
+            },
+        }
+    }
+
+    /// Counts what a page brings, cut to what is still wanted.
+    pub(super) fn take(&mut self, share: Share, window: Option<Window>, left: &mut Option<u64>) -> Share {
+        let mut share = share;
+        match window {
+            Some(window) if share.owners.is_empty() => {
+                share.batch = in_window(self.table, &share.batch, window);
+            }
+            Some(window) => keep_owners(&mut share, |owner| {
+                window.contains(owner.version.map(|micros| micros.div_euclid(1_000_000)))
+            }),
+            None => {}
+        }
+        if let Some(left) = left {
+            cut(&mut share, left);
+            // Whoever takes only some rows has not read their parents.
+            share.entries.clear();
+        }
+        let rows = share.batch.num_rows() as u64;
+        self.report.read += rows;
+        self.report.shape.add(&share.shape);
+        self.progress.add_rows(rows);
+        self.missing += share.missing;
+        share
+    }
+}
+
+/// Takes rows while there are any left to take; of tables that are replaced per parent, whole parents.
+fn cut(share: &mut Share, left: &mut u64) {
+    let mut rows = share.batch.num_rows().min(usize::try_from(*left).unwrap_or(usize::MAX));
+    if !share.owners.is_empty() {
+        let mut taken = 0;
+        let enough = share.owners.iter().position(|owner| {
+            taken += owner.rows;
+            taken >= rows
+        });
+        if let Some(enough) = enough {
+            share.owners.truncate(enough + 1);
+            rows = taken;
+        }
+        if *left == 0 {
+            share.owners.clear();
+            rows = 0;
+        }
+    }
+    share.batch = share.batch.slice(0, rows);
+    *left = left.saturating_sub(rows as u64);
+}
+
+/// Takes the rows of some owners.
+fn keep_owners(share: &mut Share, keeps: impl Fn(&Owner) -> bool) {
+    let kept: Vec<bool> =
+        share.owners.iter().flat_map(|owner| std::iter::repeat_n(keeps(owner), owner.rows)).collect();
+    share.batch = batch::filter(&share.batch, |row| kept.get(row).is_some_and(|kept| *kept));
+    share.owners.retain(keeps);
+}
+
+/// The rows whose cursor lies in the window; all rows of a table without one.
+fn in_window(table: &TableSpec, batch: &RecordBatch, window: Window) -> RecordBatch {
+    let Some(cursor) = table.cursor else { return batch.clone() };
+    let dates = batch::seconds(batch, cursor);
+    batch::filter(batch, |row| window.contains(dates[row]))
+}
