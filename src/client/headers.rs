@@ -123,7 +123,7 @@ mod tests {
     fn a_link_names_the_object_that_is_left() {
         for (link, expected) in [
             (r#"</contacts/5f0a>; rel="canonical""#, Some("5f0a")),
-            (r#"<https://api.intercom.io/contacts/5f0a>; rel=canonical"#, Some("5f0a")),
+            ("<https://api.intercom.io/contacts/5f0a>; rel=canonical", Some("5f0a")),
             (r#"</contacts/5f0a>; rel="next""#, None),
             (r#"</contacts/>; rel="canonical""#, None),
             ("nonsense", None),

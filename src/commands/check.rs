@@ -147,6 +147,10 @@ async fn check_tables(connection: &IntercomConnection, source: &Intercom, findin
         let refused = needed(table).find_map(|needed| tried.get(&request(needed))?.as_ref().err());
         let only_named = if table.opt_in { " (is read only when named)" } else { "" };
         match refused {
+            // Whoever has not named it does not miss it.
+            Some(error) if table.opt_in && error.kind() == ErrorKind::Permission => {
+                findings.warn(&name(table), format!("{error}{only_named}"));
+            }
             Some(error) => findings.bad(&name(table), error),
             None => findings.good(&name(table), format!("{}{only_named}", table.permissions())),
         }

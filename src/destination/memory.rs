@@ -140,6 +140,11 @@ impl Memory {
                 done.stamped += 1;
             }
         }
+        for entry in commit.entries.iter().filter(|entry| entry.total.is_some()) {
+            for row in table.values_mut().filter(|row| row.deleted_at.is_some() && of(row) == entry.key) {
+                row.deleted_at = None;
+            }
+        }
         done.live = table.values().filter(|row| row.deleted_at.is_none()).count() as u64;
         let entries = self.entries.entry(name(&commit.target)).or_default();
         for stamp in &commit.stamps {

@@ -69,7 +69,8 @@ pub struct TableCommit {
     /// a parent that comes more than once the newest counts; if a newer version of it is stored in a table
     /// that is part of the commit, none does.
     pub owners: Vec<Vec<Owner>>,
-    /// What is to be noted about the parents of the rows. One without a total leaves the known one as it is.
+    /// What is to be noted about the parents of the rows. The rows of one with a total lose their stamps; one
+    /// without leaves the known total as it is.
     pub entries: Vec<Entry>,
     /// Whether the rows that these stand inside are brought by the same run, so that a newer version of one of
     /// them says that its own here are outdated.

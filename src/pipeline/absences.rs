@@ -1,6 +1,7 @@
 //! Rows that a complete pass did not see: asked for one by one, and stamped if they are gone.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
@@ -43,9 +44,9 @@ impl FamilyRun {
 
     async fn confirm(&mut self, nominees: Vec<String>, began: Timestamp) -> Result<Vec<Stamp>> {
         let pass = self.pass_alone(Ask::Everything, began);
-        let (source, stop, progress) = (self.source.clone(), self.stop.clone(), self.progress());
+        let (source, stop, progress) = (Arc::clone(&self.source), self.stop.clone(), self.progress());
         let look_up = |key: String| {
-            let (pass, source, progress) = (pass.clone(), source.clone(), progress.clone());
+            let (pass, source, progress) = (pass.clone(), Arc::clone(&source), progress.clone());
             async move {
                 let presence = source.look_up(pass, &key, &progress).await;
                 (key, presence)

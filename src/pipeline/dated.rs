@@ -1,6 +1,7 @@
 //! Tables whose dates the server filters: refreshes by windows, then what changed.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
@@ -209,7 +210,7 @@ impl FamilyRun {
             Ask::Dated { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst };
         let began = pass_start(&*self.source);
         let pass = self.pass_alone(ask, began);
-        let (source, stop, progress) = (self.source.clone(), self.stop.clone(), self.progress());
+        let (source, stop, progress) = (Arc::clone(&self.source), self.stop.clone(), self.progress());
         let Some(lead) = self.lead_member().filter(|lead| lead.next.proven_from.is_none()) else {
             return Ok(false);
         };

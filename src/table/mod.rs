@@ -52,7 +52,8 @@ pub struct TableSpec {
     pub object: Option<&'static str>,
     /// Whether the source merges rows, and names the row that another went into.
     pub is_merged: bool,
-    /// Whether the table is read only when it is named, because it costs a request for every row.
+    /// Whether the table is read only when it is named, because it costs a request for every row or needs a
+    /// permission that few tokens have.
     pub opt_in: bool,
     /// Paths of a row whose values belong to tables of their own.
     pub elsewhere: &'static [&'static str],

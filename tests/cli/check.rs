@@ -47,12 +47,12 @@ fn a_connection_that_is_right_is_confirmed_point_by_point() {
     intercom.tags                      ok  Read tags
     intercom.admins                    ok  Read admins
     intercom.away_status_reasons       ok  Read admins
-    intercom.ip_allowlist              ok  Manage IP allowlist
+    intercom.ip_allowlist              ok  Manage IP allowlist (is read only when named)
     intercom.news_items                ok  Read and list news items and newsfeeds
     intercom.newsfeeds                 ok  Read and list news items and newsfeeds
     intercom.newsfeed_items            ok  Read and list news items and newsfeeds
-    intercom.content_import_sources    ok  Read and write AI content
-    intercom.external_pages            ok  Read and write AI content
+    intercom.content_import_sources    ok  Read and write AI content (is read only when named)
+    intercom.external_pages            ok  Read and write AI content (is read only when named)
     intercom.activity_logs             ok  Read admin activity logs
     destination                        ok  [DIR]/ingest.duckdb can be created
     ");

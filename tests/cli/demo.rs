@@ -5,6 +5,7 @@ use ingest::source::intercom::tables::TABLES;
 use crate::support::binary::{Project, assert_shows};
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "the output of one command")]
 fn everything_is_shown_without_an_account() {
     let project = Project::empty();
     let demo = project.ingest(&["demo"]).without("INTERCOM_ACCESS_TOKEN").run();

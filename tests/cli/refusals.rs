@@ -78,7 +78,7 @@ fn a_missing_permission_fails_its_tables_by_name_and_lets_the_others_land() {
         ("/tickets", 403, "tickets ticket_parts", "Read tickets"),
         // Whose members are asked for tag by tag.
         ("/tags", 403, "tags contact_tags", "Read tags"),
-        ("/ip_allowlist", 403, "ip_allowlist", "Manage IP allowlist"),
+        ("/help_center/collections", 403, "collections", "Read and list articles"),
         ("/admins/activity_logs", 401, "activity_logs", "Read admin activity logs"),
         ("/news/newsfeeds/", 401, "newsfeed_items", "Read and list news items and newsfeeds"),
     ] {

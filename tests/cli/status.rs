@@ -28,16 +28,15 @@ fn tables_and_runs_are_shown_newest_run_first() {
 #[test]
 fn tables_that_are_complete_together_are_one_line_and_the_failed_one_is_told() {
     let project = Project::small();
-    project.sandbox().deny("/ip_allowlist", 403);
+    project.sandbox().deny("/admins/activity_logs", 403);
     project.ingest(&["intercom"]).run().exits(1);
     let status = project.ingest(&["status"]).run().exits(0);
     let runs = status.stdout.split("last runs\n").nth(1).unwrap();
-    let told: Vec<&str> =
-        runs.lines().skip(1).map(|line| line.splitn(2, "  ").nth(1).unwrap().trim()).collect();
+    let told: Vec<&str> = runs.lines().skip(1).map(|line| line.split_once("  ").unwrap().1.trim()).collect();
     let others = TABLES.iter().filter(|table| !table.opt_in).count() - 1;
     assert_eq!(told.len(), 2, "{status}");
     assert!(told[0].ends_with(&format!("  {others} tables complete")), "{status}");
-    let failed = "intercom.ip_allowlist failed: the token lacks the permission \"Manage IP allowlist\"";
+    let failed = "intercom.activity_logs failed: the token lacks the permission \"Read admin activity logs\"";
     assert!(told[1].ends_with(failed), "{status}");
     let json = project.ingest(&["status", "--output", "json"]).run().exits(0).json();
     assert_eq!(json["runs"].as_array().unwrap().len(), others + 1);

@@ -27,7 +27,7 @@ fn every_table_with_what_it_takes_to_read_it() {
     intercom.ticket_states           id                                -           replace             GET /ticket_states                                           Read tickets
     intercom.subscription_types      id                                -           replace             GET /subscription_types                                      Read and list users and companies
     intercom.away_status_reasons     id, label                         -           replace             GET /away_status_reasons                                     Read admins                                   from API 2.14
-    intercom.ip_allowlist            type                              -           replace             GET /ip_allowlist                                            Manage IP allowlist                           from API 2.14
+    intercom.ip_allowlist            type                              -           replace             GET /ip_allowlist                                            Manage IP allowlist                           only when named, from API 2.14
     intercom.collections             id                                updated_at  merge               GET /help_center/collections                                 Read and list articles
     intercom.help_centers            id                                -           replace             GET /help_center/help_centers                                Read and list articles
     intercom.internal_articles       id                                updated_at  merge               GET /internal_articles                                       Read and list articles                        from API 2.13
@@ -35,8 +35,8 @@ fn every_table_with_what_it_takes_to_read_it() {
     intercom.news_items              id                                updated_at  merge               GET /news/news_items                                         Read and list news items and newsfeeds
     intercom.newsfeeds               id                                updated_at  merge               GET /news/newsfeeds                                          Read and list news items and newsfeeds
     intercom.newsfeed_items          newsfeed_id, news_item_id         -           replace per parent  GET /news/newsfeeds/{id}/items                               Read and list news items and newsfeeds
-    intercom.content_import_sources  id                                updated_at  merge               GET /ai/content_import_sources                               Read and write AI content
-    intercom.external_pages          id                                updated_at  merge               GET /ai/external_pages                                       Read and write AI content
+    intercom.content_import_sources  id                                updated_at  merge               GET /ai/content_import_sources                               Read and write AI content                     only when named
+    intercom.external_pages          id                                updated_at  merge               GET /ai/external_pages                                       Read and write AI content                     only when named
     intercom.calls                   id                                updated_at  merge               GET /calls                                                   Read conversations                            from API 2.14
     intercom.activity_logs           id                                created_at  merge               GET /admins/activity_logs                                    Read admin activity logs
     intercom.contact_companies       contact_id, company_id            -           replace per parent  inside contacts, GET /contacts/{id}/companies where cut      Read and list users and companies

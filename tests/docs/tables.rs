@@ -48,8 +48,8 @@ conversation: `id`\" is a value of the row that this one stands inside of, or of
 versions have different words for one thing, the word that is stored is given: `\"none\"` becomes `\"not_priority\"`.
 
 **Tables that are not always read.** One with \"API: from 2.14\" is not there for an older `api_version`: `ingest intercom`
-leaves it out and says so, and naming it is a mistake. One that is read \"only when named\" costs a request for every row,
-in every run, and is not part of `ingest intercom`.
+leaves it out and says so, and naming it is a mistake. One that is read \"only when named\" costs a request for every row
+in every run, or needs a permission that few tokens have, and is not part of `ingest intercom`.
 
 ## How rows come and go
 
@@ -227,12 +227,11 @@ fn gone(table: &'static TableSpec) -> String {
             format!("stamped with their {}", singular(inside.parent.name))
         }
         (WriteDisposition::Merge, None, None) => "stay".into(),
-        (WriteDisposition::Replace, ..) => "removed".into(),
         (WriteDisposition::PerParent { .. }, _, Some(inside)) => {
             let parent = singular(inside.parent.name);
             format!("removed when their {parent} has been read, and with it")
         }
-        (WriteDisposition::PerParent { .. }, _, None) => "removed".into(),
+        (WriteDisposition::Replace, ..) | (WriteDisposition::PerParent { .. }, _, None) => "removed".into(),
     }
 }
 

@@ -83,7 +83,9 @@ async fn a_first_look_brings_the_newest_rows_and_claims_nothing() {
         if let WriteDisposition::PerParent { parent } = spec.disposition {
             // What a parent has is shown whole or not at all, and of no more parents than it takes.
             let mut of_each: BTreeMap<&Option<String>, usize> = BTreeMap::new();
-            rows.iter().for_each(|row| *of_each.entry(&row[parent]).or_default() += 1);
+            for row in &rows {
+                *of_each.entry(&row[parent]).or_default() += 1;
+            }
             let most = of_each.values().max().copied().unwrap_or(0);
             assert!(rows.len() >= wanted && rows.len() < 10 + most, "{name}: {}", rows.len());
         } else {

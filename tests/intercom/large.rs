@@ -16,6 +16,18 @@ async fn more_than_ten_thousand_companies_come_also_those_without_users() {
     assert!(lonely > 1_000, "{lonely} companies without users");
 }
 
+/// Large tables without what takes a request for each row.
+const TABLES: &[&str] = &[
+    "contacts",
+    "conversations",
+    "companies",
+    "articles",
+    "tags",
+    "contact_tags",
+    "company_tags",
+    "conversation_tags",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tight_rate_limit_is_kept_and_everything_arrives() {
     let rate_limit = Some(RateLimit { requests: 25, per: Duration::from_secs(1) });
@@ -28,17 +40,6 @@ async fn a_tight_rate_limit_is_kept_and_everything_arrives() {
         ..Settings::default()
     };
     let world = World::start(settings).await;
-    // Without what takes a request for each row.
-    const TABLES: &[&str] = &[
-        "contacts",
-        "conversations",
-        "companies",
-        "articles",
-        "tags",
-        "contact_tags",
-        "company_tags",
-        "conversation_tags",
-    ];
     world.load(TABLES).await;
     world.assert_truth(TABLES);
     let requests = world.sandbox.requests();

@@ -37,7 +37,9 @@ async fn only_conversations_that_changed_are_asked_for() {
     assert_eq!(asked_for(&world), [""; 0], "nothing changed");
 
     let mut changed: Vec<String> = [3, 50, 90].map(|at| world.ids("conversations").remove(at)).into();
-    changed.iter().for_each(|id| world.update("conversations", id));
+    for id in &changed {
+        world.update("conversations", id);
+    }
     changed.push(world.insert("conversations"));
     changed.sort();
     world.sandbox.advance(MINUTE);

@@ -66,18 +66,18 @@ pub(super) struct Served {
 /// A workspace that answers from files.
 pub(super) struct Workspace {
     pub(super) server: OddServer,
-    served: Arc<Mutex<Vec<Served>>>,
+    log: Arc<Mutex<Vec<Served>>>,
 }
 
 impl Workspace {
     pub(super) async fn start(version: &'static str) -> Self {
-        let served = Arc::new(Mutex::new(Vec::new()));
-        let log = Arc::clone(&served);
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let kept = Arc::clone(&log);
         let me = Answer::text(file(version, "me"));
         let server = OddServer::start_with_me(me, move |asked| match answer(version, asked) {
             Some((table, body)) => {
                 let target = asked.target.clone();
-                log.lock().unwrap().push(Served { target, table, body: body.clone() });
+                kept.lock().unwrap().push(Served { target, table, body: body.clone() });
                 Answer::text(body)
             }
             None => {
@@ -85,12 +85,12 @@ impl Workspace {
             }
         })
         .await;
-        Self { server, served }
+        Self { server, log }
     }
 
     /// Every answer, in the order they were given. Each request that was not for one of them is a failure.
     pub(super) fn served(&self) -> Vec<Served> {
-        let served = self.served.lock().unwrap().clone();
+        let served = self.log.lock().unwrap().clone();
         let answered = |target: &String| served.iter().any(|one| one.target == *target);
         let asked: Vec<String> = self.server.asked("").into_iter().map(|asked| asked.target).collect();
         let unanswered: Vec<_> =

@@ -56,7 +56,9 @@ impl Pool {
                 (Kind::Json, Some(_)) => {
                     let value = cell.as_deref().map(serde_json::from_str::<Value>);
                     let value = value.unwrap().unwrap_or_else(|error| panic!("{name}: {error}"));
-                    leaves(&value).into_iter().for_each(|leaf| pool.add(leaf.text));
+                    for leaf in leaves(&value) {
+                        pool.add(leaf.text);
+                    }
                 }
                 (_, Some(text)) => pool.add(text.clone()),
                 (_, None) => {}

@@ -306,6 +306,7 @@ fn apply(connection: &Connection, commit: &TableCommit, all: &[TableCommit]) -> 
     }
     if !commit.entries.is_empty() {
         stage::entries(connection, &commit.entries).map_err(context("stage entries"))?;
+        parents::unstamp_found(connection, target).map_err(context("take stamps off"))?;
         parents::save_entries(connection, target).map_err(context("save the ledger"))?;
         parents::fill_from_entries(connection, target).map_err(context("note what is missing"))?;
     }

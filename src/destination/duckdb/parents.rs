@@ -123,6 +123,19 @@ pub(super) fn save_entries(connection: &Connection, target: &Target) -> Result<(
     Ok(())
 }
 
+/// Takes the stamps off the rows of staged parents that were found: rows that are shown no more have nobody else
+/// to say that they are back.
+pub(super) fn unstamp_found(connection: &Connection, target: &Target) -> Result<()> {
+    if !target.table.has_stamps() {
+        return Ok(());
+    }
+    let (table, of, stamp) = (name_of(target), lead_key(target), quoted(DELETED_AT));
+    connection.execute_batch(&format!(
+        "UPDATE {table} AS t SET {stamp} = NULL FROM {STAGED_KEYS} AS e
+         WHERE t.{of} = e.key AND e.total IS NOT NULL AND t.{stamp} IS NOT NULL"
+    ))
+}
+
 /// Brings what the staged entries say into the rows of the lead table, if there is one.
 pub(super) fn fill_from_entries(connection: &Connection, target: &Target) -> Result<()> {
     let lead = target.table.lead();

@@ -52,7 +52,7 @@ pub(super) async fn read(
     while !left.is_empty() {
         let (step, rest) = cut(left, span.order, width, now);
         let can_shrink = width / 2 >= NARROWEST;
-        let mut reading = Step { client, pass, step, can_shrink, outlet };
+        let mut reading = Step { client, pass, window: step, can_shrink, outlet };
         match reading.read().await {
             Ok(()) => {
                 left = rest;
@@ -120,14 +120,14 @@ impl From<Trouble> for Refused {
 struct Step<'s> {
     client: &'s Client,
     pass: &'s Pass,
-    step: Window,
+    window: Window,
     can_shrink: bool,
     outlet: &'s Outlet,
 }
 
 impl Step<'_> {
     async fn read(&mut self) -> std::result::Result<(), Refused> {
-        let reader = Reader::new(self.pass, Some((DateField::CreatedAt, self.step)), None);
+        let reader = Reader::new(self.pass, Some((DateField::CreatedAt, self.window)), None);
         let mut seen: HashSet<u64> = HashSet::new();
         let mut page = 1;
         loop {
@@ -145,7 +145,7 @@ impl Step<'_> {
             if next.is_some() && seen.len() == known {
                 return Err(Trouble::failed("a page that brought nothing new").into());
             }
-            let proof = match (next, self.step.to) {
+            let proof = match (next, self.window.to) {
                 (None, Some(to)) => Proof::CompleteTo(to),
                 _ => Proof::Nothing,
             };
@@ -165,8 +165,8 @@ impl Step<'_> {
     /// Both bounds a second wider, since nobody says whether they count.
     fn path(&self, page: u64) -> String {
         let path = self.pass.table.endpoint.path();
-        let after = self.step.from.unwrap_or(0).saturating_sub(1).max(0);
-        let before = self.step.to.map(|to| format!("&created_at_before={}", to.saturating_add(1)));
+        let after = self.window.from.unwrap_or(0).saturating_sub(1).max(0);
+        let before = self.window.to.map(|to| format!("&created_at_before={}", to.saturating_add(1)));
         let before = before.unwrap_or_default();
         format!("{path}?created_at_after={after}{before}&page={page}&per_page={PER_PAGE}")
     }

@@ -30,7 +30,7 @@ pub(super) struct Outlet {
 #[derive(Debug)]
 struct Queued {
     draft: Draft,
-    _slot: Option<OwnedSemaphorePermit>,
+    slot: Option<OwnedSemaphorePermit>,
 }
 
 /// The other end of an [`Outlet`].
@@ -48,12 +48,12 @@ impl Outlet {
     /// Hands a draft over, waiting while too many are underway.
     pub(super) async fn send(&self, draft: Draft) -> Result<()> {
         let slot = Arc::clone(&self.room).acquire_owned().await.ok();
-        self.queue(Queued { draft, _slot: slot })
+        self.queue(Queued { draft, slot })
     }
 
     /// Hands a draft over at once; for reads that expire while they wait.
     pub(super) fn send_now(&self, draft: Draft) -> Result<()> {
-        self.queue(Queued { draft, _slot: None })
+        self.queue(Queued { draft, slot: None })
     }
 
     fn queue(&self, queued: Queued) -> Result<()> {
@@ -85,7 +85,7 @@ impl Drafts {
             return complete_late(drafts, follower, pages).await;
         }
         let pieces = drafts.flat_map(|queued| {
-            let slot = queued._slot;
+            let slot = queued.slot;
             let pieces = pieces(follower.reader(), queued.draft);
             // The slot is given back with the first piece: by then the draft is being worked on.
             drop(slot);

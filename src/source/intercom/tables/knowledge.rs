@@ -12,6 +12,8 @@ pub(super) const CONTENT_IMPORT_SOURCES: TableSpec = TableSpec {
     name: "content_import_sources",
     cursor: Some("updated_at"),
     disposition: WriteDisposition::Merge,
+    // There is no permission to read without one to write, which few tokens have.
+    opt_in: true,
     endpoint: Endpoint::Pages { path: "/ai/content_import_sources", records: "data", per_page: 50 },
     permission: AI_CONTENT,
     object: Some("/ai/content_import_sources"),
@@ -35,6 +37,8 @@ pub(super) const EXTERNAL_PAGES: TableSpec = TableSpec {
     name: "external_pages",
     cursor: Some("updated_at"),
     disposition: WriteDisposition::Merge,
+    // There is no permission to read without one to write, which few tokens have.
+    opt_in: true,
     endpoint: Endpoint::Pages { path: "/ai/external_pages", records: "data", per_page: 50 },
     permission: AI_CONTENT,
     object: Some("/ai/external_pages"),

@@ -122,6 +122,8 @@ pub(super) const IP_ALLOWLIST: TableSpec = TableSpec {
     key: &[KeyColumn::required("type")],
     endpoint: Endpoint::Lists { records: "", lists: &[List::of("/ip_allowlist")] },
     permission: "Manage IP allowlist",
+    // Few tokens have that permission, or should.
+    opt_in: true,
     columns: &[text("type"), boolean("enabled"), json("ip_allowlist")],
     ..PLAIN
 };
