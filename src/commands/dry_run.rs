@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use super::read::names;
 use crate::destination::duckdb::{Options, read_states};
 use crate::error::Result;
-use crate::pipeline::plan::{self, Reading, Situation};
+use crate::pipeline::plan::{Reading, Situation};
+use crate::pipeline::together;
 use crate::pipeline::{Job, RunOptions, pass_start, targets};
 use crate::progress::TableProgress;
 use crate::report::{aligned, grouped};
@@ -124,7 +125,7 @@ impl<'j> Family<'j> {
                 full_refresh: run.full_refresh,
             })
             .collect();
-        match plan::decide_together(&situations).reading {
+        match together::decide_together(&situations).reading {
             Reading::Refresh(refresh, reason) => {
                 let window = refresh.remaining.first().copied().unwrap_or_default();
                 let what = format!("{}: {} {}", reason.as_str(), refresh.by.as_str(), shown(window));

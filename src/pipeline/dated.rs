@@ -10,7 +10,8 @@ use super::family::FamilyRun;
 use super::flow::{Flow, Tracked};
 use super::member::MemberRun;
 use super::pass_start;
-use super::plan::{self, LAG, Reading, Reason, Situation, Together};
+use super::plan::{self, LAG, Reading, Reason, Situation};
+use super::together::{self, Together};
 use crate::destination::Scope;
 use crate::error::Result;
 use crate::source::{Ask, Order};
@@ -84,7 +85,7 @@ impl FamilyRun {
             }
         };
         let situations: Vec<Situation<'_>> = self.members.iter().zip(&columns).map(situation).collect();
-        plan::decide_together(&situations)
+        together::decide_together(&situations)
     }
 
     /// Whether hidden rows are shown. Asked until they are, so that a table that is read in full costs nothing.

@@ -3,13 +3,16 @@
 
 mod absences;
 mod dated;
+mod desk;
 mod families;
 mod family;
 mod flow;
 mod member;
 mod order;
+mod pending;
 pub mod plan;
 mod stop;
+pub mod together;
 mod whole;
 mod writer;
 
@@ -19,8 +22,8 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 
+pub use pending::CommitEvery;
 pub use stop::Stop;
-pub use writer::CommitEvery;
 
 use crate::clock;
 use crate::destination::{Destination, RunRecord, Target};

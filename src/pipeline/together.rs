@@ -1,0 +1,167 @@
+//! What one read has to bring tables that are read together, decided from what is known of each. Pure.
+
+use jiff::Timestamp;
+
+use super::plan::{Reading, Reason, Situation, decide, whole};
+use crate::state::Refresh;
+
+/// What one read has to bring tables that are read together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Together {
+    /// What is to be read.
+    pub reading: Reading,
+    /// Of a refresh, in the order of the situations: for which tables it counts. The others take its rows, and
+    /// need no more than what changed since they were last read.
+    pub counts_for: Vec<bool>,
+    /// Where the increment that closes a refresh has to begin at the latest, inclusive, for the others' sake.
+    pub from_at_most: Option<Timestamp>,
+}
+
+/// Decides for tables that are read together, each in a situation of its own. There is at least one.
+pub fn decide_together(situations: &[Situation<'_>]) -> Together {
+    let readings: Vec<Reading> = situations.iter().map(decide).collect();
+    let increment = |reading: &Reading| match reading {
+        Reading::Increment { from } => Some(*from),
+        Reading::Refresh(..) => None,
+    };
+    let refresh = |reading: &Reading| match reading {
+        Reading::Increment { .. } => None,
+        Reading::Refresh(refresh, reason) => Some((refresh.clone(), *reason)),
+    };
+    let earliest = readings.iter().filter_map(increment).min();
+    let refreshes: Vec<(Refresh, Reason)> = readings.iter().filter_map(refresh).collect();
+    let Some((first, reason)) = refreshes.first() else {
+        let reading = Reading::Increment { from: earliest.unwrap_or(Timestamp::MIN) };
+        return Together { reading, counts_for: vec![false; situations.len()], from_at_most: None };
+    };
+    // What one of them has begun, or lacks, serves the others only if it is the same for all.
+    let agrees = |(other, why): &(Refresh, Reason)| {
+        let ends = |refresh: &Refresh| refresh.remaining.last().map(|window| window.to);
+        (other.by, other.start, other.whole, *why) == (first.by, first.start, first.whole, *reason)
+            && (other.remaining.len(), ends(other)) == (first.remaining.len(), ends(first))
+    };
+    if reason.is_partial() && refreshes.iter().all(agrees) {
+        let begins = |refresh: &Refresh| refresh.remaining.first().map(|window| window.from);
+        let least = refreshes.iter().map(|(refresh, _)| refresh).min_by_key(|refresh| begins(refresh));
+        let mut refresh = least.unwrap_or(first).clone();
+        for (other, _) in &refreshes {
+            refresh.closes_from = refresh.closes_from.min(other.closes_from);
+            refresh.started_at = refresh.started_at.min(other.started_at);
+            refresh.anew |= other.anew;
+        }
+        return Together {
+            reading: Reading::Refresh(refresh, *reason),
+            counts_for: readings.iter().map(|reading| increment(reading).is_none()).collect(),
+            from_at_most: earliest,
+        };
+    }
+    // Everything, from now on: that is enough for each of them.
+    let fresh = refreshes.iter().map(|(_, reason)| *reason).find(|reason| !reason.is_partial());
+    Together {
+        reading: whole(&situations[0], fresh.unwrap_or(*reason)),
+        counts_for: vec![true; situations.len()],
+        from_at_most: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+
+    use super::*;
+    use crate::state::TableState;
+    use crate::window::{DateField, Window};
+
+    const NOW: &str = "2026-01-15T12:00:00Z";
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn state() -> TableState {
+        TableState {
+            checkpoint: Some(at("2026-01-15T11:00:00Z")),
+            refreshed_at: Some(at("2026-01-14T12:00:00Z")),
+            ..TableState::new("w", "2.14", "c".into())
+        }
+    }
+
+    fn situation(stored: Option<&TableState>) -> Situation<'_> {
+        Situation {
+            stored,
+            now: at(NOW),
+            api_version: "2.14",
+            columns: "c",
+            changes_by: DateField::UpdatedAt,
+            start_date: None,
+            lookback: SignedDuration::ZERO,
+            refresh_every: Some(SignedDuration::from_hours(7 * 24)),
+            permission_gained: false,
+            full_refresh: false,
+        }
+    }
+
+    fn reason(reading: &Reading) -> Option<Reason> {
+        match reading {
+            Reading::Refresh(_, reason) => Some(*reason),
+            Reading::Increment { .. } => None,
+        }
+    }
+
+    #[test]
+    fn tables_that_agree_are_read_as_each_would_be() {
+        let stored = state();
+        let later = TableState { checkpoint: Some(at("2026-01-15T11:30:00Z")), ..state() };
+        let together = decide_together(&[situation(Some(&later)), situation(Some(&stored))]);
+        assert_eq!(together.reading, Reading::Increment { from: at("2026-01-15T10:00:00Z") });
+        let together = decide_together(&[situation(None), situation(None)]);
+        assert_eq!(reason(&together.reading), Some(Reason::FirstLoad));
+        assert_eq!((together.counts_for, together.from_at_most), (vec![true, true], None));
+    }
+
+    #[test]
+    fn a_table_that_joins_later_is_loaded_together_with_the_others() {
+        let stored = state();
+        let together = decide_together(&[situation(Some(&stored)), situation(None)]);
+        assert_eq!(reason(&together.reading), Some(Reason::FirstLoad));
+        assert_eq!((together.counts_for, together.from_at_most), (vec![true, true], None));
+    }
+
+    #[test]
+    fn a_refresh_that_only_one_has_begun_counts_for_that_one_alone() {
+        let Reading::Refresh(mut refresh, _) = decide(&situation(None)) else { panic!() };
+        refresh.advance_to(1_600_000_000);
+        let begun = TableState { refresh: Some(refresh.clone()), checkpoint: None, ..state() };
+        let older = TableState { checkpoint: Some(at("2026-01-10T11:00:00Z")), ..state() };
+        let together = decide_together(&[situation(Some(&begun)), situation(Some(&older))]);
+        assert_eq!(together.reading, Reading::Refresh(refresh, Reason::Resumed));
+        assert_eq!(together.counts_for, [true, false]);
+        assert_eq!(together.from_at_most, Some(at("2026-01-10T10:00:00Z")));
+    }
+
+    #[test]
+    fn refreshes_that_were_cut_short_at_different_places_go_on_at_the_first() {
+        let Reading::Refresh(refresh, _) = decide(&situation(None)) else { panic!() };
+        let cut = |second: i64, closes: &str| {
+            let mut refresh = Refresh { closes_from: at(closes), ..refresh.clone() };
+            refresh.advance_to(second);
+            TableState { refresh: Some(refresh), checkpoint: None, ..state() }
+        };
+        let (a, b) = (cut(1_600_000_000, "2026-01-14T00:00:00Z"), cut(1_500_000_000, "2026-01-15T00:00:00Z"));
+        let together = decide_together(&[situation(Some(&a)), situation(Some(&b))]);
+        let Reading::Refresh(refresh, Reason::Resumed) = together.reading else { panic!() };
+        assert_eq!(refresh.remaining[0].from, Some(1_500_000_000));
+        assert_eq!(refresh.closes_from, at("2026-01-14T00:00:00Z"));
+    }
+
+    #[test]
+    fn refreshes_of_different_kinds_become_one_of_everything() {
+        let Reading::Refresh(refresh, _) = decide(&situation(None)) else { panic!() };
+        let begun = TableState { refresh: Some(refresh), checkpoint: None, ..state() };
+        let narrower = TableState { proven_from: Some(at("2025-01-01T00:00:00Z")), ..state() };
+        let together = decide_together(&[situation(Some(&begun)), situation(Some(&narrower))]);
+        let Reading::Refresh(refresh, _) = together.reading else { panic!() };
+        assert_eq!((refresh.whole, refresh.remaining), (true, vec![Window::default()]));
+        assert_eq!(together.counts_for, [true, true]);
+    }
+}
