@@ -26,8 +26,10 @@ pub struct Shown {
     pub entries: usize,
     /// Whether there are the lists that make the whole, empty or not.
     pub is_there: bool,
-    /// Whether a list says that it shows only some of its entries, or is none.
+    /// Whether a list says that it shows only some of its entries.
     pub is_cut: bool,
+    /// Whether something else than a list stands where one should.
+    pub is_odd: bool,
 }
 
 /// The lists that a parent's row shows.
@@ -87,7 +89,8 @@ impl Embedded {
         Shown {
             entries: lists.read.iter().map(|(_, entries)| entries.len()).sum(),
             is_there: lists.read.len() >= if self.is_union { self.lists.len() } else { 1 },
-            is_cut: lists.is_cut || !lists.unread.is_empty(),
+            is_cut: lists.is_cut,
+            is_odd: !lists.unread.is_empty(),
         }
     }
 

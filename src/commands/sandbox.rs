@@ -55,6 +55,7 @@ fn settings(args: &SandboxArgs) -> Result<Settings> {
         latency: args.latency,
         rate_limit,
         gzip: !args.no_gzip,
+        contact_links: true,
         contacts: args.contacts.unwrap_or(defaults.contacts),
         companies: args.companies.unwrap_or(defaults.companies),
         conversations: args.conversations.unwrap_or(defaults.conversations),

@@ -107,7 +107,7 @@ fn tables_named(connection: &str, name: &str, minor: u8) -> Result<Vec<&'static 
         let (there, missing): (Vec<_>, Vec<_>) = all.partition(|table| table.since_minor <= minor);
         if !missing.is_empty() {
             let missing: Vec<&str> = missing.iter().map(|table| table.name).collect();
-            tracing::warn!("left out, since API 2.{minor} does not have them: {}", missing.join(", "));
+            say(&format!("warning: API 2.{minor} does not have {}; left out", missing.join(", ")));
         }
         return Ok(there);
     }

@@ -99,6 +99,7 @@ impl Family<'_> {
             progress: asked.progress,
             error: None,
             missing: 0,
+            cut: 0,
             is_refreshed: false,
             ledger: None,
         };

@@ -127,6 +127,12 @@ impl FamilyRun {
                     "{missing} {parents} were not found when their rows were asked for; what is stored of them stays"
                 ));
             }
+            if member.cut > 0 {
+                let (cut, parents) = (member.cut, member.table.lead().name);
+                member.report.notes.push(format!(
+                    "{cut} {parents} show only some of their rows; what is stored of the others stays"
+                ));
+            }
             member.report.end(outcome, error, &member.progress);
             member.report
         };

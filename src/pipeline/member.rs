@@ -29,6 +29,8 @@ pub(super) struct MemberRun {
     pub(super) error: Option<Error>,
     /// Parents whose rows were asked for and not found.
     pub(super) missing: u64,
+    /// Parents that show only some of their rows.
+    pub(super) cut: u64,
     /// Whether the refresh under way counts for it.
     pub(super) is_refreshed: bool,
     /// What need not be read again, as of the first pass that asked for it.
@@ -77,6 +79,7 @@ impl MemberRun {
         self.report.shape.add(&share.shape);
         self.progress.add_rows(rows);
         self.missing += share.missing;
+        self.cut += share.cut;
         share
     }
 }

@@ -181,12 +181,14 @@ pub struct Share {
     pub entries: Vec<Entry>,
     /// Parents whose rows could not be had because they are gone by now, or not found.
     pub missing: u64,
+    /// Parents that show only some of their rows, the others of which cannot be asked for.
+    pub cut: u64,
 }
 
 impl Share {
     /// Rows that need no word about their parents.
     pub fn of(batch: RecordBatch, shape: Shape) -> Self {
-        Self { batch, shape, owners: Vec::new(), entries: Vec::new(), missing: 0 }
+        Self { batch, shape, owners: Vec::new(), entries: Vec::new(), missing: 0, cut: 0 }
     }
 }
 

@@ -20,16 +20,16 @@ fn a_connection_that_is_right_is_confirmed_point_by_point() {
     intercom.contact_attributes        ok  Read and list users and companies
     intercom.company_attributes        ok  Read and list users and companies
     intercom.subscription_types        ok  Read and list users and companies
-    intercom.contact_companies         ok  Read and list users and companies
+    intercom.contact_companies         ok  Read and list users and companies (its own request is not tried)
     intercom.contact_segments          ok  Read and list users and companies
-    intercom.contact_subscriptions     ok  Read and list users and companies
+    intercom.contact_subscriptions     ok  Read and list users and companies (its own request is not tried)
     intercom.contact_tags              ok  Read and list users and companies, Read tags
-    intercom.contact_notes             ok  Read and list users and companies
-    intercom.company_segments          ok  Read and list users and companies
+    intercom.contact_notes             ok  Read and list users and companies (its own request is not tried)
+    intercom.company_segments          ok  Read and list users and companies (its own request is not tried)
     intercom.company_tags              ok  Read and list users and companies
     intercom.team_admins               ok  Read and list users and companies
     intercom.conversations             ok  Read conversations
-    intercom.conversation_parts        ok  Read conversations
+    intercom.conversation_parts        ok  Read conversations (its own request is not tried)
     intercom.calls                     ok  Read conversations
     intercom.conversation_contacts     ok  Read conversations
     intercom.conversation_tags         ok  Read conversations
@@ -43,14 +43,14 @@ fn a_connection_that_is_right_is_confirmed_point_by_point() {
     intercom.collections               ok  Read and list articles
     intercom.help_centers              ok  Read and list articles
     intercom.internal_articles         ok  Read and list articles
-    intercom.article_statistics        ok  Read and list articles (is read only when named)
+    intercom.article_statistics        ok  Read and list articles (its own request is not tried) (is read only when named)
     intercom.tags                      ok  Read tags
     intercom.admins                    ok  Read admins
     intercom.away_status_reasons       ok  Read admins
     intercom.ip_allowlist              ok  Manage IP allowlist (is read only when named)
     intercom.news_items                ok  Read and list news items and newsfeeds
     intercom.newsfeeds                 ok  Read and list news items and newsfeeds
-    intercom.newsfeed_items            ok  Read and list news items and newsfeeds
+    intercom.newsfeed_items            ok  Read and list news items and newsfeeds (its own request is not tried)
     intercom.content_import_sources    ok  Read and write AI content (is read only when named)
     intercom.external_pages            ok  Read and write AI content (is read only when named)
     intercom.activity_logs             ok  Read admin activity logs

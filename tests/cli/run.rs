@@ -134,7 +134,7 @@ fn tables_that_an_older_api_version_lacks_are_left_out_with_a_word() {
     let missing: Vec<&str> =
         TABLES.iter().filter(|t| t.since_minor > 11 && !t.opt_in).map(|table| table.name).collect();
     assert!(missing.contains(&"calls"), "{missing:?}");
-    let warning = format!("left out, since API 2.11 does not have them: {}", missing.join(", "));
+    let warning = format!("warning: API 2.11 does not have {}; left out", missing.join(", "));
     assert!(run.stderr.contains(&warning), "{run}");
     let summary = run.json();
     let read: Vec<&str> =

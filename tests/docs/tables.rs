@@ -66,7 +66,13 @@ without it.
 **Links** (`contact_tags` and the like) name two rows by their ids. They are read as far as Intercom knows them, not
 only the first ten that a contact shows. Who has a tag or is in a segment is asked tag by tag and segment by segment in
 every run, since neither moves a contact's `updated_at`. `contact_companies`, `contact_subscriptions` and
-`contact_notes` follow the contact: what changes without moving its `updated_at` arrives with the next refresh.
+`contact_notes` follow the contact: what changes without moving its `updated_at` arrives with the next refresh. The id of
+another row is always that row's `id`: `contact_companies.company_id` is `companies.id`, and not `companies.company_id`,
+which is your own; in the same way `ticket_parts.ticket_id` is `tickets.id`, and not the number that people see. Links
+leave out what their entries say beyond their columns; it stands in the other table. What a row of
+`contact_subscriptions` means follows from `subscription_types.consent_type`: with `opt_in` the contact opted in, with
+`opt_out` it opted out; what was left as it was is not there. Where Intercom shows only some links of a row and has no
+address for the others, what it shows is added, nothing is removed, and the run says so.
 
 **Parts** are what happened in a conversation or on a ticket. Intercom shows the newest 500 of them, so parts are only
 ever added and updated; those that were read earlier stay. In `conversations` and `tickets`, `parts_total_count` is how
@@ -81,7 +87,8 @@ alone, answers 404 or 410. For contacts, conversations and tickets such a readin
 the same run, without a `start_date`; for tables that are read whole in every run, each run is one. If more than 100
 rows and more than 1 % of the table are missing at once, none is stamped and the run says so. Conversations are not
 stamped while those that are tickets are hidden from the token. The parts of what is stamped are stamped with it, and
-its links are removed. A row that is seen again loses its stamp.
+the links that are read with it are removed; links that are read with other rows, such as the `conversation_contacts`
+of a contact that is gone, stay until those are read. A row that is seen again loses its stamp.
 
 **`_merged_into`**, in `contacts`, is the id of the contact that a stamped one was merged into, where Intercom says so
 (from API 2.16; older versions only say that the contact is not there). After several merges it is the contact that is

@@ -201,3 +201,17 @@ async fn what_embedded_lists_say_of_their_length_is_not_believed() {
     assert_eq!(lists.count(), cut);
     assert!(world.rows("contacts").is_empty(), "only what was asked for is written");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_list_that_is_cut_and_stands_nowhere_else_is_told_and_removes_nothing() {
+    let mut world = World::start(Settings { companies: 40, ..Settings::default() }).await;
+    world.load(&["companies", "company_tags"]).await;
+    let before = world.rows("company_tags").len();
+    // The same workspace, which from now on shows one tag of each company.
+    let cut = Settings { companies: 40, cut_company_tags: Some(1), ..Settings::default() };
+    world.sandbox = ingest::sandbox::Sandbox::start(cut).await.unwrap();
+    let report = world.load(&["companies", "company_tags"]).await;
+    assert_eq!(world.rows("company_tags").len(), before);
+    let notes = &of(&report, "company_tags").notes;
+    assert!(notes.iter().any(|note| note.contains("companies show only some of their rows")), "{notes:?}");
+}

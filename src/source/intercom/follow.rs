@@ -272,6 +272,7 @@ fn joined(shares: Vec<Share>) -> Result<Share> {
         joined.owners.extend(share.owners);
         joined.entries.extend(share.entries);
         joined.missing += share.missing;
+        joined.cut += share.cut;
         joined.shape.add(&share.shape);
     }
     if batches.len() > 1 {

@@ -231,7 +231,7 @@ impl Inner {
             };
             let is_wanted = match child.inside.more {
                 More::Nothing => false,
-                More::WhereCut(_) => shown.is_cut || !shown.is_there,
+                More::WhereCut(_) => shown.is_cut || shown.is_odd || !shown.is_there,
                 More::WhereAny(_) => shown.entries > 0 || !shown.is_there,
                 More::Always(_) => true,
                 More::Object { .. } => {
@@ -241,7 +241,9 @@ impl Inner {
             if is_wanted {
                 wants.push(Want { child: at, id: id.clone(), version, stated, row: row.to_owned() });
             } else if !matches!(child.inside.more, More::Object { .. }) {
-                part.take(child, &parent, (&id, version), shown.is_there, self.pass.began)?;
+                part.cut += u64::from(shown.is_cut);
+                let is_whole = shown.is_there && !shown.is_cut;
+                part.take(child, &parent, (&id, version), is_whole, self.pass.began)?;
             }
         }
         Ok(())
@@ -254,11 +256,13 @@ pub(super) struct Part {
     rows: Rows,
     owners: Vec<Owner>,
     entries: Vec<Entry>,
+    /// See [`Share::cut`].
+    cut: u64,
 }
 
 impl Part {
     pub(super) fn new(child: &Child) -> Self {
-        Self { rows: child.embedded.rows(32), owners: Vec::new(), entries: Vec::new() }
+        Self { rows: child.embedded.rows(32), owners: Vec::new(), entries: Vec::new(), cut: 0 }
     }
 
     /// Takes the lists that the parent's row, or its object, shows.
@@ -314,6 +318,6 @@ impl Part {
 
     pub(super) fn finish(self, began: jiff::Timestamp) -> Result<Share, PageError> {
         let (batch, shape) = self.rows.finish(began)?;
-        Ok(Share { owners: self.owners, entries: self.entries, ..Share::of(batch, shape) })
+        Ok(Share { owners: self.owners, entries: self.entries, cut: self.cut, ..Share::of(batch, shape) })
     }
 }
