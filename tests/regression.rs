@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ingest::destination::duckdb::{Options, query};
 use ingest::report::Outcome;
-use ingest::sandbox::Settings;
+use ingest::sandbox::{Fault, FaultKind, Settings};
 
 use crate::support::binary::Project;
 use crate::support::world::{HOUR, World, of};
@@ -163,4 +163,29 @@ fn by_hand(world: &World, sql: &str) {
     drop(connection);
     let tables = query(&world.file(), &Options::default(), "SELECT count(*) FROM duckdb_tables()");
     tables.expect("the file is sound");
+}
+
+/// A table that cannot be had must not make every run read all that is read with it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_table_without_permission_made_every_run_a_full_load_of_its_family() {
+    let settings = Settings { contacts: 1_500, contact_links: true, ..Settings::default() };
+    let world = World::start(settings).await;
+    world.load(&["contacts"]).await;
+    world.sandbox.advance(3 * HOUR);
+    let what =
+        FaultKind::Status { code: 403, error_code: "forbidden".into(), retry_after: None, headers: true };
+    world.sandbox.fault(Fault { matching: "/notes".into(), after: 0, times: u32::MAX, what });
+    for _ in 0..2 {
+        world.update_some("contacts", 3);
+        let report = world.run().tables(&["contacts", "contact_notes"]).go().await;
+        assert_eq!(of(&report, "contacts").outcome, Outcome::Complete);
+        assert_eq!(of(&report, "contact_notes").outcome, Outcome::Failed);
+        let pages = world.requests("/contacts/search").len();
+        assert!(pages <= 8, "{pages} requests where a full load takes more than 12");
+        world.assert_truth(&["contacts"]);
+        world.sandbox.advance(2 * HOUR);
+    }
+    world.sandbox.clear_faults();
+    world.load(&["contacts", "contact_notes"]).await;
+    world.assert_truth(&["contacts", "contact_notes"]);
 }

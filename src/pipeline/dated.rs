@@ -26,18 +26,24 @@ impl FamilyRun {
         loop {
             let sees_hidden = self.sees_hidden().await?;
             let now = pass_start(&*self.source);
-            let Together { reading, counts_for, from_at_most } = self.decide(now, is_asked, sees_hidden);
+            let Together { reading, counts_for, needed_by, from_at_most, else_from } =
+                self.decide(now, is_asked, sees_hidden);
             is_asked = false;
             let is_for_shortfall = matches!(reading, Reading::Refresh(_, Reason::Shortfall));
             self.fresh_states();
-            for (member, counts) in self.members.iter_mut().zip(counts_for) {
-                member.is_refreshed = counts;
+            for ((member, counts), needs) in self.members.iter_mut().zip(counts_for).zip(needed_by) {
+                (member.is_refreshed, member.needs_refresh) = (counts, needs);
                 member.next.sees_hidden = sees_hidden.or(member.next.sees_hidden);
             }
             let from = match reading {
                 Reading::Refresh(refresh, reason) => {
                     let from = self.refresh(refresh, reason, sees_hidden).await?;
-                    from_at_most.map_or(from, |at_most| from.min(at_most))
+                    match (from, else_from) {
+                        (Some(from), _) => from_at_most.map_or(from, |at_most| from.min(at_most)),
+                        (None, Some(from)) => from,
+                        // Nobody is left: those that failed have said why.
+                        (None, None) => return Ok(()),
+                    }
                 }
                 Reading::Increment { from } => {
                     self.begin("changes since the last run");
@@ -105,13 +111,14 @@ impl FamilyRun {
         Ok(sees)
     }
 
-    /// Reads the windows of a refresh; the moment from which changes are to be read again.
+    /// Reads the windows of a refresh; the moment from which changes are to be read again, or nothing if every
+    /// table that needs the refresh has failed meanwhile.
     async fn refresh(
         &mut self,
         refresh: Refresh,
         reason: Reason,
         sees_hidden: Option<bool>,
-    ) -> Result<Timestamp> {
+    ) -> Result<Option<Timestamp>> {
         self.begin(reason.as_str());
         self.read_since = refresh.anew.then_some(refresh.started_at);
         let mut seen = HashSet::new();
@@ -128,6 +135,13 @@ impl FamilyRun {
                 // What is proven so far is kept, whatever ended the pass.
                 self.keep_what_came(began, &error).await;
                 return Err(error);
+            }
+            if self.is_needless() {
+                for member in &mut self.members {
+                    member.next.refresh = member.stored.as_ref().and_then(|stored| stored.refresh.clone());
+                    member.is_refreshed = false;
+                }
+                return Ok(None);
             }
             if tracked.order_broke && window != tracked.uncut {
                 // Earlier runs relied on an order that does not hold: from the beginning, then.
@@ -161,7 +175,7 @@ impl FamilyRun {
                 member.next.shortfalls = 0;
             }
         }
-        Ok(plan::increment_start(refresh.closes_from, self.rules.lookback))
+        Ok(Some(plan::increment_start(refresh.closes_from, self.rules.lookback)))
     }
 
     /// Whether absences mean anything: not while rows are hidden, and not where rows cannot be asked for.

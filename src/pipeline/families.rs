@@ -101,6 +101,7 @@ impl Family<'_> {
             missing: 0,
             cut: 0,
             is_refreshed: false,
+            needs_refresh: false,
             ledger: None,
         };
         FamilyRun {

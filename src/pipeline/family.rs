@@ -93,6 +93,13 @@ impl FamilyRun {
             Err(error) => self.note(&format!("what came meanwhile could not be read: {error}")),
             Ok(()) => {}
         }
+        for member in &mut self.members {
+            let is_stop =
+                |error: &Error| matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Terminated);
+            if let Some(error) = member.error.take_if(|error| !is_stop(error)) {
+                member.report.notes.push(format!("what came meanwhile could not be read: {error}"));
+            }
+        }
         for (member, (mode, unchanged)) in self.members.iter_mut().zip(before) {
             // Rows that were looked at twice are not told twice.
             (member.report.mode, member.report.committed.unchanged) = (mode, unchanged);

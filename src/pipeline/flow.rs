@@ -75,7 +75,8 @@ impl FamilyRun {
             let mut left = vec![flow.limit; self.members.len()];
             while let Some(page) = pages.recv().await {
                 self.hand_over(page, began, &mut flow, &mut left).await?;
-                if self.has_enough(&left) {
+                let is_needless = flow.refresh.is_some() && self.is_needless();
+                if is_needless || self.has_enough(&left) {
                     return Ok(true);
                 }
             }
@@ -142,6 +143,12 @@ impl FamilyRun {
         let supersedes_before = plan::earlier_by(began, LAG);
         self.supersedes_before = supersedes_before;
         self.writer.rows(Rows { tables, supersedes_before, hold: flow.hold }).await
+    }
+
+    /// Whether a refresh is under way that only tables needed which have failed.
+    pub(super) fn is_needless(&self) -> bool {
+        let mut needing = self.members.iter().filter(|member| member.needs_refresh).peekable();
+        needing.peek().is_some() && needing.all(|member| member.error.is_some())
     }
 
     /// Whether as many rows were taken as were asked for: of the lead or, where it is no member, of every table.

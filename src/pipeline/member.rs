@@ -33,6 +33,8 @@ pub(super) struct MemberRun {
     pub(super) cut: u64,
     /// Whether the refresh under way counts for it.
     pub(super) is_refreshed: bool,
+    /// Whether it cannot do without that refresh.
+    pub(super) needs_refresh: bool,
     /// What need not be read again, as of the first pass that asked for it.
     pub(super) ledger: Option<Arc<Ledger>>,
 }

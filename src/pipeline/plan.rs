@@ -159,13 +159,15 @@ fn is_under_way(situation: &Situation<'_>, stored: &TableState) -> bool {
 /// about `updated_at`, so that rows created before it and changed since are in the table too.
 pub(super) fn whole(situation: &Situation<'_>, reason: Reason) -> Reading {
     let from = situation.start_date.map(Timestamp::as_second);
+    let begun = situation.stored.and_then(|stored| stored.refresh.as_ref());
     let refresh = Refresh {
         started_at: situation.now,
         closes_from: situation.now,
         by: if from.is_some() { situation.changes_by } else { DateField::CreatedAt },
         start: situation.start_date,
         whole: true,
-        anew: matches!(reason, Reason::Asked | Reason::ApiVersion),
+        anew: matches!(reason, Reason::Asked | Reason::ApiVersion | Reason::Columns)
+            || begun.is_some_and(|refresh| refresh.anew),
         remaining: vec![Window { from, to: None }],
     };
     Reading::Refresh(refresh, reason)

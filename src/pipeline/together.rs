@@ -13,8 +13,12 @@ pub struct Together {
     /// Of a refresh, in the order of the situations: for which tables it counts. The others take its rows, and
     /// need no more than what changed since they were last read.
     pub counts_for: Vec<bool>,
+    /// Of a refresh, in the order of the situations: which tables cannot do without it.
+    pub needed_by: Vec<bool>,
     /// Where the increment that closes a refresh has to begin at the latest, inclusive, for the others' sake.
     pub from_at_most: Option<Timestamp>,
+    /// From where on, inclusive, the others need what changed should none of those be left that need a refresh.
+    pub else_from: Option<Timestamp>,
 }
 
 /// Decides for tables that are read together, each in a situation of its own. There is at least one.
@@ -29,10 +33,12 @@ pub fn decide_together(situations: &[Situation<'_>]) -> Together {
         Reading::Refresh(refresh, reason) => Some((refresh.clone(), *reason)),
     };
     let earliest = readings.iter().filter_map(increment).min();
+    let needed_by: Vec<bool> = readings.iter().map(|reading| increment(reading).is_none()).collect();
     let refreshes: Vec<(Refresh, Reason)> = readings.iter().filter_map(refresh).collect();
     let Some((first, reason)) = refreshes.first() else {
         let reading = Reading::Increment { from: earliest.unwrap_or(Timestamp::MIN) };
-        return Together { reading, counts_for: vec![false; situations.len()], from_at_most: None };
+        let counts_for = vec![false; situations.len()];
+        return Together { reading, counts_for, needed_by, from_at_most: None, else_from: None };
     };
     // What one of them has begun, or lacks, serves the others only if it is the same for all.
     let agrees = |(other, why): &(Refresh, Reason)| {
@@ -51,16 +57,24 @@ pub fn decide_together(situations: &[Situation<'_>]) -> Together {
         }
         return Together {
             reading: Reading::Refresh(refresh, *reason),
-            counts_for: readings.iter().map(|reading| increment(reading).is_none()).collect(),
+            counts_for: needed_by.clone(),
+            needed_by,
             from_at_most: earliest,
+            else_from: earliest,
         };
     }
     // Everything, from now on: that is enough for each of them.
     let fresh = refreshes.iter().map(|(_, reason)| *reason).find(|reason| !reason.is_partial());
+    let mut reading = whole(&situations[0], fresh.unwrap_or(*reason));
+    if let Reading::Refresh(refresh, _) = &mut reading {
+        refresh.anew = refreshes.iter().any(|(refresh, _)| refresh.anew);
+    }
     Together {
-        reading: whole(&situations[0], fresh.unwrap_or(*reason)),
+        reading,
         counts_for: vec![true; situations.len()],
+        needed_by,
         from_at_most: None,
+        else_from: earliest,
     }
 }
 
@@ -163,5 +177,24 @@ mod tests {
         let Reading::Refresh(refresh, _) = together.reading else { panic!() };
         assert_eq!((refresh.whole, refresh.remaining), (true, vec![Window::default()]));
         assert_eq!(together.counts_for, [true, true]);
+    }
+
+    #[test]
+    fn what_one_table_wants_read_anew_is_read_anew_for_all() {
+        let stored = state();
+        let asked = |stored| Situation { full_refresh: true, ..situation(stored) };
+        let Reading::Refresh(begun, _) = decide(&asked(Some(&stored))) else { panic!() };
+        let begun = TableState { refresh: Some(begun), ..state() };
+        for (first, second) in
+            [(asked(None), asked(Some(&stored))), (situation(None), situation(Some(&begun)))]
+        {
+            let Reading::Refresh(refresh, reason) = decide_together(&[first, second]).reading else {
+                panic!()
+            };
+            assert_eq!((refresh.anew, reason), (true, Reason::FirstLoad));
+        }
+        let other = Situation { columns: "d", ..situation(Some(&begun)) };
+        let Reading::Refresh(refresh, _) = decide(&other) else { panic!() };
+        assert!(refresh.anew, "another reason takes nothing away from the first");
     }
 }

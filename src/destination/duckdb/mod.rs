@@ -11,6 +11,7 @@ mod sql;
 mod stage;
 mod views;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct DuckDb {
     connection: Option<Connection>,
     /// What was said already about views.
     told: Vec<String>,
+    /// Schema and name of the tables that were there when their states were read.
+    stood: HashSet<(String, &'static str)>,
     _lock: RunLock,
 }
 
@@ -47,7 +50,15 @@ impl DuckDb {
         let lock = RunLock::take(&path, wait, &progress)?;
         connect::remove_leftovers(&path)?;
         connect::remove_empty(&path)?;
-        Ok(Self { path, options, progress, connection: None, told: Vec::new(), _lock: lock })
+        Ok(Self {
+            path,
+            options,
+            progress,
+            connection: None,
+            told: Vec::new(),
+            stood: HashSet::new(),
+            _lock: lock,
+        })
     }
 
     /// Runs `work` on the open file. After an error the file is closed, so that nothing half-done stays.
@@ -171,15 +182,32 @@ impl Destination for DuckDb {
         if !self.exists() {
             return Ok(vec![None; targets.len()]);
         }
-        self.with_connection(|connection| load_states(connection, targets))
+        let (states, stood) = self.with_connection(|connection| {
+            let states = load_states(connection, targets)?;
+            let mut stood = HashSet::new();
+            for target in targets {
+                if sql::has_table(connection, &target.schema, target.table.name)
+                    .map_err(|e| failed("read", &e))?
+                {
+                    stood.insert(identity(target));
+                }
+            }
+            Ok((states, stood))
+        })?;
+        self.stood = stood;
+        Ok(states)
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
         let mut notes = Vec::new();
+        let stood = self.stood.clone();
         let done = self.with_connection(|connection| {
             let done = in_transaction(connection, || {
                 sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
-                commits.iter().map(|commit| apply(connection, commit, commits)).collect::<Result<Vec<_>>>()
+                commits
+                    .iter()
+                    .map(|commit| apply(connection, commit, commits, &stood))
+                    .collect::<Result<Vec<_>>>()
             })?;
             // COMMIT after an aborted transaction answers Ok with nothing saved; only what is read back counts.
             for (commit, done) in commits.iter().zip(&done) {
@@ -272,7 +300,12 @@ fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) 
     }
 }
 
-fn apply(connection: &Connection, commit: &TableCommit, all: &[TableCommit]) -> Result<Committed> {
+fn apply(
+    connection: &Connection,
+    commit: &TableCommit,
+    all: &[TableCommit],
+    stood: &HashSet<(String, &'static str)>,
+) -> Result<Committed> {
     let target = &commit.target;
     let context =
         |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
@@ -284,7 +317,7 @@ fn apply(connection: &Connection, commit: &TableCommit, all: &[TableCommit]) -> 
             .with_hint("rename the view, or write to another schema with --schema"));
     }
     if !sql::is_as_declared(connection, target).map_err(context("read"))? {
-        prepare_table(connection, target)?;
+        prepare_table(connection, target, stood.contains(&identity(target)))?;
     }
     let rows = commit
         .reduced()
@@ -319,12 +352,21 @@ fn apply(connection: &Connection, commit: &TableCommit, all: &[TableCommit]) -> 
     Ok(done)
 }
 
+/// A table as DuckDB tells it from others, ignoring case.
+fn identity(target: &Target) -> (String, &'static str) {
+    (target.schema.to_lowercase(), target.table.name)
+}
+
 /// Creates the table, or adds the columns it lacks. What was noted of the parents of its rows, and of a table that
 /// was dropped what its state says, was true of other rows than those that it will have.
-fn prepare_table(connection: &Connection, target: &Target) -> Result<()> {
+fn prepare_table(connection: &Connection, target: &Target, has_stood: bool) -> Result<()> {
     let context =
         |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
     let stood = sql::has_table(connection, &target.schema, target.table.name).map_err(context("read"))?;
+    if has_stood && !stood {
+        let message = format!("table {}: somebody dropped it while this run went on", target.table.name);
+        return Err(Error::new(ErrorKind::Conflict, message).with_hint("run again; it is loaded anew"));
+    }
     sql::prepare_table(connection, target).map_err(context("create the table or its columns"))?;
     parents::forget_entries(connection, target).map_err(context("correct the ledger"))?;
     if !stood && let Some(Stored { revision, state }) = read_state(connection, target)? {

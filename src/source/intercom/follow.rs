@@ -128,7 +128,13 @@ impl<'i> Follower<'i> {
     async fn object(&self, client: &Client, want: &Want) -> std::result::Result<Found, Trouble> {
         let path = self.reader.pass().table.object.unwrap_or_default();
         let path = format!("{path}/{}", escaped(&want.id));
-        let answer = match client.send(|_| Call::get(path.clone())).await {
+        let mut asked = client.send(|_| Call::get(path.clone())).await;
+        if asked.as_ref().is_err_and(is_gone) {
+            // It was shown a moment ago: once may be by mistake.
+            client.pause(client.backoff().wait(0), "one that was shown is not found").await;
+            asked = client.send(|_| Call::get(path.clone())).await;
+        }
+        let answer = match asked {
             Ok(answer) => answer,
             Err(error) if is_gone(&error) => return self.missing(want).await.map(Found::Missing),
             Err(error) => return Err(error.into()),

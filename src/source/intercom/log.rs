@@ -48,7 +48,7 @@ pub(super) async fn read(
     let mut left = Window { from: Some(from), to: span.window.to };
     let mut passes = Passes::new(client, progress);
     let mut width = span.step;
-    let mut calm = CALM;
+    let (mut calm, mut needed) = (CALM, CALM);
     while !left.is_empty() {
         let (step, rest) = cut(left, span.order, width, now);
         let can_shrink = width / 2 >= NARROWEST;
@@ -57,13 +57,14 @@ pub(super) async fn read(
             Ok(()) => {
                 left = rest;
                 calm += 1;
-                if calm > CALM {
+                if calm > needed {
                     width = (width * 2).min(span.step);
                 }
                 passes.moved();
             }
             Err(Refused::TooMuch(error)) if can_shrink => {
-                (width, calm) = (width / 2, 0);
+                // The width that is answered hardly changes: what was refused is tried ever less often.
+                (width, calm, needed) = (width / 2, 0, needed.saturating_mul(2));
                 tracing::debug!(%error, seconds = width, "asking for a narrower window");
             }
             Err(Refused::TooMuch(error)) => return Err(error.into_error()),

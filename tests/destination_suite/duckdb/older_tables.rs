@@ -184,3 +184,26 @@ fn the_state_of_a_dropped_table_proves_nothing() {
     let done = file.destination().commit(&[saving(&contacts, Some(dropped.revision))]).unwrap();
     assert_eq!((done[0].new, done[0].revision), (1, Some(2)));
 }
+
+/// A table that is dropped in the middle of a run must not end as complete with the few rows that came after.
+#[test]
+fn a_table_that_is_dropped_while_a_run_goes_on_ends_the_run_for_it() {
+    let mut file = InDuckDb::fresh();
+    let contacts = target("contacts");
+    let known = TableState { checkpoint: Some(pass(7)), ..TableState::new("w", "2.14", "c".into()) };
+    let first = StateChange { expected: None, state: known.clone() };
+    file.commit(TableCommit {
+        state: Some(first),
+        ..upsert(&contacts, pass(1), r#"[{"id":"a"},{"id":"b"}]"#)
+    });
+    let targets = std::slice::from_ref(&contacts);
+    let revision = file.destination().load(targets).unwrap()[0].as_ref().map(|stored| stored.revision);
+    file.destination().rest();
+    by_hand(file.path(), "DROP TABLE crm.contacts");
+    let next = StateChange { expected: revision, state: known };
+    let commit = TableCommit { state: Some(next), ..upsert(&contacts, pass(8), r#"[{"id":"c"}]"#) };
+    let error = file.destination().commit(&[commit]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    let stored = file.destination().load(targets).unwrap().remove(0).unwrap();
+    assert_eq!(stored.state.checkpoint, None, "the next run loads it anew");
+}
