@@ -21,7 +21,8 @@ that is named like its connection: `intercom.contacts`, say.
 **Columns** are declared, in the order of Intercom's published contract for API 2.14, and exist whether or not a row
 has a value: an empty table has its types, too. The value of a nested field stands in a column whose name is the path
 joined with `_`: `location.country` becomes `location_country`. Every column may be NULL. One table shape serves the
-API versions 2.11 to 2.16; what a version does not have is NULL.
+API versions 2.11 to 2.16; what a version does not have is NULL. A column that somebody dropped comes back empty, and
+`--full-refresh` fills it for all rows; a table that was dropped is loaded anew by itself.
 
 | type | what it holds |
 |---|---|

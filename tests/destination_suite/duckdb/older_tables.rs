@@ -192,10 +192,9 @@ fn a_table_that_is_dropped_while_a_run_goes_on_ends_the_run_for_it() {
     let contacts = target("contacts");
     let known = TableState { checkpoint: Some(pass(7)), ..TableState::new("w", "2.14", "c".into()) };
     let first = StateChange { expected: None, state: known.clone() };
-    file.commit(TableCommit {
-        state: Some(first),
-        ..upsert(&contacts, pass(1), r#"[{"id":"a"},{"id":"b"}]"#)
-    });
+    let saved =
+        TableCommit { state: Some(first), ..upsert(&contacts, pass(1), r#"[{"id":"a"},{"id":"b"}]"#) };
+    file.destination().commit(&[saved]).unwrap();
     let targets = std::slice::from_ref(&contacts);
     let revision = file.destination().load(targets).unwrap()[0].as_ref().map(|stored| stored.revision);
     file.destination().rest();
