@@ -207,16 +207,16 @@ pub fn earlier_by(moment: Timestamp, duration: SignedDuration) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const NOW: &str = "2026-01-15T12:00:00Z";
 
-    fn at(text: &str) -> Timestamp {
+    pub(in crate::pipeline) fn at(text: &str) -> Timestamp {
         text.parse().unwrap()
     }
 
-    fn state() -> TableState {
+    pub(in crate::pipeline) fn state() -> TableState {
         TableState {
             checkpoint: Some(at("2026-01-15T11:00:00Z")),
             refreshed_at: Some(at("2026-01-14T12:00:00Z")),
@@ -224,7 +224,7 @@ mod tests {
         }
     }
 
-    fn situation(stored: Option<&TableState>) -> Situation<'_> {
+    pub(in crate::pipeline) fn situation(stored: Option<&TableState>) -> Situation<'_> {
         Situation {
             stored,
             now: at(NOW),
@@ -239,7 +239,7 @@ mod tests {
         }
     }
 
-    fn reason(reading: &Reading) -> Option<Reason> {
+    pub(in crate::pipeline) fn reason(reading: &Reading) -> Option<Reason> {
         match reading {
             Reading::Refresh(_, reason) => Some(*reason),
             Reading::Increment { .. } => None,

@@ -80,47 +80,10 @@ pub fn decide_together(situations: &[Situation<'_>]) -> Together {
 
 #[cfg(test)]
 mod tests {
-    use jiff::SignedDuration;
-
+    use super::super::plan::tests::{at, reason, situation, state};
     use super::*;
     use crate::state::TableState;
-    use crate::window::{DateField, Window};
-
-    const NOW: &str = "2026-01-15T12:00:00Z";
-
-    fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    fn state() -> TableState {
-        TableState {
-            checkpoint: Some(at("2026-01-15T11:00:00Z")),
-            refreshed_at: Some(at("2026-01-14T12:00:00Z")),
-            ..TableState::new("w", "2.14", "c".into())
-        }
-    }
-
-    fn situation(stored: Option<&TableState>) -> Situation<'_> {
-        Situation {
-            stored,
-            now: at(NOW),
-            api_version: "2.14",
-            columns: "c",
-            changes_by: DateField::UpdatedAt,
-            start_date: None,
-            lookback: SignedDuration::ZERO,
-            refresh_every: Some(SignedDuration::from_hours(7 * 24)),
-            permission_gained: false,
-            full_refresh: false,
-        }
-    }
-
-    fn reason(reading: &Reading) -> Option<Reason> {
-        match reading {
-            Reading::Refresh(_, reason) => Some(*reason),
-            Reading::Increment { .. } => None,
-        }
-    }
+    use crate::window::Window;
 
     #[test]
     fn tables_that_agree_are_read_as_each_would_be() {
