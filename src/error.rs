@@ -55,6 +55,11 @@ impl ErrorKind {
             Self::Terminated => 143,
         }
     }
+
+    /// Whether something could not be read, though the token and the destination are sound and nobody stopped it.
+    pub fn is_of_source(self) -> bool {
+        matches!(self, Self::Permission | Self::Network | Self::Api | Self::Data)
+    }
 }
 
 /// The exit code where several hold: signals first, then 2, 75, 4, 3, 1; 0 for none.

@@ -131,11 +131,7 @@ impl FamilyRun {
             tracked.order_broke = false;
             let pass = self.pass(ask, began).await?;
             let flow = Flow { refresh: Some(&mut tracked), seen: Some(&mut seen), ..Flow::default() };
-            if let Err(error) = self.pump(pass, flow).await {
-                // What is proven so far is kept, whatever ended the pass.
-                self.keep_what_came(began, &error).await;
-                return Err(error);
-            }
+            self.pump(pass, flow).await?;
             if self.is_needless() {
                 for member in &mut self.members {
                     member.next.refresh = member.stored.as_ref().and_then(|stored| stored.refresh.clone());
@@ -153,16 +149,9 @@ impl FamilyRun {
             let is_complete =
                 tracked.refresh.whole && tracked.refresh.start.is_none() && reason != Reason::Resumed;
             let stamps = if is_last && is_complete && self.may_stamp(sees_hidden) {
-                self.stamps(&seen, began).await
+                self.stamps(&seen, began).await?
             } else {
-                Ok(Vec::new())
-            };
-            let stamps = match stamps {
-                Ok(stamps) => stamps,
-                Err(error) => {
-                    self.keep_what_came(began, &error).await;
-                    return Err(error);
-                }
+                Vec::new()
             };
             self.flush(began, Scope::Some, &stamps, true).await?;
         }
@@ -198,10 +187,7 @@ impl FamilyRun {
             let window = Window { from: Some(from.as_second()), to: None };
             let ask = Ask::Dated { by: self.changes_by(), window, order: Order::NewestFirst };
             let pass = self.pass(ask, began).await?;
-            if let Err(error) = self.pump(pass, Flow::default()).await {
-                self.keep_what_came(began, &error).await;
-                return Err(error);
-            }
+            self.pump(pass, Flow::default()).await?;
             for member in &mut self.members {
                 member.next.checkpoint = Some(began);
             }

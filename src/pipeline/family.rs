@@ -48,7 +48,7 @@ impl FamilyRun {
         if let Err(error) = outcome {
             self.fail_all(&error);
         }
-        self.keep_of_the_failed().await;
+        self.keep_what_came().await;
         let is_refused = |error: &Error| error.kind() == ErrorKind::Auth;
         if self.members.iter().any(|member| member.error.as_ref().is_some_and(is_refused)) {
             self.stop.ask(ErrorKind::Auth);
@@ -85,18 +85,13 @@ impl FamilyRun {
             }
             _ => Ok(()),
         };
-        match outcome {
-            Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Terminated) => {
-                self.fail_all(&error);
-            }
-            // The tables are complete as of their checkpoints all the same.
-            Err(error) => self.note(&format!("what came meanwhile could not be read: {error}")),
-            Ok(()) => {}
+        if let Err(error) = outcome {
+            self.fail_all(&error);
         }
+        self.keep_what_came().await;
         for member in &mut self.members {
-            let is_stop =
-                |error: &Error| matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::Terminated);
-            if let Some(error) = member.error.take_if(|error| !is_stop(error)) {
+            // The table is complete as of its checkpoint all the same, if that was all.
+            if let Some(error) = member.error.take_if(|error| error.kind().is_of_source()) {
                 member.report.notes.push(format!("what came meanwhile could not be read: {error}"));
             }
         }
@@ -214,10 +209,7 @@ impl FamilyRun {
         let window = Some(window).filter(|_| ask == Ask::Everything);
         let flow = Flow { limit: self.options.limit, window, ..Flow::default() };
         let pass = self.pass(ask, began).await?;
-        if let Err(error) = self.pump(pass, flow).await {
-            self.keep_what_came(began, &error).await;
-            return Err(error);
-        }
+        self.pump(pass, flow).await?;
         self.flush(began, Scope::Some, &[], false).await
     }
 

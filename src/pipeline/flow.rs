@@ -159,31 +159,36 @@ impl FamilyRun {
         }
     }
 
-    /// Saves what came to members that failed alone: that something could not be read takes nothing away from
-    /// what was.
-    pub(super) async fn keep_of_the_failed(&mut self) {
+    /// Saves what came to members that failed, alone or with the pass: that something could not be read takes
+    /// nothing away from what was. A table of which nothing came is not even created, and half of a table that is
+    /// replaced as a whole is none. That the saving fails as well is noted, and does not hide why the member failed.
+    pub(super) async fn keep_what_came(&mut self) {
         if self.lead.disposition == WriteDisposition::Replace {
             return;
         }
-        for at in 0..self.members.len() {
-            let member = &self.members[at];
-            if member.error.is_none()
-                || self.writer.failure(member.position).is_some()
-                || member.report.read == 0
-            {
+        let has_rows = |member: &&MemberRun| {
+            let is_written = self.writer.failure(member.position).is_none();
+            member.error.is_some() && is_written && member.report.read > 0
+        };
+        let positions: Vec<usize> = self.members.iter().filter(has_rows).map(|m| m.position).collect();
+        if positions.is_empty() {
+            return;
+        }
+        let supersedes_before = self.supersedes_before;
+        let flush =
+            |table| Flush { table, scope: Scope::Some, stamps: Vec::new(), supersedes_before, state: None };
+        let done = self.writer.flush(positions.iter().copied().map(flush).collect()).await;
+        let outcomes = done.unwrap_or_else(|error| positions.iter().map(|_| Err(error.clone())).collect());
+        for (position, outcome) in positions.into_iter().zip(outcomes) {
+            let Some(member) = self.members.iter_mut().find(|member| member.position == position) else {
                 continue;
-            }
-            let flush = Flush {
-                table: member.position,
-                scope: Scope::Some,
-                stamps: Vec::new(),
-                supersedes_before: self.supersedes_before,
-                state: None,
             };
-            if let Ok(done) = self.writer.flush(vec![flush]).await
-                && let Some(Ok(done)) = done.into_iter().next()
-            {
-                self.members[at].report.add(done);
+            match outcome {
+                Ok(done) => member.report.add(done),
+                Err(second) if member.error.as_ref().is_none_or(|e| e.to_string() != second.to_string()) => {
+                    member.report.notes.push(format!("what had come could not be saved: {second}"));
+                }
+                Err(_) => {}
             }
         }
     }
@@ -192,36 +197,6 @@ impl FamilyRun {
     fn all_failed(&self) -> Option<Error> {
         let has_failed = self.members.iter().all(|member| member.error.is_some());
         self.members.first().filter(|_| has_failed).and_then(|member| member.error.clone())
-    }
-
-    /// Saves what a pass handed out before it failed with `error`; a table of which nothing came is not even
-    /// created. That the saving fails as well is noted, and does not hide why the pass failed.
-    pub(super) async fn keep_what_came(&mut self, began: Timestamp, error: &Error) {
-        let supersedes_before = plan::earlier_by(began, LAG);
-        let has_rows = |member: &&MemberRun| member.error.is_none() && member.report.read > 0;
-        let positions: Vec<usize> = self.members.iter().filter(has_rows).map(|m| m.position).collect();
-        let flush =
-            |table| Flush { table, scope: Scope::Some, stamps: Vec::new(), supersedes_before, state: None };
-        if positions.is_empty() {
-            return;
-        }
-        let done = self.writer.flush(positions.iter().copied().map(flush).collect()).await;
-        let outcomes: Vec<Result<_>> = match done {
-            Ok(outcomes) => outcomes,
-            Err(second) => positions.iter().map(|_| Err(second.clone())).collect(),
-        };
-        for (position, outcome) in positions.into_iter().zip(outcomes) {
-            let Some(member) = self.members.iter_mut().find(|member| member.position == position) else {
-                continue;
-            };
-            match outcome {
-                Ok(done) => member.report.add(done),
-                Err(second) if second.to_string() != error.to_string() => {
-                    member.report.notes.push(format!("what had come could not be saved: {second}"));
-                }
-                Err(_) => {}
-            }
-        }
     }
 
     /// Commits what the writer has of the members, with their states if they are to be saved. A member that

@@ -27,20 +27,11 @@ impl FamilyRun {
             ..Flow::default()
         };
         let pass = self.pass(Ask::Everything, began).await?;
-        let read = self.pump(pass, flow).await;
-        let stamps = match read {
-            Ok(()) if self.lead.object.is_some() && !is_replaced => self.stamps(&seen, began).await,
-            read => read.map(|()| Vec::new()),
-        };
-        let stamps = match stamps {
-            Ok(stamps) => stamps,
-            Err(error) => {
-                // Half a list is no list: it would replace the whole one.
-                if !is_replaced {
-                    self.keep_what_came(began, &error).await;
-                }
-                return Err(error);
-            }
+        self.pump(pass, flow).await?;
+        let stamps = if self.lead.object.is_some() && !is_replaced {
+            self.stamps(&seen, began).await?
+        } else {
+            Vec::new()
         };
         for member in &mut self.members {
             member.next.checkpoint = Some(began);
