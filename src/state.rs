@@ -59,7 +59,7 @@ pub struct Refresh {
     /// Whether rows that are read one object at a time are read again too, changed or not.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anew: bool,
-    /// Windows not yet read. What a window has behind it is cut off as it is proven.
+    /// Windows not yet read, in order and apart from each other. What is proven is cut out of them.
     pub remaining: Vec<Window>,
 }
 
@@ -132,25 +132,12 @@ impl TableState {
 }
 
 impl Refresh {
-    /// Notes that everything before `second` in the first remaining window is stored.
-    pub fn advance_to(&mut self, second: i64) {
-        if let Some(window) = self.remaining.first_mut() {
-            window.from = Some(window.from.map_or(second, |from| from.max(second)));
+    /// Notes that everything in `window` is stored.
+    pub fn cover(&mut self, window: Window) {
+        if window.is_empty() {
+            return;
         }
-    }
-
-    /// Takes back what was noted about the first remaining window, which was `window` before.
-    pub fn go_back_to(&mut self, window: Window) {
-        if let Some(first) = self.remaining.first_mut() {
-            *first = window;
-        }
-    }
-
-    /// Notes that the first remaining window is stored whole.
-    pub fn finish_window(&mut self) {
-        if !self.remaining.is_empty() {
-            self.remaining.remove(0);
-        }
+        self.remaining = self.remaining.iter().flat_map(|left| left.without(window)).collect();
     }
 }
 
@@ -172,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_cuts_off_what_is_proven() {
+    fn progress_cuts_out_what_is_proven() {
         let mut refresh = Refresh {
             started_at: Timestamp::UNIX_EPOCH,
             closes_from: Timestamp::UNIX_EPOCH,
@@ -182,10 +169,11 @@ mod tests {
             anew: false,
             remaining: vec![Window { from: None, to: Some(50) }, Window { from: Some(50), to: None }],
         };
-        refresh.advance_to(20);
-        refresh.advance_to(10);
-        assert_eq!(refresh.remaining[0].from, Some(20));
-        refresh.finish_window();
-        assert_eq!(refresh.remaining, [Window { from: Some(50), to: None }]);
+        refresh.cover(Window { from: None, to: Some(20) });
+        refresh.cover(Window { from: Some(60), to: Some(70) });
+        let window = |from, to| Window { from: Some(from), to };
+        assert_eq!(refresh.remaining, [window(20, Some(50)), window(50, Some(60)), window(70, None)]);
+        refresh.cover(Window { from: Some(20), to: None });
+        assert_eq!(refresh.remaining, []);
     }
 }

@@ -64,12 +64,47 @@ impl Window {
         matches!((self.from, self.to), (Some(from), Some(to)) if from >= to)
     }
 
+    /// What of this window lies outside `other`: nothing, one window, or one on each side of it.
+    pub fn without(&self, other: Self) -> impl Iterator<Item = Self> + use<> {
+        let before = other
+            .from
+            .map(|from| Self { from: self.from, to: self.to.map_or(Some(from), |to| Some(to.min(from))) });
+        let after = other
+            .to
+            .map(|to| Self { from: self.from.map_or(Some(to), |from| Some(from.max(to))), to: self.to });
+        before.into_iter().chain(after).filter(|window| !window.is_empty())
+    }
+
     /// The bounds to ask the server for, both exclusive: `margin` wider on each bounded side, and no
     /// upper bound that would come near `now`, where rows appear and move.
     pub fn bounds_to_ask(&self, now: i64) -> (Option<i64>, Option<i64>) {
         let after = self.from.map(|from| (from - MARGIN).max(0));
         let before = self.to.map(|to| to + MARGIN).filter(|before| *before < now);
         (after, before)
+    }
+}
+
+/// The same seconds in as few windows as possible, in their order.
+pub fn union(mut windows: Vec<Window>) -> Vec<Window> {
+    windows.retain(|window| !window.is_empty());
+    windows.sort_by_key(|window| window.from);
+    let mut joined: Vec<Window> = Vec::with_capacity(windows.len());
+    for window in windows {
+        match joined.last_mut() {
+            Some(last) if last.to.is_none_or(|to| window.from.is_none_or(|from| from <= to)) => {
+                last.to = last.to.and_then(|to| window.to.map(|other| to.max(other)));
+            }
+            _ => joined.push(window),
+        }
+    }
+    joined
+}
+
+/// The one window from the beginning of the first to the end of the last of `windows`, which are in order.
+pub fn hull(windows: &[Window]) -> Window {
+    Window {
+        from: windows.first().and_then(|window| window.from),
+        to: windows.last().and_then(|window| window.to),
     }
 }
 
@@ -104,6 +139,51 @@ mod tests {
         }
         assert!(Window { from: Some(5), to: Some(5) }.is_empty());
         assert!(!Window::default().is_empty());
+    }
+
+    #[test]
+    fn what_is_left_of_a_window_without_another() {
+        let window = |from, to| Window { from, to };
+        let all = Window::default();
+        for (this, other, left) in [
+            (
+                window(Some(0), Some(9)),
+                window(Some(3), Some(5)),
+                vec![window(Some(0), Some(3)), window(Some(5), Some(9))],
+            ),
+            (window(Some(0), Some(9)), window(None, Some(5)), vec![window(Some(5), Some(9))]),
+            (window(Some(0), Some(9)), window(Some(5), None), vec![window(Some(0), Some(5))]),
+            (window(Some(0), Some(9)), window(Some(9), None), vec![window(Some(0), Some(9))]),
+            (window(Some(0), Some(9)), window(None, Some(0)), vec![window(Some(0), Some(9))]),
+            (window(Some(3), Some(5)), window(Some(0), Some(9)), vec![]),
+            (window(Some(3), Some(5)), all, vec![]),
+            (all, window(Some(3), Some(5)), vec![window(None, Some(3)), window(Some(5), None)]),
+            (all, all, vec![]),
+        ] {
+            assert_eq!(this.without(other).collect::<Vec<_>>(), left, "{this:?} without {other:?}");
+        }
+    }
+
+    #[test]
+    fn windows_that_touch_are_one() {
+        let window = |from, to| Window { from, to };
+        for (windows, expected) in [
+            (vec![], vec![]),
+            (vec![window(Some(5), Some(9)), window(Some(0), Some(5))], vec![window(Some(0), Some(9))]),
+            (
+                vec![window(Some(5), None), window(Some(0), Some(4))],
+                vec![window(Some(0), Some(4)), window(Some(5), None)],
+            ),
+            (vec![window(Some(0), None), window(Some(3), Some(4))], vec![window(Some(0), None)]),
+            (
+                vec![window(Some(3), Some(4)), window(None, Some(2))],
+                vec![window(None, Some(2)), window(Some(3), Some(4))],
+            ),
+            (vec![window(Some(3), Some(3))], vec![]),
+        ] {
+            assert_eq!(union(windows.clone()), expected, "{windows:?}");
+        }
+        assert_eq!(hull(&[window(None, Some(2)), window(Some(5), Some(9))]), window(None, Some(9)));
     }
 
     /// The promise behind [`MARGIN`]: whatever rule the server follows, in whatever zone, no row of the

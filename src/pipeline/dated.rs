@@ -122,12 +122,14 @@ impl FamilyRun {
         self.begin(reason.as_str());
         self.read_since = refresh.anew.then_some(refresh.started_at);
         let mut seen = HashSet::new();
-        let mut tracked = Tracked { uncut: Window::default(), refresh, order_broke: false };
+        let uncut = Window { from: refresh.start.map(Timestamp::as_second), to: None };
+        let mut tracked = Tracked { uncut, refresh, order_broke: false };
         self.save_progress(&tracked.refresh);
-        while let Some(window) = tracked.refresh.remaining.first().copied() {
+        while !tracked.refresh.remaining.is_empty() {
             let began = pass_start(&*self.source);
-            let ask = Ask::Dated { by: tracked.refresh.by, window, order: Order::OldestFirst };
-            tracked.uncut = Window { from: tracked.refresh.start.map(Timestamp::as_second), ..window };
+            let windows: Arc<[Window]> = tracked.refresh.remaining.as_slice().into();
+            let is_uncut = *windows == [uncut];
+            let ask = Ask::Dated { by: tracked.refresh.by, windows, order: Order::OldestFirst };
             tracked.order_broke = false;
             let pass = self.pass(ask, began).await?;
             let flow = Flow { refresh: Some(&mut tracked), seen: Some(&mut seen), ..Flow::default() };
@@ -139,16 +141,15 @@ impl FamilyRun {
                 }
                 return Ok(None);
             }
-            if tracked.order_broke && window != tracked.uncut {
+            if tracked.order_broke && !is_uncut {
                 // Earlier runs relied on an order that does not hold: from the beginning, then.
                 continue;
             }
-            tracked.refresh.finish_window();
+            tracked.refresh.remaining.clear();
             self.save_progress(&tracked.refresh);
-            let is_last = tracked.refresh.remaining.is_empty();
             let is_complete =
                 tracked.refresh.whole && tracked.refresh.start.is_none() && reason != Reason::Resumed;
-            let stamps = if is_last && is_complete && self.may_stamp(sees_hidden) {
+            let stamps = if is_complete && self.may_stamp(sees_hidden) {
                 self.stamps(&seen, began).await?
             } else {
                 Vec::new()
@@ -185,7 +186,7 @@ impl FamilyRun {
             let began = pass_start(&*self.source);
             let started = Instant::now();
             let window = Window { from: Some(from.as_second()), to: None };
-            let ask = Ask::Dated { by: self.changes_by(), window, order: Order::NewestFirst };
+            let ask = Ask::dated(self.changes_by(), window, Order::NewestFirst);
             let pass = self.pass(ask, began).await?;
             self.pump(pass, Flow::default()).await?;
             for member in &mut self.members {
@@ -207,8 +208,7 @@ impl FamilyRun {
     /// Compares what the source counts with what the lead table holds, and notes in the state what follows:
     /// whether everything is to be read again, now.
     async fn has_lasting_shortfall(&mut self, is_for_shortfall: bool) -> Result<bool> {
-        let ask =
-            Ask::Dated { by: DateField::CreatedAt, window: Window::default(), order: Order::OldestFirst };
+        let ask = Ask::dated(DateField::CreatedAt, Window::default(), Order::OldestFirst);
         let began = pass_start(&*self.source);
         let pass = self.pass_alone(ask, began);
         let (source, stop, progress) = (Arc::clone(&self.source), self.stop.clone(), self.progress());

@@ -201,8 +201,8 @@ impl FamilyRun {
         // A first look shows what is newest; a backfill goes through its interval.
         let order = if has_interval { source::Order::OldestFirst } else { source::Order::NewestFirst };
         let ask = match self.lead.endpoint {
-            Endpoint::Search { .. } => Ask::Dated { by: DateField::UpdatedAt, window, order },
-            Endpoint::Log { .. } => Ask::Dated { by: DateField::CreatedAt, window, order },
+            Endpoint::Search { .. } => Ask::dated(DateField::UpdatedAt, window, order),
+            Endpoint::Log { .. } => Ask::dated(DateField::CreatedAt, window, order),
             _ => Ask::Everything,
         };
         self.begin(if has_interval { "interval" } else { "first look" });

@@ -33,10 +33,10 @@ pub(super) struct Flow<'f> {
     pub(super) owners: Option<&'f mut Vec<String>>,
 }
 
-/// A refresh whose first window is being read.
+/// A refresh whose windows are being read.
 pub(super) struct Tracked {
     pub(super) refresh: Refresh,
-    /// What the window was before anything of it was taken as proven.
+    /// All that it is about, before anything of it was taken as proven.
     pub(super) uncut: Window,
     /// Whether the order broke that proofs rely on.
     pub(super) order_broke: bool,
@@ -47,10 +47,10 @@ impl Tracked {
     fn follow(&mut self, proof: Proof) -> bool {
         match proof {
             Proof::Nothing => return false,
-            Proof::CompleteTo(second) => self.refresh.advance_to(second),
+            Proof::Covered(window) => self.refresh.cover(window),
             Proof::Withdrawn => {
                 self.order_broke = true;
-                self.refresh.go_back_to(self.uncut);
+                self.refresh.remaining = vec![self.uncut];
             }
         }
         true

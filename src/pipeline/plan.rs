@@ -319,7 +319,7 @@ pub(super) mod tests {
     #[test]
     fn a_refresh_that_was_cut_short_goes_on_where_it_was() {
         let Reading::Refresh(mut refresh, _) = decide(&situation(None)) else { panic!() };
-        refresh.advance_to(1_600_000_000);
+        refresh.cover(Window { from: None, to: Some(1_600_000_000) });
         let stored = TableState { refresh: Some(refresh.clone()), checkpoint: None, ..state() };
         let later = Situation { now: at("2026-01-18T12:00:00Z"), ..situation(Some(&stored)) };
         assert_eq!(decide(&later), Reading::Refresh(refresh, Reason::Resumed));

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::plan::{Reading, Reason, Situation, decide, whole};
 use crate::state::Refresh;
+use crate::window::union;
 
 /// What one read has to bring tables that are read together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +43,12 @@ pub fn decide_together(situations: &[Situation<'_>]) -> Together {
     };
     // What one of them has begun, or lacks, serves the others only if it is the same for all.
     let agrees = |(other, why): &(Refresh, Reason)| {
-        let ends = |refresh: &Refresh| refresh.remaining.last().map(|window| window.to);
         (other.by, other.start, other.whole, *why) == (first.by, first.start, first.whole, *reason)
-            && (other.remaining.len(), ends(other)) == (first.remaining.len(), ends(first))
     };
     if reason.is_partial() && refreshes.iter().all(agrees) {
-        let begins = |refresh: &Refresh| refresh.remaining.first().map(|window| window.from);
-        let least = refreshes.iter().map(|(refresh, _)| refresh).min_by_key(|refresh| begins(refresh));
-        let mut refresh = least.unwrap_or(first).clone();
+        let mut refresh = first.clone();
+        let all = refreshes.iter().flat_map(|(refresh, _)| refresh.remaining.iter().copied());
+        refresh.remaining = union(all.collect());
         for (other, _) in &refreshes {
             refresh.closes_from = refresh.closes_from.min(other.closes_from);
             refresh.started_at = refresh.started_at.min(other.started_at);
@@ -107,7 +106,7 @@ mod tests {
     #[test]
     fn a_refresh_that_only_one_has_begun_counts_for_that_one_alone() {
         let Reading::Refresh(mut refresh, _) = decide(&situation(None)) else { panic!() };
-        refresh.advance_to(1_600_000_000);
+        refresh.cover(Window { from: None, to: Some(1_600_000_000) });
         let begun = TableState { refresh: Some(refresh.clone()), checkpoint: None, ..state() };
         let older = TableState { checkpoint: Some(at("2026-01-10T11:00:00Z")), ..state() };
         let together = decide_together(&[situation(Some(&begun)), situation(Some(&older))]);
@@ -117,17 +116,19 @@ mod tests {
     }
 
     #[test]
-    fn refreshes_that_were_cut_short_at_different_places_go_on_at_the_first() {
+    fn refreshes_that_were_cut_short_at_different_places_go_on_with_what_any_of_them_lacks() {
         let Reading::Refresh(refresh, _) = decide(&situation(None)) else { panic!() };
-        let cut = |second: i64, closes: &str| {
+        let window = |from, to| Window { from, to };
+        let cut = |covered: &[Window], closes: &str| {
             let mut refresh = Refresh { closes_from: at(closes), ..refresh.clone() };
-            refresh.advance_to(second);
+            covered.iter().for_each(|window| refresh.cover(*window));
             TableState { refresh: Some(refresh), checkpoint: None, ..state() }
         };
-        let (a, b) = (cut(1_600_000_000, "2026-01-14T00:00:00Z"), cut(1_500_000_000, "2026-01-15T00:00:00Z"));
+        let a = cut(&[window(None, Some(1600)), window(Some(1700), Some(1800))], "2026-01-14T00:00:00Z");
+        let b = cut(&[window(None, Some(1500)), window(Some(1700), Some(1900))], "2026-01-15T00:00:00Z");
         let together = decide_together(&[situation(Some(&a)), situation(Some(&b))]);
         let Reading::Refresh(refresh, Reason::Resumed) = together.reading else { panic!() };
-        assert_eq!(refresh.remaining[0].from, Some(1_500_000_000));
+        assert_eq!(refresh.remaining, [window(Some(1500), Some(1700)), window(Some(1800), None)]);
         assert_eq!(refresh.closes_from, at("2026-01-14T00:00:00Z"));
     }
 

@@ -190,6 +190,23 @@ impl Filter {
         Some(Test::Seconds { matched, negated: op.negates() })
     }
 
+    /// The seconds between which the date at `path` has to lie, if the filter asks for nothing else.
+    pub(crate) fn span(&self, path: &Path) -> Option<Range<i64>> {
+        match self {
+            Self::One { path: asked, test: Test::Seconds { matched, negated: false } } if asked == path => {
+                match matched.as_slice() {
+                    [range] => Some(range.clone()),
+                    _ => None,
+                }
+            }
+            Self::All(parts) => parts.iter().try_fold(i64::MIN..i64::MAX, |all, part| {
+                let part = part.span(path)?;
+                Some(all.start.max(part.start)..all.end.min(part.end))
+            }),
+            _ => None,
+        }
+    }
+
     /// Whether the row is wanted.
     pub(crate) fn accepts(&self, row: &Probe<'_>) -> bool {
         match self {

@@ -1,6 +1,7 @@
 //! `POST …/search`: a query, a sort order and a page of what matches, by keyset cursor.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -67,6 +68,25 @@ struct Sort {
     descending: bool,
 }
 
+impl Sort {
+    fn name(&self) -> String {
+        format!("by {:?}, descending: {}", self.path, self.descending)
+    }
+
+    /// Where the rows stand that are dated in `seconds`, among all rows in this order.
+    fn places(&self, rows: &[Arc<Row>], seconds: &Range<i64>) -> Range<usize> {
+        let second = |row: &Arc<Row>| Probe::new(row).second(&self.path);
+        let (start, end) = if self.descending {
+            let above = |bound: i64| rows.partition_point(|row| second(row).is_some_and(|at| at >= bound));
+            (above(seconds.end), above(seconds.start))
+        } else {
+            let below = |bound: i64| rows.partition_point(|row| second(row).is_none_or(|at| at < bound));
+            (below(seconds.start), below(seconds.end))
+        };
+        start..end.max(start)
+    }
+}
+
 /// Answers a search at `now`. `forced_next` stands in for the cursor of the next page.
 pub(crate) fn search(
     world: &mut World,
@@ -84,7 +104,21 @@ pub(crate) fn search(
     let Search { filter, sort, per_page, after, name } = search;
     let sort = sort.as_ref();
 
-    let matching = table.searched(now).view(name, |rows| select(rows, &filter, sort));
+    let store = table.searched(now);
+    let (view, span) = match sort.and_then(|sort| Some((sort, filter.span(&sort.path)?))) {
+        // A range of the dates that rows are sorted by need not be looked for row by row.
+        Some((order, seconds)) => {
+            let all = store.view(order.name(), |rows| select(rows, &Filter::All(Vec::new()), sort));
+            let span = order.places(&all, &seconds);
+            (all, span)
+        }
+        None => {
+            let view = store.view(name, |rows| select(rows, &filter, sort));
+            let span = 0..view.len();
+            (view, span)
+        }
+    };
+    let matching = &view[span];
     let start = after.as_ref().map_or(0, |cursor| {
         matching
             .partition_point(|row| place(sort, key(sort, row), (cursor.value, id_order(&cursor.id))).is_le())

@@ -132,7 +132,7 @@ impl Pass {
 }
 
 /// Which rows a pass is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ask {
     /// Every row.
     Everything,
@@ -140,17 +140,24 @@ pub enum Ask {
     Dated {
         /// Which date.
         by: DateField,
-        /// Which dates.
-        window: Window,
+        /// Which dates: windows in order and apart from each other, at least one.
+        windows: Arc<[Window]>,
         /// In which order, which decides what may be concluded from a page.
         order: Order,
     },
 }
 
+impl Ask {
+    /// Rows by one of their dates, in one window.
+    pub fn dated(by: DateField, window: Window, order: Order) -> Self {
+        Self::Dated { by, windows: [window].into(), order }
+    }
+}
+
 /// The order in which dated rows are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
-    /// Proves ever more from the beginning; ends at rows younger than the pass.
+    /// Proves ever more; ends at rows younger than the pass. Several places may be read at once.
     OldestFirst,
     /// Ends early: at the first whole page of rows older than the window.
     NewestFirst,
@@ -210,8 +217,8 @@ impl Page {
 pub enum Proof {
     /// Nothing new.
     Nothing,
-    /// Every row of the window dated before this second has been handed out.
-    CompleteTo(i64),
+    /// Every row dated in this window has been handed out.
+    Covered(Window),
     /// Nothing, and what earlier pages of the pass proved was wrong: the order they relied on is broken.
     Withdrawn,
 }

@@ -5,8 +5,12 @@
 //!
 //! Source: Intercom REST reference 2.14, "List all activity logs" (read 2026-11-20).
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
+use super::cuts::cursors_wanted;
 use super::outlet::Outlet;
 use super::reader::Reader;
 use super::trouble::{Passes, Trouble};
@@ -25,9 +29,9 @@ const CALM: u32 = 8;
 
 /// What a read of a log goes by.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Span {
-    /// What is asked for.
-    pub(super) window: Window,
+pub(super) struct Span<'s> {
+    /// What is asked for, in order.
+    pub(super) windows: &'s [Window],
     pub(super) order: Order,
     /// Where the log begins at the earliest, in epoch seconds.
     pub(super) earliest: i64,
@@ -35,44 +39,108 @@ pub(super) struct Span {
     pub(super) step: i64,
 }
 
-/// Reads the entries of the span.
+/// How wide the next step is, and how many may be read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stride {
+    widest: i64,
+    width: i64,
+    calm: u32,
+    needed: u32,
+    /// Steps at once. While it is not known whether the width is answered, few are tried.
+    at_once: usize,
+}
+
+impl Stride {
+    fn new(widest: i64) -> Self {
+        Self { widest, width: widest, calm: CALM, needed: CALM, at_once: 1 }
+    }
+
+    fn answered(&mut self) {
+        self.calm += 1;
+        if self.calm > self.needed {
+            self.width = (self.width * 2).min(self.widest);
+        }
+        self.at_once = self.at_once.saturating_mul(2);
+    }
+
+    /// A step of `width` was too much. The width that is answered hardly changes: what was refused is tried ever
+    /// less often.
+    fn refused(&mut self, width: i64) {
+        let half = (width / 2).max(NARROWEST);
+        if half < self.width {
+            (self.width, self.calm, self.needed) = (half, 0, self.needed.saturating_mul(2));
+        }
+        self.at_once = 1;
+    }
+}
+
+/// Reads the entries of the span, some steps at a time.
 pub(super) async fn read(
     client: &Client,
     pass: &Pass,
-    span: Span,
+    span: Span<'_>,
     outlet: &Outlet,
     progress: &TableProgress,
 ) -> Result<()> {
     let now = pass.began.as_second();
-    let from = span.window.from.unwrap_or(span.earliest);
-    let mut left = Window { from: Some(from), to: span.window.to };
+    let bounded = |window: &Window| Window { from: window.from.or(Some(span.earliest)), to: window.to };
+    let mut left: VecDeque<Window> = span.windows.iter().map(bounded).collect();
+    left.retain(|window| !window.is_empty());
+    if span.order == Order::NewestFirst {
+        left = left.into_iter().rev().collect();
+    }
     let mut passes = Passes::new(client, progress);
-    let mut width = span.step;
-    let (mut calm, mut needed) = (CALM, CALM);
-    while !left.is_empty() {
-        let (step, rest) = cut(left, span.order, width, now);
-        let can_shrink = width / 2 >= NARROWEST;
-        let mut reading = Step { client, pass, window: step, can_shrink, outlet };
-        match reading.read().await {
-            Ok(()) => {
-                left = rest;
-                calm += 1;
-                if calm > needed {
-                    width = (width * 2).min(span.step);
-                }
-                passes.moved();
+    let mut stride = Stride::new(span.step);
+    let mut running = FuturesUnordered::new();
+    loop {
+        while running.len() < stride.at_once.min(wanted(client, outlet, &left, stride.width, now)).max(1) {
+            let Some(window) = left.pop_front() else { break };
+            let (step, rest) = cut(window, span.order, stride.width, now);
+            if !rest.is_empty() {
+                left.push_front(rest);
             }
-            Err(Refused::TooMuch(error)) if can_shrink => {
-                // The width that is answered hardly changes: what was refused is tried ever less often.
-                (width, calm, needed) = (width / 2, 0, needed.saturating_mul(2));
-                tracing::debug!(%error, seconds = width, "asking for a narrower window");
+            let (width, can_shrink) = (stride.width, width_of(step, now) / 2 >= NARROWEST);
+            // Nothing is older than the log.
+            let covers = Window { from: step.from.filter(|from| *from > span.earliest), to: step.to };
+            let step = Step { client, pass, window: step, covers, can_shrink, outlet };
+            running.push(async move { (step.window, width, step.read().await) });
+        }
+        let Some((window, width, outcome)) = running.next().await else { return Ok(()) };
+        let reason = match outcome {
+            Ok(()) => {
+                stride.answered();
+                passes.moved();
+                continue;
+            }
+            Err(Refused::TooMuch(error)) if width_of(window, now) / 2 >= NARROWEST => {
+                stride.refused(width);
+                tracing::debug!(%error, seconds = stride.width, "asking for a narrower window");
+                left.push_front(window);
+                continue;
             }
             Err(Refused::TooMuch(error)) => return Err(error.into_error()),
             Err(Refused::Otherwise(Trouble::Fatal(error))) => return Err(error),
-            Err(Refused::Otherwise(Trouble::FailedPass(reason))) => passes.failed(&reason).await?,
-        }
+            Err(Refused::Otherwise(Trouble::FailedPass(reason))) => reason,
+        };
+        left.push_front(window);
+        passes.failed(&reason).await?;
     }
-    Ok(())
+}
+
+/// How many steps at once keep the allowed rate in use.
+fn wanted(client: &Client, outlet: &Outlet, left: &VecDeque<Window>, width: i64, now: i64) -> usize {
+    let pace = client.pace();
+    if pace.waiting > 0 || !outlet.has_room() {
+        return 0;
+    }
+    let most = usize::try_from(pace.most_in_flight).unwrap_or(usize::MAX);
+    let seconds: i64 = left.iter().map(|window| width_of(*window, now)).sum();
+    let steps = seconds.div_euclid(width.max(1)).unsigned_abs() + 1;
+    cursors_wanted(steps, (pace.left, pace.per_second), pace.latency, most)
+}
+
+fn width_of(window: Window, now: i64) -> i64 {
+    window.to.unwrap_or(now).saturating_sub(window.from.unwrap_or(0)).max(0)
 }
 
 /// The next step of at most `width` seconds out of what is left, and what is left then. The step at the
@@ -122,12 +190,14 @@ struct Step<'s> {
     client: &'s Client,
     pass: &'s Pass,
     window: Window,
+    /// What is proven once it is read.
+    covers: Window,
     can_shrink: bool,
     outlet: &'s Outlet,
 }
 
 impl Step<'_> {
-    async fn read(&mut self) -> std::result::Result<(), Refused> {
+    async fn read(&self) -> std::result::Result<(), Refused> {
         let reader = Reader::new(self.pass, Some((DateField::CreatedAt, self.window)), None);
         let mut seen: HashSet<u64> = HashSet::new();
         let mut page = 1;
@@ -146,9 +216,9 @@ impl Step<'_> {
             if next.is_some() && seen.len() == known {
                 return Err(Trouble::failed("a page that brought nothing new").into());
             }
-            let proof = match (next, self.window.to) {
-                (None, Some(to)) => Proof::CompleteTo(to),
-                _ => Proof::Nothing,
+            let proof = match next {
+                None => Proof::Covered(self.covers),
+                Some(_) => Proof::Nothing,
             };
             self.outlet.send(contents.draft(proof)).await.map_err(Trouble::Fatal)?;
             match next {
@@ -176,6 +246,27 @@ impl Step<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn steps_shrink_where_they_are_too_wide_and_grow_again_after_a_calm_time() {
+        let mut stride = Stride::new(100_000);
+        stride.answered();
+        stride.answered();
+        assert_eq!((stride.width, stride.at_once), (100_000, 4));
+        stride.refused(100_000);
+        assert_eq!((stride.width, stride.at_once), (50_000, 1));
+        // Others of the same width were under way.
+        stride.refused(100_000);
+        assert_eq!((stride.width, stride.needed), (50_000, 2 * CALM));
+        for _ in 0..2 * CALM {
+            stride.answered();
+        }
+        assert_eq!(stride.width, 50_000);
+        stride.answered();
+        assert_eq!(stride.width, 100_000);
+        stride.refused(NARROWEST);
+        assert_eq!(stride.width, NARROWEST);
+    }
 
     fn window(from: i64, to: impl Into<Option<i64>>) -> Window {
         Window { from: Some(from), to: to.into() }

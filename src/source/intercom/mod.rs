@@ -1,5 +1,7 @@
 //! Intercom: one workspace, read through its REST API.
 
+mod chain;
+mod cuts;
 mod follow;
 mod lists;
 mod log;
@@ -7,6 +9,7 @@ mod numbered;
 mod outlet;
 mod page;
 mod page_size;
+mod parallel;
 mod query;
 mod reader;
 mod scroll;
@@ -25,6 +28,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::{Ask, Identity, PageSender, Pass, Presence, Source};
+use chain::Common;
 use follow::{Follower, escaped};
 use log::Span;
 use outlet::Outlet;
@@ -36,7 +40,7 @@ use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::table::{Endpoint, List, TableSpec};
-use crate::window::DateField;
+use crate::window::{self, DateField};
 
 /// No workspace is older: 2011-01-01T00:00:00Z.
 const FIRST_WORKSPACE: i64 = 1_293_840_000;
@@ -170,15 +174,17 @@ impl Intercom {
     /// Reads the answers of a pass into `outlet`; errors say which permission is missing if that is why.
     async fn read_answers(&self, pass: &Pass, outlet: &Outlet, progress: &TableProgress) -> Result<()> {
         let client = self.client(progress);
-        let read = match (pass.table.endpoint, pass.ask) {
-            (Endpoint::Search { .. }, Ask::Dated { by, window, order }) => {
-                search::read(&client, pass, (by, window, order), None, outlet, progress).await
+        let read = match (pass.table.endpoint, &pass.ask) {
+            (Endpoint::Search { .. }, Ask::Dated { by, windows, order }) => {
+                let (client, by, order) = (&client, *by, *order);
+                let common = Common { client, pass, outlet, progress, by, order, group: None };
+                search::read(common, windows).await
             }
-            (Endpoint::Log { .. }, Ask::Dated { by: DateField::CreatedAt, window, order }) => {
+            (Endpoint::Log { .. }, Ask::Dated { by: DateField::CreatedAt, windows, order }) => {
                 let made_at = *self.made_at.lock().unwrap_or_else(PoisonError::into_inner);
                 let span = Span {
-                    window,
-                    order,
+                    windows,
+                    order: *order,
                     earliest: made_at.map_or(FIRST_WORKSPACE, |at| at - crate::window::DAY),
                     step: i64::try_from(self.log_step.as_secs()).unwrap_or(i64::MAX).max(1),
                 };
@@ -211,13 +217,13 @@ impl Intercom {
     }
 
     async fn count_rows(&self, pass: &Pass, progress: &TableProgress) -> Result<Option<u64>> {
-        let (Endpoint::Search { path, .. }, Ask::Dated { by, window, order }) =
-            (pass.table.endpoint, pass.ask)
+        let (Endpoint::Search { path, .. }, Ask::Dated { by, windows, order }) =
+            (pass.table.endpoint, &pass.ask)
         else {
             return Ok(None);
         };
-        let now = pass.began.as_second();
-        let search = Search { by, window, order, sort: DateField::UpdatedAt, now, group: None };
+        let (by, window, order, now) = (*by, window::hull(windows), *order, pass.began.as_second());
+        let search = Search { by, window, order, sort: DateField::UpdatedAt, now, cut: None, group: None };
         let answer = self.client(progress).send(|_| Call::post(path, search.body(1, None))).await;
         let answer = answer.map_err(CallError::into_error)?;
         let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();

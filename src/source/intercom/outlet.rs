@@ -51,6 +51,11 @@ impl Outlet {
         self.queue(Queued { draft, slot })
     }
 
+    /// Whether a draft could be handed over without waiting.
+    pub(super) fn has_room(&self) -> bool {
+        self.room.available_permits() > 0
+    }
+
     /// Hands a draft over at once; for reads that expire while they wait.
     pub(super) fn send_now(&self, draft: Draft) -> Result<()> {
         self.queue(Queued { draft, slot: None })

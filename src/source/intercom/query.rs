@@ -20,6 +20,8 @@ pub(super) struct Search<'g> {
     pub(super) sort: DateField,
     /// The pass's start in epoch seconds.
     pub(super) now: i64,
+    /// Ask for what lies after this second, as the server understands it, and not for the window's beginning.
+    pub(super) cut: Option<i64>,
     /// Only the rows of this group, of any date.
     pub(super) group: Option<Group<'g>>,
 }
@@ -44,6 +46,7 @@ impl Search<'_> {
             return json!({ "field": field, "operator": "=", "value": id });
         }
         let (after, before) = self.window.bounds_to_ask(self.now);
+        let after = self.cut.or(after);
         let condition = |operator: &str, value: i64| json!({ "field": self.by.as_str(), "operator": operator, "value": value });
         match (after, before) {
             (Some(after), Some(before)) => {
@@ -68,6 +71,7 @@ pub(super) fn anything() -> String {
         order: Order::OldestFirst,
         sort: DateField::UpdatedAt,
         now: 0,
+        cut: None,
         group: None,
     };
     everything.body(1, None)
@@ -85,6 +89,7 @@ mod tests {
             order,
             sort: DateField::UpdatedAt,
             now: 1_768_478_400,
+            cut: None,
             group: None,
         };
         search.body(150, cursor)

@@ -1,18 +1,10 @@
 //! Reading through a search endpoint: keyset cursors, sorted by a date, decided by value.
 
-use super::outlet::Outlet;
-use super::page::Next;
-use super::page_size::PageSize;
-use super::query::Search;
-use super::reader::Reader;
-use super::sequence::{Envelope, Sequence};
-use super::trouble::{Passes, Trouble};
-use crate::batch;
-use crate::client::{Attempts, Call, CallError, Client};
+use super::chain::{Chain, Common, Halt};
+use super::parallel;
 use crate::error::Result;
-use crate::progress::TableProgress;
-use crate::source::{Order, Pass, Proof};
-use crate::window::{DateField, Window};
+use crate::source::Order;
+use crate::window::Window;
 
 /// The rows that belong to one group, by the field of the search that takes its id.
 #[derive(Debug, Clone, Copy)]
@@ -21,110 +13,66 @@ pub(super) struct Group<'g> {
     pub(super) id: &'g str,
 }
 
-/// Reads `window` completely, starting failed passes again where they were proven.
-pub(super) async fn read(
-    client: &Client,
-    pass: &Pass,
-    (by, window, order): (DateField, Window, Order),
-    group: Option<Group<'_>>,
-    outlet: &Outlet,
-    progress: &TableProgress,
-) -> Result<()> {
-    let mut passes = Passes::new(client, progress);
-    let mut search = Search { by, window, order, sort: by, now: pass.began.as_second(), group };
-    loop {
-        let mut findings = Findings::default();
-        let outcome = read_once(client, pass, search, outlet, progress, &mut findings).await;
-        let reason = match outcome {
-            // Rows out of order may lie before where an earlier pass had proven everything.
-            Ok(()) if findings.order_broke && search.window != window => "a broken order".to_owned(),
-            Ok(()) => return Ok(()),
-            Err(Trouble::Fatal(error)) => return Err(error),
-            Err(Trouble::FailedPass(reason)) => reason,
-        };
-        if findings.refuses_sort {
-            search.sort = DateField::UpdatedAt;
-            continue;
+/// Pages of an increment after which the rest of it is read in several places at once.
+const LONG: u32 = 20;
+
+/// Reads `windows` completely, starting failed passes again where they were proven.
+pub(super) async fn read(common: Common<'_>, windows: &[Window]) -> Result<()> {
+    match common.order {
+        Order::OldestFirst if common.group.is_none() => parallel::read(common, windows).await,
+        Order::OldestFirst => {
+            for window in windows {
+                alone(Chain::over(common, *window)).await?;
+            }
+            Ok(())
         }
-        if findings.order_broke {
-            search.window = window;
-        } else if let Some(proven) = findings.proven
-            && search.window.from.is_none_or(|from| proven > from)
-        {
-            // Rows before it are handed out for good; only a pass that brought none of them counts.
-            search.window.from = Some(proven);
-            passes.moved();
+        Order::NewestFirst => {
+            for window in windows.iter().rev() {
+                newest_first(common, *window).await?;
+            }
+            Ok(())
         }
-        passes.failed(&reason).await?;
     }
 }
 
-/// What a pass came to know, however it ended.
-#[derive(Debug, Default)]
-struct Findings {
-    /// Every row of the window before this second was handed out.
-    proven: Option<i64>,
-    /// The order that proofs rely on does not hold.
-    order_broke: bool,
-    /// The endpoint does not sort by the date asked for.
-    refuses_sort: bool,
+/// Reads the window of one chain to its end.
+pub(super) async fn alone(mut chain: Chain<'_>) -> Result<()> {
+    loop {
+        match chain.turn().await {
+            Ok(turn) if turn.ended => return Ok(()),
+            Ok(_) => {}
+            Err(Halt::RefusesSort) => chain.sort_by_change(),
+            Err(Halt::Failed(error)) => return Err(error),
+        }
+    }
 }
 
-async fn read_once(
-    client: &Client,
-    pass: &Pass,
-    search: Search<'_>,
-    outlet: &Outlet,
-    progress: &TableProgress,
-    findings: &mut Findings,
-) -> std::result::Result<(), Trouble> {
-    let path = pass.table.endpoint.path();
-    let reader = Reader::new(pass, Some((search.by, search.window)), search.group.map(|group| group.id));
-    let mut sequence = Sequence::new(search.order, search.window, search.sort == search.by, search.now);
-    let mut size = PageSize::default();
-    let mut cursor: Option<String> = None;
+/// Reads what changed, newest first. Where that is much, the rest is read in several places at once; what moves
+/// out of it meanwhile changes after the pass began, so that the next increment brings it.
+async fn newest_first(common: Common<'_>, window: Window) -> Result<()> {
+    let mut chain = Chain::over(common, window);
+    // Whoever wants only some rows has enough of them long before.
+    let long = if common.pass.limit.is_some() { u32::MAX } else { LONG };
+    let mut pages = 0;
     loop {
-        let make = |attempts: Attempts| {
-            Call::post(&path, search.body(size.for_attempt(attempts), cursor.as_deref()))
+        let turn = match chain.turn().await {
+            Ok(turn) => turn,
+            Err(Halt::RefusesSort) => {
+                chain.sort_by_change();
+                continue;
+            }
+            Err(Halt::Failed(error)) => return Err(error),
         };
-        let answer = client.send(make).await.map_err(|error| {
-            findings.refuses_sort = search.sort == DateField::CreatedAt && refuses_sort(&error);
-            if findings.refuses_sort { Trouble::failed(error) } else { error.into() }
-        })?;
-        size.settle(answer.attempts.troubled);
-        let contents = reader.read(answer.body).await?;
-        let next = match &contents.next {
-            None => None,
-            Some(Next { cursor: Some(cursor), .. }) => Some(cursor.clone()),
-            Some(_) => return Err(Trouble::failed("a next page without a cursor")),
-        };
-        // An increment ends long before it has seen all that its widened bounds let in.
-        let is_telling = cursor.is_none() && search.order == Order::OldestFirst && search.group.is_none();
-        if is_telling && let Some(total) = contents.total_count {
-            progress.expect(total);
-        }
-        let sorted_by = batch::seconds(&contents.batch, search.sort.as_str());
-        let step = sequence.take(Envelope::of(&contents, next.as_deref(), size), &sorted_by);
-        let proof = match &step {
-            Ok(step) => step.proof,
-            Err(_) if sequence.is_out_of_order() => Proof::Withdrawn,
-            Err(_) => Proof::Nothing,
-        };
-        outlet.send(contents.draft(proof)).await?;
-        match proof {
-            Proof::Nothing => {}
-            Proof::CompleteTo(second) => findings.proven = Some(second),
-            Proof::Withdrawn => (findings.proven, findings.order_broke) = (None, true),
-        }
-        if step.map_err(Trouble::failed)?.ended {
+        if turn.ended {
             return Ok(());
         }
-        cursor = next;
+        pages += 1;
+        if pages >= long
+            && !turn.order_broke
+            && let Some(oldest) = turn.at
+        {
+            let rest = Window { from: window.from, to: Some(oldest + 1) };
+            return parallel::read(Common { order: Order::OldestFirst, ..common }, &[rest]).await;
+        }
     }
-}
-
-fn refuses_sort(error: &CallError) -> bool {
-    let Some(refusal) = error.refusal().filter(|refusal| refusal.status == 400) else { return false };
-    let speaks_of_it = |words: &Option<String>| words.as_ref().is_some_and(|words| words.contains("sort"));
-    speaks_of_it(&refusal.code) || speaks_of_it(&refusal.message)
 }

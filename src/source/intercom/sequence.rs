@@ -2,17 +2,39 @@
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::page_size::PageSize;
 use super::reader::Contents;
 use crate::source::{Order, Proof};
 use crate::window::Window;
 
+/// Where a sequence ends, exclusive; may move towards its beginning while it is read. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Until(Arc<AtomicI64>);
+
+impl Until {
+    pub(super) fn new(to: Option<i64>) -> Self {
+        Self(Arc::new(AtomicI64::new(to.unwrap_or(i64::MAX))))
+    }
+
+    pub(super) fn get(&self) -> Option<i64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|to| *to != i64::MAX)
+    }
+
+    pub(super) fn set(&self, to: i64) {
+        self.0.store(to, Ordering::Relaxed);
+    }
+}
+
 /// The pages of one pass so far, in the order of one date.
 #[derive(Debug)]
 pub(super) struct Sequence {
     order: Order,
-    window: Window,
+    /// First second of the window, inclusive.
+    from: Option<i64>,
+    until: Until,
     /// Whether the date that the pages are sorted by is the one that the window is about. If not, nothing
     /// follows from a page but that the pages go on.
     is_sorted_by_window: bool,
@@ -76,10 +98,17 @@ pub(super) enum Stuck {
 }
 
 impl Sequence {
-    pub(super) fn new(order: Order, window: Window, is_sorted_by_window: bool, now: i64) -> Self {
+    /// The pages of the window that begins at `from`, inclusive.
+    pub(super) fn new(
+        order: Order,
+        (from, until): (Option<i64>, Until),
+        is_sorted_by_window: bool,
+        now: i64,
+    ) -> Self {
         Self {
             order,
-            window,
+            from,
+            until,
             is_sorted_by_window,
             now,
             last: None,
@@ -90,6 +119,16 @@ impl Sequence {
             rows: 0,
             largest_page: 0,
         }
+    }
+
+    /// What it proves begins at `from`, inclusive: where that is told only by its first page.
+    pub(super) fn begin_at(&mut self, from: i64) {
+        self.from = Some(from);
+    }
+
+    /// The last date seen.
+    pub(super) fn at(&self) -> Option<i64> {
+        self.last
     }
 
     /// Takes the next page, with the date it is sorted by row by row.
@@ -122,12 +161,17 @@ impl Sequence {
         let ended = page.next.is_none() || self.is_behind_us(dates);
         let proof = match self.order {
             Order::OldestFirst if was_in_order && !self.in_order => Proof::Withdrawn,
-            Order::OldestFirst if self.in_order && self.is_sorted_by_window => {
-                self.last.map_or(Proof::Nothing, Proof::CompleteTo)
-            }
+            Order::OldestFirst if self.in_order && self.is_sorted_by_window => self.covered(ended),
             _ => Proof::Nothing,
         };
         Ok(Step { ended, proof })
+    }
+
+    /// What lies behind, or all there is.
+    fn covered(&self, ended: bool) -> Proof {
+        let to = if ended { self.until.get() } else { self.last };
+        let covered = Window { from: self.from, to };
+        if (to.is_none() && !ended) || covered.is_empty() { Proof::Nothing } else { Proof::Covered(covered) }
     }
 
     /// Follows the dates of a page; true if they went on in the order's direction.
@@ -174,20 +218,24 @@ impl Sequence {
         Ok(())
     }
 
-    /// Whether every row of the page, and so every later one, lies beyond the window's far end.
+    /// Whether every later row lies beyond the window's far end, or beyond the pass.
     fn is_behind_us(&self, dates: &[Option<i64>]) -> bool {
-        if !self.in_order || !self.has_moved {
+        if !self.in_order || !self.has_moved || dates.iter().any(Option::is_none) {
             return false;
         }
-        let beyond = |date: i64| match self.order {
+        let is_all = |beyond: &dyn Fn(i64) -> bool| dates.iter().flatten().all(|date| beyond(*date));
+        match self.order {
             Order::OldestFirst => {
-                date > self.now || (self.is_sorted_by_window && self.window.to.is_some_and(|to| date >= to))
+                let end = self.until.get().filter(|_| self.is_sorted_by_window);
+                // What lies beyond the end is read by somebody else, or not asked for: one row of it tells.
+                end.is_some_and(|end| self.last.is_some_and(|last| last >= end))
+                    || is_all(&|date| date > self.now)
             }
             Order::NewestFirst => {
-                self.is_sorted_by_window && self.window.from.is_some_and(|from| date < from)
+                let from = self.from.filter(|_| self.is_sorted_by_window);
+                from.is_some_and(|from| is_all(&|date| date < from))
             }
-        };
-        dates.iter().all(|date| date.is_some_and(beyond))
+        }
     }
 }
 
@@ -206,11 +254,11 @@ mod tests {
     }
 
     fn increment() -> Sequence {
-        Sequence::new(Order::NewestFirst, Window { from: Some(100), to: None }, true, NOW)
+        Sequence::new(Order::NewestFirst, (Some(100), Until::new(None)), true, NOW)
     }
 
     fn backfill(to: Option<i64>) -> Sequence {
-        Sequence::new(Order::OldestFirst, Window { from: None, to }, true, NOW)
+        Sequence::new(Order::OldestFirst, (None, Until::new(to)), true, NOW)
     }
 
     #[test]
@@ -248,13 +296,37 @@ mod tests {
         let proof = |step: Step| step.proof;
         assert_eq!(
             proof(pages.take(page(&[1, 2], Some("a")), &some(&[10, 20])).unwrap()),
-            Proof::CompleteTo(20)
+            Proof::Covered(Window { from: None, to: Some(20) })
         );
         // Twenty rows may share a second, over a page edge too.
         assert_eq!(
             proof(pages.take(page(&[3, 4], Some("b")), &some(&[20, 20])).unwrap()),
-            Proof::CompleteTo(20)
+            Proof::Covered(Window { from: None, to: Some(20) })
         );
+    }
+
+    #[test]
+    fn a_sequence_ends_where_another_began_meanwhile() {
+        let until = Until::new(None);
+        let mut pages = Sequence::new(Order::OldestFirst, (Some(5), until.clone()), true, NOW);
+        assert!(!pages.take(page(&[1, 2], Some("a")), &some(&[10, 20])).unwrap().ended);
+        until.set(31);
+        assert!(!pages.take(page(&[3, 4], Some("b")), &some(&[25, 30])).unwrap().ended);
+        let step = pages.take(page(&[5, 6], Some("c")), &some(&[30, 31])).unwrap();
+        let covered = Proof::Covered(Window { from: Some(5), to: Some(31) });
+        assert_eq!(step, Step { ended: true, proof: covered });
+    }
+
+    #[test]
+    fn what_begins_with_its_first_page_proves_nothing_before_it() {
+        let mut pages = Sequence::new(Order::OldestFirst, (Some(5), Until::new(None)), true, NOW);
+        pages.begin_at(11);
+        let proof = pages.take(page(&[1, 2], Some("a")), &some(&[10, 10])).unwrap().proof;
+        assert_eq!(proof, Proof::Nothing, "the window is empty as yet");
+        let proof = pages.take(page(&[3], Some("b")), &some(&[20])).unwrap().proof;
+        assert_eq!(proof, Proof::Covered(Window { from: Some(11), to: Some(20) }));
+        let proof = pages.take(page(&[4], None), &some(&[21])).unwrap().proof;
+        assert_eq!(proof, Proof::Covered(Window { from: Some(11), to: None }));
     }
 
     #[test]
@@ -269,7 +341,8 @@ mod tests {
     fn a_backfill_ends_past_its_window_and_past_the_start_of_the_pass() {
         for (to, dates, ended) in [
             (Some(50), [50, 51], true),
-            (Some(50), [49, 50], false),
+            (Some(50), [49, 50], true),
+            (Some(50), [48, 49], false),
             (None, [1001, 1002], true),
             (None, [1000, 1001], false),
         ] {
@@ -280,8 +353,7 @@ mod tests {
 
     #[test]
     fn pages_sorted_by_another_date_prove_nothing_but_end_past_the_start_of_the_pass() {
-        let window = Window { from: None, to: Some(50) };
-        let mut pages = Sequence::new(Order::OldestFirst, window, false, NOW);
+        let mut pages = Sequence::new(Order::OldestFirst, (None, Until::new(Some(50))), false, NOW);
         let step = pages.take(page(&[1, 2], Some("a")), &some(&[60, 70])).unwrap();
         assert_eq!(step, Step { ended: false, proof: Proof::Nothing });
         assert!(pages.take(page(&[3], Some("b")), &some(&[1001])).unwrap().ended);

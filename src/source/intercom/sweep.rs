@@ -9,6 +9,7 @@ use arrow::array::AsArray;
 use arrow::compute::concat_batches;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
+use super::chain::Common;
 use super::lists;
 use super::outlet::Outlet;
 use super::reader::{Draft, Reader};
@@ -74,11 +75,12 @@ async fn read_group(
 ) -> Result<Draft> {
     let (outlet, mut drafts) = Outlet::new();
     // By a date that does not move, so that nobody changes places while the pages are read.
-    let order = (DateField::CreatedAt, Window::default(), Order::OldestFirst);
-    let reading = async {
-        let read = search::read(client, pass, order, Some(group), &outlet, progress).await;
-        drop(outlet);
-        read
+    let (by, order) = (DateField::CreatedAt, Order::OldestFirst);
+    let reading = async move {
+        // Dropped at the end, which is how the other end learns of it.
+        let outlet = outlet;
+        let common = Common { client, pass, outlet: &outlet, progress, by, order, group: Some(group) };
+        search::read(common, &[Window::default()]).await
     };
     let mut shares: Vec<Result<Share>> = Vec::new();
     let gathering = drafts.drain(|draft| shares.extend(draft.shares));

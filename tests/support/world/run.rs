@@ -27,6 +27,7 @@ pub(crate) struct Run<'w> {
     tables: Vec<&'static TableSpec>,
     options: RunOptions,
     log_step: Option<Duration>,
+    concurrency: usize,
     stop: Stop,
     mishap: Option<(usize, Mishap)>,
     watching: Option<Arc<dyn Fn(Moment) + Send + Sync>>,
@@ -40,6 +41,7 @@ impl<'w> Run<'w> {
             tables: Vec::new(),
             options: RunOptions::default(),
             log_step: None,
+            concurrency: 16,
             stop: Stop::new(),
             mishap: None,
             watching: None,
@@ -69,6 +71,12 @@ impl<'w> Run<'w> {
     /// Asks for at most so much of the activity log at once.
     pub(crate) fn log_step(mut self, step: Duration) -> Self {
         self.log_step = Some(step);
+        self
+    }
+
+    /// Lets at most so many requests out at once.
+    pub(crate) fn concurrency(mut self, concurrency: usize) -> Self {
+        self.concurrency = concurrency;
         self
     }
 
@@ -114,14 +122,14 @@ impl<'w> Run<'w> {
     }
 
     pub(crate) async fn try_to_go(self) -> Result<RunReport> {
-        let Self { world, tables, options, log_step, stop, mishap, watching } = self;
+        let Self { world, tables, options, log_step, concurrency, stop, mishap, watching } = self;
         world.sandbox.clear_requests();
         let settings = ClientSettings {
             base_url: world.sandbox.base_url(),
             token: Secret::new(Settings::default().token),
             api_version: world.rules.api_version.clone(),
             rate_limit: None,
-            concurrency: 16,
+            concurrency,
             patience: world.patience,
             backoff: world.backoff,
         };

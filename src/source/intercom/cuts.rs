@@ -1,0 +1,279 @@
+//! Where a range of dates is cut, so that several cursors read it at once. Pure.
+//!
+//! ```text
+//!   a cursor reads on ──▶ at            cut        end
+//!   [=====================|- - - - - - - -X- - - - - -)      asked: what lies after X
+//!                                            f               the first row that is shown
+//!   [======================- - - - - - - - - -)[=====- -)    joint: the second after f
+//! ```
+//!
+//! Whatever the server takes "after X" to mean, by the second or by the day of any time zone, it shows every row
+//! from some moment on. So the new cursor has every row after the second of its first one, and the old cursor reads
+//! on to there: exact by value, without a margin.
+
+use std::time::Duration;
+
+use super::sequence::Until;
+use crate::window::Window;
+
+/// Rows of a full page.
+const PAGE: u64 = 150;
+/// One more page for so many may be spent on cutting: at each joint there is about one that is not full.
+const PAGES_PER_CUT: u64 = 11;
+/// Requests that it costs beside to know that all rows have dates.
+const COUNTS: u64 = 2;
+/// What is left of a stretch should at least be so many pages, or a cut saves nothing.
+const WORTH_CUTTING: u64 = 4;
+/// Cuts that may be unanswered for each stretch whose rows are counted: how dense the others are is not known.
+const CUTS_AHEAD: usize = 3;
+
+/// The stretches of one read, each with a cursor of its own.
+#[derive(Debug)]
+pub(super) struct Cuts {
+    /// In the order of their dates within a group.
+    stretches: Vec<Stretch>,
+    /// The present, in epoch seconds: open ends are taken to end there.
+    now: i64,
+    made: u64,
+    /// Rows of the groups whose first page has come.
+    rows: u64,
+    next_id: usize,
+    /// Whether the stretch with an open beginning has to be read to the end of its group, because rows without a date
+    /// may be among its last.
+    is_first_held: bool,
+}
+
+#[derive(Debug)]
+struct Stretch {
+    id: usize,
+    /// The window it was cut from.
+    group: usize,
+    from: Option<i64>,
+    to: Option<i64>,
+    until: Until,
+    /// The last date that was read.
+    at: Option<i64>,
+    /// Rows from its beginning to the end of the group, as stated with its first page.
+    total: Option<u64>,
+    read: u64,
+    /// No cut at or after this second can succeed.
+    cut_below: i64,
+    is_done: bool,
+}
+
+/// A cut to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The new stretch.
+    pub(super) id: usize,
+    pub(super) group: usize,
+    /// The second after which rows are asked for.
+    pub(super) after: i64,
+}
+
+/// What a page says about its stretch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Seen {
+    pub(super) first: Option<i64>,
+    pub(super) at: Option<i64>,
+    pub(super) total: Option<u64>,
+    pub(super) rows: u64,
+    pub(super) ended: bool,
+}
+
+impl Cuts {
+    /// Nothing is cut yet: one stretch, and one group, for each window.
+    pub(super) fn new(windows: &[(Window, Until)], now: i64) -> Self {
+        let stretch = |(id, (window, until)): (usize, &(Window, Until))| Stretch {
+            id,
+            group: id,
+            from: window.from,
+            to: window.to,
+            until: until.clone(),
+            at: window.from,
+            total: None,
+            read: 0,
+            cut_below: i64::MAX,
+            is_done: false,
+        };
+        let stretches: Vec<Stretch> = windows.iter().enumerate().map(stretch).collect();
+        let next_id = stretches.len();
+        Self { stretches, now, made: 0, rows: 0, next_id, is_first_held: true }
+    }
+
+    /// Rows without a date are known not to be there: the first stretch may end at its joint like any other.
+    pub(super) fn release_first(&mut self) {
+        self.is_first_held = false;
+        for stretch in &self.stretches {
+            if let (None, Some(to)) = (stretch.from, stretch.to) {
+                stretch.until.set(to);
+            }
+        }
+    }
+
+    /// Pages still to be read, at least.
+    pub(super) fn pages_left(&self) -> u64 {
+        let left = |at| self.rows_left(at).div_ceil(PAGE);
+        (0..self.stretches.len()).filter(|at| !self.stretches[*at].is_done).map(left).sum()
+    }
+
+    /// Whether cutting will ever be worth while.
+    pub(super) fn is_large(&self) -> bool {
+        self.allowed() > 0
+    }
+
+    /// Whether all is one stretch, and always was.
+    pub(super) fn is_whole(&self) -> bool {
+        self.next_id == 1
+    }
+
+    /// The next cut, if another cursor is wanted beside those there are: `wanted` at once.
+    pub(super) fn next(&mut self, wanted: usize) -> Option<Cut> {
+        let active = self.stretches.iter().filter(|stretch| !stretch.is_done).count();
+        let unanswered = self.stretches.iter().filter(|stretch| stretch.total.is_none()).count();
+        let answered = self.stretches.len() - unanswered;
+        if active >= wanted || self.made >= self.allowed() || unanswered >= CUTS_AHEAD * answered {
+            return None;
+        }
+        let (at, after) = self.widest()?;
+        let (id, group) = (self.next_id, self.stretches[at].group);
+        self.next_id += 1;
+        self.made += 1;
+        let until = Until::new(None);
+        let new = Stretch {
+            id,
+            group,
+            from: Some(after),
+            to: None,
+            until,
+            at: None,
+            total: None,
+            read: 0,
+            cut_below: i64::MAX,
+            is_done: false,
+        };
+        self.stretches.insert(at + 1, new);
+        Some(Cut { id, group, after })
+    }
+
+    /// Says where the cursor of a new stretch ends.
+    pub(super) fn ends_at(&mut self, id: usize, until: Until) {
+        if let Some(stretch) = self.stretches.iter_mut().find(|stretch| stretch.id == id) {
+            stretch.until = until;
+        }
+    }
+
+    /// Takes notice of a page; false if its cursor is not to go on.
+    pub(super) fn take(&mut self, id: usize, seen: Seen) -> bool {
+        let Some(at) = self.stretches.iter().position(|stretch| stretch.id == id) else { return false };
+        let is_first = self.stretches[at].total.is_none();
+        let is_cut = is_first && id >= self.groups();
+        if is_first {
+            self.stretches[at].total = Some(seen.total.unwrap_or(seen.rows));
+            if !is_cut {
+                self.rows += seen.total.unwrap_or_default();
+            }
+        }
+        if is_cut && !self.join(at, (seen.first, seen.at)) {
+            self.stretches.remove(at);
+            return false;
+        }
+        let stretch = &mut self.stretches[at];
+        stretch.read += seen.rows;
+        stretch.at = seen.at.or(stretch.at);
+        stretch.is_done = seen.ended;
+        !seen.ended
+    }
+
+    /// Puts a stretch whose first page is dated from `first` to `last` behind the one that was cut. False if there is
+    /// nothing left to cut off: then the old one reads on.
+    fn join(&mut self, at: usize, (first, last): (Option<i64>, Option<i64>)) -> bool {
+        let group = self.stretches[at].group;
+        let cut = self.stretches[at].from.unwrap_or(i64::MIN);
+        let known = |stretch: &Stretch| stretch.group == group && stretch.total.is_some();
+        let Some(old) = (0..at).rev().find(|old| known(&self.stretches[*old])) else { return false };
+        let old = &mut self.stretches[old];
+        let joint = first.map(|first| first.saturating_add(1));
+        // Where the old one has come by already, or where a page shows but one second, both would read the same.
+        let is_inside = |joint: i64| {
+            old.to.is_none_or(|to| joint < to)
+                && old.at.max(old.from).is_none_or(|at| joint > at)
+                && last.is_some_and(|last| last >= joint)
+        };
+        let Some(joint) = joint.filter(|joint| !old.is_done && is_inside(*joint)) else {
+            old.cut_below = old.cut_below.min(cut);
+            return false;
+        };
+        let (to, cut_below) = (old.to.replace(joint), std::mem::replace(&mut old.cut_below, i64::MAX));
+        if old.from.is_some() || !self.is_first_held {
+            old.until.set(joint);
+        }
+        let new = &mut self.stretches[at];
+        (new.from, new.to, new.cut_below) = (Some(joint), to, cut_below);
+        if let Some(to) = to {
+            new.until.set(to);
+        }
+        true
+    }
+
+    /// The stretch with the most rows left and the middle, in time, of what is left of it.
+    fn widest(&self) -> Option<(usize, i64)> {
+        let mut best: Option<(u64, usize, i64)> = None;
+        for (index, stretch) in self.stretches.iter().enumerate() {
+            let (Some(at), Some(_), false) = (stretch.at, stretch.total, stretch.is_done) else { continue };
+            let whole = stretch.to.unwrap_or(self.now).min(self.now);
+            let following = self.stretches.get(index + 1).filter(|next| next.group == stretch.group);
+            let pending = following.filter(|next| next.total.is_none()).and_then(|next| next.from);
+            let end = pending.unwrap_or(whole).min(stretch.cut_below);
+            let (left, width) = (end.saturating_sub(at), whole.saturating_sub(at).max(1));
+            if left < 4 {
+                continue;
+            }
+            let share = self.rows_left(index).saturating_mul(left.unsigned_abs()) / width.unsigned_abs();
+            if share >= WORTH_CUTTING * PAGE && best.is_none_or(|(most, ..)| share > most) {
+                best = Some((share, index, at + left / 2));
+            }
+        }
+        best.map(|(_, index, after)| (index, after))
+    }
+
+    /// Rows that the cursor of a stretch has not yet read, unless a cut that is unanswered takes some of them.
+    fn rows_left(&self, at: usize) -> u64 {
+        let stretch = &self.stretches[at];
+        let Some(total) = stretch.total else { return 0 };
+        let following = self.stretches[at + 1..].iter().take_while(|next| next.group == stretch.group);
+        let others = following.filter_map(|next| next.total).next().unwrap_or(0);
+        total.saturating_sub(others).saturating_sub(stretch.read)
+    }
+
+    fn allowed(&self) -> u64 {
+        (self.rows / PAGE / PAGES_PER_CUT).saturating_sub(COUNTS)
+    }
+
+    /// How many windows there were; their stretches have the first numbers.
+    fn groups(&self) -> usize {
+        self.next_id - usize::try_from(self.made).unwrap_or(usize::MAX)
+    }
+}
+
+/// How many cursors are worth having: as many as keep the allowed rate in use at this latency, or all that may be in
+/// flight while the requests that are left fit into what the current rate window still allows.
+pub(super) fn cursors_wanted(
+    pages_left: u64,
+    (permits_left, per_second): (u32, f64),
+    latency: Option<Duration>,
+    most: usize,
+) -> usize {
+    if pages_left <= u64::from(permits_left) {
+        return most;
+    }
+    let latency = latency.unwrap_or(Duration::from_secs(1));
+    // A fifth more, since answers do not come evenly.
+    let busy = (per_second * latency.as_secs_f64() * 1.2).ceil();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded on both sides")]
+    let busy = busy.clamp(1.0, 10_000.0) as usize;
+    (busy + 1).min(most)
+}
+
+#[cfg(test)]
+mod tests;
