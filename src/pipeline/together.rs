@@ -121,7 +121,9 @@ mod tests {
         let window = |from, to| Window { from, to };
         let cut = |covered: &[Window], closes: &str| {
             let mut refresh = Refresh { closes_from: at(closes), ..refresh.clone() };
-            covered.iter().for_each(|window| refresh.cover(*window));
+            for window in covered {
+                refresh.cover(*window);
+            }
             TableState { refresh: Some(refresh), checkpoint: None, ..state() }
         };
         let a = cut(&[window(None, Some(1600)), window(Some(1700), Some(1800))], "2026-01-14T00:00:00Z");

@@ -105,18 +105,16 @@ pub(crate) fn search(
     let sort = sort.as_ref();
 
     let store = table.searched(now);
-    let (view, span) = match sort.and_then(|sort| Some((sort, filter.span(&sort.path)?))) {
+    let in_range = sort.and_then(|sort| Some((sort, filter.span(&sort.path)?)));
+    let (view, span) = if let Some((order, seconds)) = in_range {
         // A range of the dates that rows are sorted by need not be looked for row by row.
-        Some((order, seconds)) => {
-            let all = store.view(order.name(), |rows| select(rows, &Filter::All(Vec::new()), sort));
-            let span = order.places(&all, &seconds);
-            (all, span)
-        }
-        None => {
-            let view = store.view(name, |rows| select(rows, &filter, sort));
-            let span = 0..view.len();
-            (view, span)
-        }
+        let all = store.view(order.name(), |rows| select(rows, &Filter::All(Vec::new()), sort));
+        let span = order.places(&all, &seconds);
+        (all, span)
+    } else {
+        let view = store.view(name, |rows| select(rows, &filter, sort));
+        let span = 0..view.len();
+        (view, span)
     };
     let matching = &view[span];
     let start = after.as_ref().map_or(0, |cursor| {

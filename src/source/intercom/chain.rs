@@ -96,7 +96,7 @@ impl<'c> Chain<'c> {
         Self {
             common,
             window,
-            sequence: Sequence::new(order, (window.from, until.clone()), true, search.now),
+            sequence: sequence(search, &until),
             until,
             reader: Reader::new(pass, Some((by, window)), group.map(|group| group.id)),
             keeps: window,
@@ -159,8 +159,7 @@ impl<'c> Chain<'c> {
     }
 
     fn begin_again(&mut self) {
-        let Search { order, window, sort, by, now, .. } = self.search;
-        self.sequence = Sequence::new(order, (window.from, self.until.clone()), sort == by, now);
+        self.sequence = sequence(self.search, &self.until);
         (self.cursor, self.size, self.proven) = (None, PageSize::default(), None);
     }
 
@@ -230,6 +229,13 @@ impl<'c> Chain<'c> {
         let order_broke = self.sequence.is_out_of_order();
         Ok(Turn { ended, order_broke, first, at: self.sequence.at(), total, rows, bytes })
     }
+}
+
+/// The pages that a search is answered with.
+fn sequence(search: Search<'_>, until: &Until) -> Sequence {
+    let Search { order, window, sort, by, now, .. } = search;
+    let sequence = Sequence::new(order, (window.from, until.clone()), sort == by, now);
+    if search.cut.is_some() { sequence.beginning_with_its_first_row() } else { sequence }
 }
 
 /// How a page was not had.

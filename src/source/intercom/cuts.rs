@@ -216,22 +216,29 @@ impl Cuts {
         true
     }
 
-    /// The stretch with the most rows left and the middle, in time, of what is left of it.
+    /// The place in the order and the moment of the next cut: the middle, in time, of where most rows are left. Behind
+    /// cuts that are not answered, rows are taken to be spread evenly.
     fn widest(&self) -> Option<(usize, i64)> {
         let mut best: Option<(u64, usize, i64)> = None;
         for (index, stretch) in self.stretches.iter().enumerate() {
             let (Some(at), Some(_), false) = (stretch.at, stretch.total, stretch.is_done) else { continue };
-            let whole = stretch.to.unwrap_or(self.now).min(self.now);
-            let following = self.stretches.get(index + 1).filter(|next| next.group == stretch.group);
-            let pending = following.filter(|next| next.total.is_none()).and_then(|next| next.from);
-            let end = pending.unwrap_or(whole).min(stretch.cut_below);
-            let (left, width) = (end.saturating_sub(at), whole.saturating_sub(at).max(1));
-            if left < 4 {
+            let end = stretch.to.unwrap_or(self.now).min(self.now).min(stretch.cut_below);
+            let width = end.saturating_sub(at);
+            if width <= 0 {
                 continue;
             }
-            let share = self.rows_left(index).saturating_mul(left.unsigned_abs()) / width.unsigned_abs();
-            if share >= WORTH_CUTTING * PAGE && best.is_none_or(|(most, ..)| share > most) {
-                best = Some((share, index, at + left / 2));
+            let following = self.stretches[index + 1..].iter().take_while(|next| next.group == stretch.group);
+            let pending = following.take_while(|next| next.total.is_none()).filter_map(|next| next.from);
+            let bounds: Vec<i64> = std::iter::once(at).chain(pending).chain([end]).collect();
+            for (place, bound) in bounds.windows(2).enumerate() {
+                let part = bound[1].saturating_sub(bound[0]);
+                if part < 4 {
+                    continue;
+                }
+                let share = self.rows_left(index).saturating_mul(part.unsigned_abs()) / width.unsigned_abs();
+                if share >= WORTH_CUTTING * PAGE && best.is_none_or(|(most, ..)| share > most) {
+                    best = Some((share, index + place, bound[0] + part / 2));
+                }
             }
         }
         best.map(|(_, index, after)| (index, after))
@@ -241,8 +248,8 @@ impl Cuts {
     fn rows_left(&self, at: usize) -> u64 {
         let stretch = &self.stretches[at];
         let Some(total) = stretch.total else { return 0 };
-        let following = self.stretches[at + 1..].iter().take_while(|next| next.group == stretch.group);
-        let others = following.filter_map(|next| next.total).next().unwrap_or(0);
+        let mut following = self.stretches[at + 1..].iter().take_while(|next| next.group == stretch.group);
+        let others = following.find_map(|next| next.total).unwrap_or(0);
         total.saturating_sub(others).saturating_sub(stretch.read)
     }
 

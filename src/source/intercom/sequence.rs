@@ -28,12 +28,19 @@ impl Until {
     }
 }
 
+/// Where a sequence begins, inclusive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    At(Option<i64>),
+    /// With its first row; before that has come, nothing is proven.
+    WithFirstRow,
+}
+
 /// The pages of one pass so far, in the order of one date.
 #[derive(Debug)]
 pub(super) struct Sequence {
     order: Order,
-    /// First second of the window, inclusive.
-    from: Option<i64>,
+    start: Start,
     until: Until,
     /// Whether the date that the pages are sorted by is the one that the window is about. If not, nothing
     /// follows from a page but that the pages go on.
@@ -107,7 +114,7 @@ impl Sequence {
     ) -> Self {
         Self {
             order,
-            from,
+            start: Start::At(from),
             until,
             is_sorted_by_window,
             now,
@@ -121,9 +128,15 @@ impl Sequence {
         }
     }
 
-    /// What it proves begins at `from`, inclusive: where that is told only by its first page.
+    /// The same, where only its first row tells where what it proves begins: see [`Self::begin_at`].
+    #[must_use]
+    pub(super) fn beginning_with_its_first_row(self) -> Self {
+        Self { start: Start::WithFirstRow, ..self }
+    }
+
+    /// What it proves begins at `from`, inclusive.
     pub(super) fn begin_at(&mut self, from: i64) {
-        self.from = Some(from);
+        self.start = Start::At(Some(from));
     }
 
     /// The last date seen.
@@ -169,9 +182,11 @@ impl Sequence {
 
     /// What lies behind, or all there is.
     fn covered(&self, ended: bool) -> Proof {
+        let Start::At(from) = self.start else { return Proof::Nothing };
         let to = if ended { self.until.get() } else { self.last };
-        let covered = Window { from: self.from, to };
-        if (to.is_none() && !ended) || covered.is_empty() { Proof::Nothing } else { Proof::Covered(covered) }
+        let covered = Window { from, to };
+        let is_nothing = (to.is_none() && !ended) || covered.is_empty();
+        if is_nothing { Proof::Nothing } else { Proof::Covered(covered) }
     }
 
     /// Follows the dates of a page; true if they went on in the order's direction.
@@ -232,8 +247,8 @@ impl Sequence {
                     || is_all(&|date| date > self.now)
             }
             Order::NewestFirst => {
-                let from = self.from.filter(|_| self.is_sorted_by_window);
-                from.is_some_and(|from| is_all(&|date| date < from))
+                let Start::At(Some(from)) = self.start else { return false };
+                self.is_sorted_by_window && is_all(&|date| date < from)
             }
         }
     }
@@ -319,7 +334,17 @@ mod tests {
 
     #[test]
     fn what_begins_with_its_first_page_proves_nothing_before_it() {
-        let mut pages = Sequence::new(Order::OldestFirst, (Some(5), Until::new(None)), true, NOW);
+        let sequence = || {
+            Sequence::new(Order::OldestFirst, (Some(5), Until::new(None)), true, NOW)
+                .beginning_with_its_first_row()
+        };
+        let step = sequence().take(page(&[], None), &[]).unwrap();
+        assert_eq!(
+            step,
+            Step { ended: true, proof: Proof::Nothing },
+            "rows before the first may not be shown"
+        );
+        let mut pages = sequence();
         pages.begin_at(11);
         let proof = pages.take(page(&[1, 2], Some("a")), &some(&[10, 10])).unwrap().proof;
         assert_eq!(proof, Proof::Nothing, "the window is empty as yet");

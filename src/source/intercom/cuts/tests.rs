@@ -106,7 +106,7 @@ impl Rule {
         match self {
             Self::After => date > after,
             Self::From => date >= after,
-            Self::SomeOfSecond => date > after || (date == after && id % 2 == 0),
+            Self::SomeOfSecond => date > after || (date == after && id.is_multiple_of(2)),
             Self::NextDay(hours) => {
                 (date + hours * 3600).div_euclid(DAY) > (after + hours * 3600).div_euclid(DAY)
             }
@@ -131,7 +131,10 @@ fn run(dates: &[i64], rule: Rule, per_page: usize, turns: &[usize]) -> Result<()
     let until = Until::new(None);
     let mut cuts = Cuts::new(&[(Window::default(), until.clone())], NOW);
     cuts.release_first();
-    let sequence = |from, until: &Until| Sequence::new(Order::OldestFirst, (from, until.clone()), true, NOW);
+    let sequence = |from: Option<i64>, until: &Until| {
+        let sequence = Sequence::new(Order::OldestFirst, (from, until.clone()), true, NOW);
+        if from.is_some() { sequence.beginning_with_its_first_row() } else { sequence }
+    };
     let mut running = vec![Cursor {
         id: 0,
         after: None,
@@ -201,7 +204,7 @@ fn run(dates: &[i64], rule: Rule, per_page: usize, turns: &[usize]) -> Result<()
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
     fn every_row_comes_whatever_the_rule_and_whoever_answers_first(
