@@ -129,3 +129,38 @@ fn a_sort_without_an_order_is_newest_first() {
     assert_eq!(dates.len(), 50);
     assert!(dates.is_sorted_by(|a, b| a >= b));
 }
+
+#[test]
+fn a_range_of_the_date_that_rows_are_sorted_by_shows_what_looking_row_by_row_shows() {
+    let mut bench = Bench::new();
+    let middle = bench.now.as_second() - 400 * 86_400;
+    let one = |operator: &str, days: i64| json!({"field": "created_at", "operator": operator, "value": middle + days * 86_400});
+    let ranges = [
+        vec![one(">", 0)],
+        vec![one("<", 0)],
+        vec![one(">", -90), one("<", 90)],
+        vec![one("=", 3)],
+        vec![one(">", 90), one("<", -90)],
+    ];
+    for filters in ranges {
+        for (kind, key) in [(Kind::Contacts, "data"), (Kind::Tickets, "tickets")] {
+            for order in ["ascending", "descending"] {
+                let mut ask = |query: Value| {
+                    let sort = json!({"field": "created_at", "order": order});
+                    let body = json!({"query": query, "sort": sort, "pagination": {"per_page": 150}});
+                    let page = bench.ask(kind, &body).unwrap();
+                    (ids(&page, key), page["total_count"].clone())
+                };
+                let range = ask(json!({"operator": "AND", "value": filters}));
+                // Nobody is called that, so that the other half of the question decides.
+                let nobody = json!({"field": "id", "operator": "=", "value": "nobody"});
+                let by_row = json!({"operator": "AND", "value": filters});
+                assert_eq!(
+                    range,
+                    ask(json!({"operator": "OR", "value": [nobody, by_row]})),
+                    "{filters:?} {order}"
+                );
+            }
+        }
+    }
+}
