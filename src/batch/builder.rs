@@ -7,6 +7,7 @@ use arrow::array::{
     TimestampMicrosecondBuilder,
 };
 
+use super::scan::Raw;
 use super::value::{self, Reading};
 use crate::table::Kind;
 
@@ -46,18 +47,23 @@ impl Builder {
         }
     }
 
-    pub(super) fn append_null(&mut self) {
+    /// Fills up with NULL to `length` rows.
+    pub(super) fn fill(&mut self, length: usize) {
+        let missing = length.saturating_sub(self.len());
+        if missing == 0 {
+            return;
+        }
         match self {
-            Self::Text(builder) => builder.append_null(),
-            Self::Integer(builder) => builder.append_null(),
-            Self::Float(builder) => builder.append_null(),
-            Self::Boolean(builder) => builder.append_null(),
-            Self::Timestamp(builder) => builder.append_null(),
+            Self::Text(builder) => builder.append_nulls(missing),
+            Self::Integer(builder) => builder.append_nulls(missing),
+            Self::Float(builder) => builder.append_nulls(missing),
+            Self::Boolean(builder) => builder.append_nulls(missing),
+            Self::Timestamp(builder) => builder.append_nulls(missing),
         }
     }
 
     /// Appends the value or NULL; false if NULL stands for a value that does not fit.
-    pub(super) fn append(&mut self, kind: Kind, raw: &str) -> bool {
+    pub(super) fn append(&mut self, kind: Kind, raw: Raw<'_>) -> bool {
         match self {
             Self::Text(builder) => {
                 let reading = match kind {
@@ -91,7 +97,7 @@ impl Builder {
     }
 
     /// Whether the last value is this text.
-    pub(super) fn ends_with(&self, raw: &str) -> bool {
+    pub(super) fn ends_with(&self, raw: Raw<'_>) -> bool {
         let Self::Text(builder) = self else { return false };
         let [.., start, end] = *builder.offsets_slice() else { return false };
         let last = usize::try_from(start).ok().zip(usize::try_from(end).ok());

@@ -3,17 +3,15 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use jiff::Timestamp;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::builder::Builder;
-use super::embedded::ParentValues;
+use super::embedded::{Members, ParentValues};
 use super::layout::{Layout, Node, Object, Spot};
+use super::scan::{Malformed, Raw, Scanner};
 use super::shape::{Oddities, Shape, What};
 
 /// Turns the rows of pages of one table into record batches.
@@ -58,14 +56,14 @@ impl Decoder {
             extra: StringBuilder::with_capacity(capacity, 0),
             pending_extra: String::new(),
             fallbacks: Vec::new(),
+            followers: vec![None; self.layout.places],
             length: 0,
             oddities: Oddities::default(),
         }
     }
 }
 
-/// The rows of one page while they are being read. As a [`DeserializeSeed`] it reads a JSON list of
-/// objects and adds a row for each; anything but objects in it is an error.
+/// The rows of one page while they are being read.
 #[derive(Debug)]
 pub struct Rows {
     layout: Arc<Layout>,
@@ -75,6 +73,8 @@ pub struct Rows {
     pending_extra: String,
     /// Values of the current row for columns that may lack one of their own.
     fallbacks: Vec<Fallback>,
+    /// Which field came last time after each place of the layout. Rows of a page look alike, so it is tried first.
+    followers: Vec<Option<usize>>,
     length: usize,
     oddities: Oddities,
 }
@@ -107,7 +107,12 @@ impl Rows {
 
     /// The same, for those who keep only some of the rows.
     pub fn finish_by_row(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Oddities), RowError> {
-        let mut columns: Vec<ArrayRef> = self.builders.iter_mut().map(Builder::finish).collect();
+        let length = self.length;
+        let finish = |builder: &mut Builder| {
+            builder.fill(length);
+            builder.finish()
+        };
+        let mut columns: Vec<ArrayRef> = self.builders.iter_mut().map(finish).collect();
         for &position in &self.layout.required {
             let column = &columns[position];
             if let Some(row) = (0..column.len()).find(|row| column.is_null(*row)) {
@@ -123,49 +128,53 @@ impl Rows {
         Ok((batch, self.oddities))
     }
 
-    fn end_row(&mut self) {
-        for fallback in std::mem::take(&mut self.fallbacks) {
-            self.fall_back(fallback);
+    /// Adds the rows of the list that comes next in `scan`. Anything but objects in it is an error.
+    pub fn read_list(&mut self, scan: &mut Scanner<'_>) -> Result<(), Malformed> {
+        let no_parent = ParentValues::default();
+        let mut is_more = scan.open_list()?;
+        while is_more {
+            self.read(scan, &no_parent, None)?;
+            is_more = scan.next_entry()?;
         }
-        self.length += 1;
-        for builder in &mut self.builders {
-            if builder.len() < self.length {
-                builder.append_null();
-            }
-        }
-        if self.pending_extra.is_empty() {
-            self.extra.append_null();
-        } else {
-            self.pending_extra.push('}');
-            self.extra.append_value(&self.pending_extra);
-            self.pending_extra.clear();
-        }
+        Ok(())
     }
 
-    /// Adds one row that stands inside another: an object, or the bare value of the column with an empty path.
-    /// `parent` holds the parent's values, by the positions of their columns.
-    pub fn push(&mut self, raw: &str, parent: &ParentValues) -> serde_json::Result<()> {
+    /// Adds the row that comes next in `scan`: an object, or the bare value of the column with an empty path. `parent`
+    /// holds values of the row that it belongs to; what `aside` looks for is put there as well.
+    pub fn read<'t>(
+        &mut self,
+        scan: &mut Scanner<'t>,
+        parent: &ParentValues,
+        aside: Option<&mut Members<'t>>,
+    ) -> Result<(), Malformed> {
         let layout = Arc::clone(&self.layout);
         match layout.bare {
-            Some(position) if !raw.starts_with('{') => self.put(position, raw),
-            _ => serde_json::Deserializer::from_str(raw)
-                .deserialize_map(Fields { rows: self, object: &layout.root })?,
+            Some(position) if scan.peek() != Some(b'{') => {
+                let raw = scan.value()?;
+                self.put(position, raw);
+            }
+            _ => self.read_members(scan, &layout.root, aside)?,
         }
         for (position, value) in &parent.0 {
-            self.put(*position, value);
+            self.put(*position, value.as_str().into());
         }
         self.end_row();
         Ok(())
     }
 
-    /// The same, unless the entry is no row: neither an object nor, where there is a column for it, a bare value. Such
-    /// an entry is counted under `path`, and false.
+    /// Adds the row that `raw` holds, as [`Self::read`] does.
+    pub fn push(&mut self, raw: &str, parent: &ParentValues) -> Result<(), Malformed> {
+        self.read(&mut Scanner::new(raw), parent, None)
+    }
+
+    /// Adds a row that stands inside another, unless the entry is no row: neither an object nor, where there is a
+    /// column for it, a bare value. Such an entry is counted under `path`, and false.
     pub(super) fn push_entry(
         &mut self,
         raw: &str,
         parent: &ParentValues,
         path: &str,
-    ) -> serde_json::Result<bool> {
+    ) -> Result<bool, Malformed> {
         let is_object = raw.starts_with('{');
         let is_row = is_object != self.layout.bare.is_some() && !raw.starts_with('[') && raw != "null";
         if is_row {
@@ -181,62 +190,129 @@ impl Rows {
         self.oddities.note(self.length, What::Unread, path.to_owned());
     }
 
-    /// Takes the value of one field.
-    fn take(&mut self, node: &Node, prefix: &str, name: &str, raw: &str) -> serde_json::Result<()> {
-        match node {
-            Node::Object(object) if raw.starts_with('{') => {
-                let mut inner = serde_json::Deserializer::from_str(raw);
-                inner.deserialize_map(Fields { rows: self, object })?;
+    fn end_row(&mut self) {
+        for fallback in std::mem::take(&mut self.fallbacks) {
+            self.fall_back(fallback);
+        }
+        self.length += 1;
+        if self.pending_extra.is_empty() {
+            self.extra.append_null();
+        } else {
+            self.pending_extra.push('}');
+            self.extra.append_value(&self.pending_extra);
+            self.pending_extra.clear();
+        }
+    }
+
+    /// Reads the members of the object that comes next into the columns below it.
+    fn read_members<'t>(
+        &mut self,
+        scan: &mut Scanner<'t>,
+        object: &Object,
+        mut aside: Option<&mut Members<'t>>,
+    ) -> Result<(), Malformed> {
+        let mut is_more = scan.open_object()?;
+        let mut place = object.beginning;
+        while is_more {
+            let expected = self.followers[place].and_then(|at| Some((at, object.fields.get(at)?)));
+            let found = match expected {
+                Some((at, field)) if scan.passes_name(&field.written) => Ok(at),
+                _ => {
+                    let name = scan.name()?;
+                    object.find(&name).ok_or(name)
+                }
+            };
+            match found {
+                Ok(at) => {
+                    self.followers[place] = Some(at);
+                    place = object.beginning + 1 + at;
+                    let field = &object.fields[at];
+                    let take =
+                        |scan: &mut Scanner<'t>| self.take(scan, &field.node, (&object.prefix, field.name));
+                    let raw = scan.spanning(take)?;
+                    if let Some(aside) = &mut aside {
+                        aside.offer(field.name, raw);
+                    }
+                }
+                Err(name) => {
+                    let raw = scan.value()?;
+                    self.take_unknown(&object.prefix, &name, raw);
+                    if let Some(aside) = &mut aside {
+                        aside.offer(&name, raw.text);
+                    }
+                }
             }
-            Node::Object(_) if raw == "null" => {}
+            is_more = scan.next_member()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the value of one field.
+    fn take(
+        &mut self,
+        scan: &mut Scanner<'_>,
+        node: &Node,
+        (prefix, name): (&str, &str),
+    ) -> Result<(), Malformed> {
+        match node {
+            Node::Object(object) if scan.peek() == Some(b'{') => {
+                return self.read_members(scan, object, None);
+            }
             Node::Value(spot) | Node::Object(Object { plain: Some(spot), .. }) => {
+                let raw = scan.value()?;
                 self.place(spot, (prefix, name), raw);
             }
             Node::Object(_) => {
-                let path = format!("{prefix}{name}");
-                self.keep(&path, raw);
-                self.oddities.note(self.length, What::Misfit, path);
+                let raw = scan.value()?;
+                if raw.text != "null" {
+                    let path = format!("{prefix}{name}");
+                    self.keep(&path, raw);
+                    self.oddities.note(self.length, What::Misfit, path);
+                }
             }
         }
         Ok(())
     }
 
     /// Puts a value where it belongs, and aside for the columns that may lack one.
-    fn place(&mut self, spot: &Spot, (prefix, name): (&str, &str), raw: &str) {
+    fn place(&mut self, spot: &Spot, (prefix, name): (&str, &str), raw: Raw<'_>) {
         if let Some(position) = spot.column {
             self.put(position, raw);
         }
         for &position in &spot.fallback_of {
             let path = spot.column.is_none().then(|| format!("{prefix}{name}"));
-            self.fallbacks.push(Fallback { position, raw: raw.to_owned(), path });
+            self.fallbacks.push(Fallback { position, raw: raw.text.to_owned(), path });
         }
     }
 
     /// Gives a column the value that was put aside for it, unless it has one. What it does not take is kept if it
     /// says something else and stands in no column of its own.
     fn fall_back(&mut self, Fallback { position, raw, path }: Fallback) {
-        if raw == "null" {
+        let raw = Raw::from(raw.as_str());
+        if raw.text == "null" {
             return;
         }
         let builder = &mut self.builders[position];
         let is_said = if builder.len() > self.length {
-            builder.ends_with(&raw)
+            builder.ends_with(raw)
         } else {
-            builder.append(self.layout.kinds[position], &raw)
+            builder.fill(self.length);
+            builder.append(self.layout.kinds[position], raw)
         };
         if let Some(path) = path.filter(|_| !is_said) {
-            self.keep(&path, &raw);
+            self.keep(&path, raw);
             self.oddities.note(self.length, What::Misfit, path);
         }
     }
 
     /// Puts a value into its column. A repeated field keeps its first value; the others count as misfits.
-    fn put(&mut self, position: usize, raw: &str) {
-        // The end of the row fills up with NULL; until then another place may still have the value.
-        if raw == "null" {
+    fn put(&mut self, position: usize, raw: Raw<'_>) {
+        // What has no value is filled up with NULL later; until then another place may still have one.
+        if raw.text == "null" {
             return;
         }
         let builder = &mut self.builders[position];
+        builder.fill(self.length);
         if builder.len() > self.length || !builder.append(self.layout.kinds[position], raw) {
             let path = self.layout.paths[position];
             self.oddities.note(self.length, What::Misfit, path.to_owned());
@@ -244,7 +320,7 @@ impl Rows {
         }
     }
 
-    fn take_unknown(&mut self, prefix: &str, name: &str, raw: &str) {
+    fn take_unknown(&mut self, prefix: &str, name: &str, raw: Raw<'_>) {
         if !self.layout.keeps_unknown {
             return;
         }
@@ -253,83 +329,10 @@ impl Rows {
         self.oddities.note(self.length, What::Unknown, path);
     }
 
-    fn keep(&mut self, path: &str, raw: &str) {
+    fn keep(&mut self, path: &str, raw: Raw<'_>) {
         self.pending_extra.push(if self.pending_extra.is_empty() { '{' } else { ',' });
         self.pending_extra.push_str(&serde_json::Value::from(path).to_string());
         self.pending_extra.push(':');
         self.pending_extra.push_str(&super::json_text::without_lone_surrogates(raw));
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for &mut Rows {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(List { rows: self })
-    }
-}
-
-struct List<'r> {
-    rows: &'r mut Rows,
-}
-
-impl<'de> Visitor<'de> for List<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of objects")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(Row { rows: self.rows })?.is_some() {}
-        Ok(())
-    }
-}
-
-struct Row<'r> {
-    rows: &'r mut Rows,
-}
-
-impl<'de> DeserializeSeed<'de> for Row<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let layout = Arc::clone(&self.rows.layout);
-        deserializer.deserialize_map(Fields { rows: self.rows, object: &layout.root })?;
-        self.rows.end_row();
-        Ok(())
-    }
-}
-
-/// Reads the members of one object into the columns below it.
-struct Fields<'r, 'l> {
-    rows: &'r mut Rows,
-    object: &'l Object,
-}
-
-impl<'de> Visitor<'de> for Fields<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let object = self.object;
-        let mut expected = 0;
-        // Names are read raw as well: one that is no sound text must not fail the whole page.
-        while let Some(name) = members.next_key::<&'de RawValue>()? {
-            let name = super::json_text::unquote(name.get()).unwrap_or_default();
-            let raw = members.next_value::<&'de RawValue>()?.get();
-            match object.find(&name, expected) {
-                Some(at) => {
-                    expected = at + 1;
-                    let (name, node) = &object.fields[at];
-                    self.rows.take(node, &object.prefix, name, raw).map_err(serde::de::Error::custom)?;
-                }
-                None => self.rows.take_unknown(&object.prefix, &name, raw),
-            }
-        }
-        Ok(())
     }
 }

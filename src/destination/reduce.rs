@@ -142,15 +142,14 @@ fn joined(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use serde::de::DeserializeSeed;
 
     use super::*;
-    use crate::batch::{Decoder, Layout};
+    use crate::batch::{Decoder, Layout, Scanner};
     use crate::source::intercom::tables;
 
     fn batch(table: &'static TableSpec, rows: &str) -> RecordBatch {
         let mut page = Decoder::new(Layout::new(table)).rows(4);
-        page.deserialize(&mut serde_json::Deserializer::from_str(rows)).unwrap();
+        page.read_list(&mut Scanner::new(rows)).unwrap();
         page.finish(Timestamp::UNIX_EPOCH).unwrap().0
     }
 

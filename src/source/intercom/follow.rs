@@ -8,10 +8,9 @@ use arrow::compute::concat_batches;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
-use serde_json::value::RawValue;
 
 use super::Intercom;
-use super::page::{self, PageError, Sink};
+use super::page::{self, PageError};
 use super::reader::{Draft, Part, Reader, Want, off_thread};
 use super::trouble::{Passes, Trouble};
 use crate::batch::Members;
@@ -148,11 +147,18 @@ impl<'i> Follower<'i> {
             if object.text("id").as_deref() != Some(&want.id) {
                 return Err(PageError::AnotherObject);
             }
-            let shown = child.embedded.look(&object);
+            let lists = child.embedded.find(&object);
+            let shown = lists.shown();
             if !shown.is_there && child.inside.total.is_some() {
                 return Err(PageError::NoRecords(child.inside.lists.first().copied().unwrap_or_default()));
             }
-            part.take(child, &object, (&want.id, want.version), shown.is_there, reader.pass().began)?;
+            part.take(
+                child,
+                (&object, &lists),
+                (&want.id, want.version),
+                shown.is_there,
+                reader.pass().began,
+            )?;
             part.announced(want.stated);
             part.finish(reader.pass().began)
         })
@@ -180,10 +186,8 @@ impl<'i> Follower<'i> {
             };
             let body = answer.body.clone();
             let (around, rows) = off_thread(move || {
-                let mut rows = Vec::new();
-                let around =
-                    page::read(std::str::from_utf8(&body)?, address.records, Sink::Aside(&mut rows))?;
-                Ok((around, rows.into_iter().map(|row| hash(row.get())).collect::<Vec<_>>()))
+                let (around, rows) = page::texts(std::str::from_utf8(&body)?, address.records)?;
+                Ok((around, rows.into_iter().map(hash).collect::<Vec<_>>()))
             })
             .await?;
             let known = seen.len();
@@ -223,7 +227,8 @@ impl<'i> Follower<'i> {
                 });
             } else {
                 let parent = Members::of(&want.row, reader.keys())?;
-                part.take(child, &parent, (&want.id, want.version), false, reader.pass().began)?;
+                let lists = child.embedded.find(&parent);
+                part.take(child, (&parent, &lists), (&want.id, want.version), false, reader.pass().began)?;
             }
             part.finish(reader.pass().began)
         })
@@ -245,10 +250,9 @@ fn read_list(
     let mut rows: Vec<&str> = Vec::new();
     let mut totals = HashSet::new();
     for body in bodies {
-        let mut list: Vec<&RawValue> = Vec::new();
-        let around = page::read(std::str::from_utf8(body)?, address.records, Sink::Aside(&mut list))?;
+        let (around, list) = page::texts(std::str::from_utf8(body)?, address.records)?;
         totals.extend(around.total_count);
-        rows.extend(list.into_iter().map(RawValue::get));
+        rows.extend(list);
     }
     let distinct: HashSet<&str> = rows.iter().copied().collect();
     let has_all = totals.iter().all(|total| distinct.len() as u64 >= *total);

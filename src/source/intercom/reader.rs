@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use serde_json::value::RawValue;
 
-use super::page::{self, Next, PageError, Sink};
+use super::page::{self, Next, PageError};
 use super::trouble::Trouble;
-use crate::batch::{self, Decoder, Embedded, Layout, Members, Owner, ParentValues, Rows, Shape, key_hashes};
+use crate::batch::{
+    self, Decoder, Embedded, Layout, Lists, Members, Owner, ParentValues, Rows, Scanner, Shape, key_hashes,
+};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{Entry, Ledger};
 use crate::source::{Pass, Proof, Share};
@@ -168,22 +169,28 @@ pub(super) async fn off_thread<T: Send + 'static>(
 }
 
 impl Inner {
-    fn read(&self, body: &[u8]) -> Result<Contents, PageError> {
+    fn read<'t>(&'t self, body: &'t [u8]) -> Result<Contents, PageError> {
         let text = std::str::from_utf8(body)?;
         let mut rows = self.decoder.rows(150);
-        let mut parents: Vec<&RawValue> = Vec::new();
-        let no_parent = ParentValues::default();
-        let around = if self.records[0].is_empty() {
-            rows.push(text, &no_parent)?;
-            page::Around::default()
-        } else if self.children.is_empty() && self.of_group.is_none() {
-            page::read(text, &self.records, Sink::Rows(&mut rows))?
-        } else {
-            let around = page::read(text, &self.records, Sink::Aside(&mut parents))?;
-            for parent in &parents {
-                rows.push(parent.get(), self.of_group.as_ref().unwrap_or(&no_parent))?;
+        let mut parents: Vec<(&str, Members<'t>)> = Vec::new();
+        let no_group = ParentValues::default();
+        let group = self.of_group.as_ref().unwrap_or(&no_group);
+        let mut read_row = |scan: &mut Scanner<'t>| {
+            if self.children.is_empty() {
+                return rows.read(scan, group, None);
             }
-            around
+            let mut members = Members::under(&self.keys);
+            let text = scan.spanning(|scan| rows.read(scan, group, Some(&mut members)))?;
+            parents.push((text, members));
+            Ok(())
+        };
+        let around = if self.records[0].is_empty() {
+            let mut scan = Scanner::new(text);
+            read_row(&mut scan)?;
+            scan.end()?;
+            page::Around::default()
+        } else {
+            page::read(text, &self.records, read_row)?
         };
         let (batch, oddities) = rows.finish_by_row(self.pass.began)?;
         let keys = key_hashes(self.pass.table, &batch);
@@ -191,10 +198,8 @@ impl Inner {
         let is_kept = |row: usize| dates.as_ref().is_none_or(|(dates, window)| window.contains(dates[row]));
         let mut builders: Vec<Part> = self.children.iter().map(Part::new).collect();
         let mut wants = Vec::new();
-        if !self.children.is_empty() {
-            for (_, parent) in parents.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
-                self.read_children(parent.get(), &mut builders, &mut wants)?;
-            }
+        for (_, (text, parent)) in parents.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
+            self.read_children((text, parent), &mut builders, &mut wants)?;
         }
         let kept = batch::filter(&batch, is_kept);
         let mut own = Some(Ok(Share::of(kept, oddities.of_rows(is_kept))));
@@ -218,13 +223,18 @@ impl Inner {
         })
     }
 
-    fn read_children(&self, row: &str, parts: &mut [Part], wants: &mut Vec<Want>) -> Result<(), PageError> {
-        let parent = Members::of(row, &self.keys)?;
+    fn read_children(
+        &self,
+        (row, parent): (&str, &Members<'_>),
+        parts: &mut [Part],
+        wants: &mut Vec<Want>,
+    ) -> Result<(), PageError> {
         // A parent without an id has failed the page already.
         let id = parent.text("id").unwrap_or_default();
         let version = self.pass.table.cursor.and_then(|cursor| parent.timestamp(cursor));
         for (at, (child, part)) in self.children.iter().zip(parts).enumerate() {
-            let shown = child.embedded.look(&parent);
+            let lists = child.embedded.find(parent);
+            let shown = lists.shown();
             let stated = match child.inside.more {
                 More::Object { stated } => stated.and_then(|path| parent.integer(path)),
                 _ => None,
@@ -243,7 +253,7 @@ impl Inner {
             } else if !matches!(child.inside.more, More::Object { .. }) {
                 part.cut += u64::from(shown.is_cut);
                 let is_whole = shown.is_there && !shown.is_cut;
-                part.take(child, &parent, (&id, version), is_whole, self.pass.began)?;
+                part.take(child, (parent, &lists), (&id, version), is_whole, self.pass.began)?;
             }
         }
         Ok(())
@@ -269,12 +279,12 @@ impl Part {
     pub(super) fn take(
         &mut self,
         child: &Child,
-        parent: &Members<'_>,
+        (parent, lists): (&Members<'_>, &Lists<'_>),
         (id, version): (&str, Option<i64>),
         is_whole: bool,
         fetched_at: jiff::Timestamp,
     ) -> Result<(), PageError> {
-        let (rows, is_all) = child.embedded.take(parent, &mut self.rows)?;
+        let (rows, is_all) = child.embedded.take(parent, lists, &mut self.rows)?;
         self.own(child, (id, version), rows, is_whole && is_all);
         if let Some(path) = child.inside.total {
             let total = parent.integer(path);
