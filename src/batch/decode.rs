@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::builder::Builder;
 use super::embedded::{Members, ParentValues};
-use super::layout::{Layout, Node, Object, Spot};
+use super::layout::{Field, Layout, Node, Object, Spot};
 use super::scan::{Malformed, Raw, Scanner};
 use super::shape::{Oddities, Shape, What};
 
@@ -107,12 +107,8 @@ impl Rows {
 
     /// The same, for those who keep only some of the rows.
     pub fn finish_by_row(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Oddities), RowError> {
-        let length = self.length;
-        let finish = |builder: &mut Builder| {
-            builder.fill(length);
-            builder.finish()
-        };
-        let mut columns: Vec<ArrayRef> = self.builders.iter_mut().map(finish).collect();
+        let mut columns: Vec<ArrayRef> =
+            self.builders.iter_mut().map(|builder| builder.finish(self.length)).collect();
         for &position in &self.layout.required {
             let column = &columns[position];
             if let Some(row) = (0..column.len()).find(|row| column.is_null(*row)) {
@@ -216,22 +212,21 @@ impl Rows {
         while is_more {
             let expected = self.followers[place].and_then(|at| Some((at, object.fields.get(at)?)));
             let found = match expected {
-                Some((at, field)) if scan.passes_name(&field.written) => Ok(at),
+                Some((at, field)) if scan.passes_name(&field.written) => Ok((at, field)),
                 _ => {
                     let name = scan.name()?;
                     object.find(&name).ok_or(name)
                 }
             };
             match found {
-                Ok(at) => {
+                Ok((at, field)) => {
                     self.followers[place] = Some(at);
                     place = object.beginning + 1 + at;
-                    let field = &object.fields[at];
-                    let take =
-                        |scan: &mut Scanner<'t>| self.take(scan, &field.node, (&object.prefix, field.name));
-                    let raw = scan.spanning(take)?;
                     if let Some(aside) = &mut aside {
+                        let raw = scan.spanning(|scan| self.take(scan, field, &object.prefix))?;
                         aside.offer(field.name, raw);
+                    } else {
+                        self.take(scan, field, &object.prefix)?;
                     }
                 }
                 Err(name) => {
@@ -248,27 +243,21 @@ impl Rows {
     }
 
     /// Takes the value of one field.
-    fn take(
-        &mut self,
-        scan: &mut Scanner<'_>,
-        node: &Node,
-        (prefix, name): (&str, &str),
-    ) -> Result<(), Malformed> {
-        match node {
-            Node::Object(object) if scan.peek() == Some(b'{') => {
-                return self.read_members(scan, object, None);
-            }
+    fn take(&mut self, scan: &mut Scanner<'_>, field: &Field, prefix: &str) -> Result<(), Malformed> {
+        if scan.passes_null()? {
+            return Ok(());
+        }
+        match &field.node {
+            Node::Object(object) if scan.peek() == Some(b'{') => self.read_members(scan, object, None)?,
             Node::Value(spot) | Node::Object(Object { plain: Some(spot), .. }) => {
                 let raw = scan.value()?;
-                self.place(spot, (prefix, name), raw);
+                self.place(spot, (prefix, field.name), raw);
             }
             Node::Object(_) => {
                 let raw = scan.value()?;
-                if raw.text != "null" {
-                    let path = format!("{prefix}{name}");
-                    self.keep(&path, raw);
-                    self.oddities.note(self.length, What::Misfit, path);
-                }
+                let path = format!("{prefix}{}", field.name);
+                self.keep(&path, raw);
+                self.oddities.note(self.length, What::Misfit, path);
             }
         }
         Ok(())
@@ -289,16 +278,9 @@ impl Rows {
     /// says something else and stands in no column of its own.
     fn fall_back(&mut self, Fallback { position, raw, path }: Fallback) {
         let raw = Raw::from(raw.as_str());
-        if raw.text == "null" {
-            return;
-        }
         let builder = &mut self.builders[position];
-        let is_said = if builder.len() > self.length {
-            builder.ends_with(raw)
-        } else {
-            builder.fill(self.length);
-            builder.append(self.layout.kinds[position], raw)
-        };
+        let is_said =
+            if builder.has(self.length) { builder.ends_with(raw) } else { builder.put(self.length, raw) };
         if let Some(path) = path.filter(|_| !is_said) {
             self.keep(&path, raw);
             self.oddities.note(self.length, What::Misfit, path);
@@ -312,8 +294,7 @@ impl Rows {
             return;
         }
         let builder = &mut self.builders[position];
-        builder.fill(self.length);
-        if builder.len() > self.length || !builder.append(self.layout.kinds[position], raw) {
+        if builder.has(self.length) || !builder.put(self.length, raw) {
             let path = self.layout.paths[position];
             self.oddities.note(self.length, What::Misfit, path.to_owned());
             self.keep(path, raw);

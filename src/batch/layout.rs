@@ -151,8 +151,9 @@ impl Object {
         Self { prefix, fields, plain: None, beginning, index }
     }
 
-    /// The position of `name` among the fields.
-    pub(super) fn find(&self, name: &str) -> Option<usize> {
-        self.index.get(name).copied()
+    /// The field called `name`, with its position.
+    pub(super) fn find(&self, name: &str) -> Option<(usize, &Field)> {
+        let at = *self.index.get(name)?;
+        self.fields.get(at).map(|field| (at, field))
     }
 }

@@ -70,12 +70,15 @@ impl<'t> Scanner<'t> {
     }
 
     /// The first byte of what comes next, after any space.
+    #[inline]
     pub fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(self.at) {
-            self.at += 1;
+        loop {
+            match bytes.get(self.at).copied() {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                first => return first,
+            }
         }
-        bytes.get(self.at).copied()
     }
 
     /// Steps over the next value; its text, without space around it.
@@ -99,11 +102,13 @@ impl<'t> Scanner<'t> {
     }
 
     /// Steps over what follows an entry; whether that is another entry.
+    #[inline]
     pub fn next_entry(&mut self) -> Result<bool, Malformed> {
         self.next(b']')
     }
 
     /// Steps over what follows a member; whether that is another member.
+    #[inline]
     pub fn next_member(&mut self) -> Result<bool, Malformed> {
         self.next(b'}')
     }
@@ -115,6 +120,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Steps over the name of a member and the colon after it if that is exactly what is `written` next.
+    #[inline]
     pub(super) fn passes_name(&mut self, written: &str) -> bool {
         self.peek();
         self.passes(written)
@@ -131,6 +137,16 @@ impl<'t> Scanner<'t> {
         Ok(Raw { text: self.since(start), has_escape })
     }
 
+    /// Steps over null, if that comes next.
+    #[inline]
+    pub(super) fn passes_null(&mut self) -> Result<bool, Malformed> {
+        let is_null = self.peek() == Some(b'n');
+        if is_null {
+            self.skip_word("null")?;
+        }
+        Ok(is_null)
+    }
+
     /// Steps over the next value by way of `read`, which must do so; its text.
     pub fn spanning(
         &mut self,
@@ -143,6 +159,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// That something else should stand here, if what stands here is JSON at all.
+    #[cold]
     pub fn unexpected(&mut self) -> Malformed {
         self.peek();
         let at = self.at;
@@ -152,11 +169,13 @@ impl<'t> Scanner<'t> {
         }
     }
 
+    #[inline]
     fn since(&self, start: usize) -> &'t str {
         // Both ends are beside bytes of ASCII, so that this is never empty for want of a boundary.
         self.text.get(start..self.at).unwrap_or_default()
     }
 
+    #[inline]
     fn raw_name(&mut self) -> Result<Raw<'t>, Malformed> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax());
@@ -171,6 +190,7 @@ impl<'t> Scanner<'t> {
         Ok(raw)
     }
 
+    #[inline]
     fn open(&mut self, opening: u8, closing: u8) -> Result<bool, Malformed> {
         if self.peek() != Some(opening) {
             return Err(self.unexpected());
@@ -183,6 +203,7 @@ impl<'t> Scanner<'t> {
         Ok(true)
     }
 
+    #[inline]
     fn next(&mut self, closing: u8) -> Result<bool, Malformed> {
         let next = self.peek();
         if next != Some(b',') && next != Some(closing) {
@@ -232,6 +253,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// A value that nothing stands in; whether there is an escape in it.
+    #[inline]
     fn skip_flat(&mut self, first: Option<u8>) -> Result<bool, Malformed> {
         match first {
             Some(b'"') => return self.skip_text(),
@@ -244,6 +266,7 @@ impl<'t> Scanner<'t> {
         Ok(false)
     }
 
+    #[inline]
     fn passes(&mut self, text: &str) -> bool {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let is_it = rest.starts_with(text.as_bytes());
@@ -253,14 +276,16 @@ impl<'t> Scanner<'t> {
         is_it
     }
 
+    #[inline]
     fn skip_word(&mut self, word: &str) -> Result<(), Malformed> {
-        if self.passes(word) {
-            return Ok(());
-        }
+        if self.passes(word) { Ok(()) } else { Err(self.misspelt(word)) }
+    }
+
+    #[cold]
+    fn misspelt(&mut self, word: &str) -> Malformed {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
-        let same = rest.iter().zip(word.bytes()).take_while(|(a, b)| **a == *b).count();
-        self.at += same;
-        Err(self.syntax())
+        self.at += rest.iter().zip(word.bytes()).take_while(|(a, b)| **a == *b).count();
+        self.syntax()
     }
 
     fn skip_number(&mut self) -> Result<(), Malformed> {
@@ -286,6 +311,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
+    #[inline]
     fn skip_digits(&mut self) -> Result<(), Malformed> {
         let bytes = self.text.as_bytes();
         let start = self.at;
@@ -296,6 +322,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// A text in quotes; whether there is an escape in it.
+    #[inline]
     fn skip_text(&mut self) -> Result<bool, Malformed> {
         let bytes = self.text.as_bytes();
         let mut has_escape = false;
@@ -336,11 +363,13 @@ impl<'t> Scanner<'t> {
     }
 
     /// That the byte here cannot stand here, or that there is none.
+    #[cold]
     fn syntax(&self) -> Malformed {
         let fault = if self.at < self.text.len() { Fault::Syntax } else { Fault::Cut };
         self.malformed(fault, self.at)
     }
 
+    #[cold]
     fn malformed(&self, fault: Fault, at: usize) -> Malformed {
         let before = self.text.as_bytes().get(..at).unwrap_or_default();
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
@@ -385,17 +414,20 @@ impl Nesting {
     }
 }
 
-/// Where text that stands for itself ends: at a quote, a backslash, a control character, or the end. Eight bytes at a
-/// time, of which the lowest that is marked is marked rightly: a borrow only marks bytes above one that is.
-pub(super) fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+/// Where text that stands for itself ends: at a quote, a backslash, a control character, or the end.
+///
+/// Eight bytes at a time: a byte below 0x80 is marked if it is less than what is subtracted from it. With one bit turned,
+/// the quote comes to lie right above the control characters. A borrow only marks bytes above one that is marked rightly.
+#[inline]
+fn plain_until(bytes: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
-    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word;
+    const BACKSLASHES: u64 = ONES * b'\\' as u64;
     while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
         let word = u64::from_le_bytes(*chunk);
-        let quote = below(word ^ ONES * u64::from(b'"'), 1);
-        let backslash = below(word ^ ONES * u64::from(b'\\'), 1);
-        let marks = (quote | backslash | below(word, 0x20)) & HIGH;
+        let quote_or_control = (word ^ (ONES << 1)).wrapping_sub(ONES * 0x21);
+        let backslash = (word ^ BACKSLASHES).wrapping_sub(ONES);
+        let marks = (quote_or_control | backslash) & !word & HIGH;
         if marks != 0 {
             return at + marks.trailing_zeros() as usize / 8;
         }
