@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::builder::Builder;
 use super::embedded::{Members, ParentValues};
 use super::layout::{Field, Layout, Node, Object, Spot};
-use super::scan::{Malformed, Raw, Scanner};
+use super::scan::{Fault, Malformed, Raw, Scanner};
 use super::shape::{Oddities, Shape, What};
 
 /// Turns the rows of pages of one table into record batches.
@@ -124,15 +124,17 @@ impl Rows {
         Ok((batch, self.oddities))
     }
 
-    /// Adds the rows of the list that comes next in `scan`. Anything but objects in it is an error.
-    pub fn read_list(&mut self, scan: &mut Scanner<'_>) -> Result<(), Malformed> {
+    /// Adds the rows of `list`. Anything but objects in it is an error.
+    pub fn push_list(&mut self, list: &str) -> Result<(), Malformed> {
         let no_parent = ParentValues::default();
-        let mut is_more = scan.open_list()?;
-        while is_more {
-            self.read(scan, &no_parent, None)?;
-            is_more = scan.next_entry()?;
-        }
-        Ok(())
+        Scanner::read_all(list, |scan| {
+            let mut is_more = scan.open_list()?;
+            while is_more {
+                self.read(scan, &no_parent, None)?;
+                is_more = scan.next_entry()?;
+            }
+            Ok(())
+        })
     }
 
     /// Adds the row that comes next in `scan`: an object, or the bare value of the column with an empty path. `parent`
@@ -142,7 +144,7 @@ impl Rows {
         scan: &mut Scanner<'t>,
         parent: &ParentValues,
         aside: Option<&mut Members<'t>>,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Fault> {
         let layout = Arc::clone(&self.layout);
         match layout.bare {
             Some(position) if scan.peek() != Some(b'{') => {
@@ -160,7 +162,7 @@ impl Rows {
 
     /// Adds the row that `raw` holds, as [`Self::read`] does.
     pub fn push(&mut self, raw: &str, parent: &ParentValues) -> Result<(), Malformed> {
-        self.read(&mut Scanner::new(raw), parent, None)
+        Scanner::read_all(raw, |scan| self.read(scan, parent, None))
     }
 
     /// Adds a row that stands inside another, unless the entry is no row: neither an object nor, where there is a
@@ -206,7 +208,7 @@ impl Rows {
         scan: &mut Scanner<'t>,
         object: &Object,
         mut aside: Option<&mut Members<'t>>,
-    ) -> Result<(), Malformed> {
+    ) -> Result<(), Fault> {
         let mut is_more = scan.open_object()?;
         let mut place = object.beginning;
         while is_more {
@@ -243,7 +245,7 @@ impl Rows {
     }
 
     /// Takes the value of one field.
-    fn take(&mut self, scan: &mut Scanner<'_>, field: &Field, prefix: &str) -> Result<(), Malformed> {
+    fn take(&mut self, scan: &mut Scanner<'_>, field: &Field, prefix: &str) -> Result<(), Fault> {
         if scan.passes_null()? {
             return Ok(());
         }

@@ -208,14 +208,15 @@ impl<'r> Members<'r> {
     /// The members of `row` under `keys`; one scan over the text.
     pub fn of(row: &'r str, keys: &'r [&'static str]) -> Result<Self, Malformed> {
         let mut members = Self::under(keys);
-        let mut scan = Scanner::new(row);
-        let mut is_more = scan.open_object()?;
-        while is_more {
-            let name = scan.name()?;
-            members.offer(&name, scan.skip()?);
-            is_more = scan.next_member()?;
-        }
-        Ok(members)
+        Scanner::read_all(row, |scan| {
+            let mut is_more = scan.open_object()?;
+            while is_more {
+                let name = scan.name()?;
+                members.offer(&name, scan.skip()?);
+                is_more = scan.next_member()?;
+            }
+            Ok(members)
+        })
     }
 
     /// Takes a member if it is looked for.

@@ -21,6 +21,17 @@ impl<'t> From<&'t str> for Raw<'t> {
     }
 }
 
+/// In which way text is not what it should be; where, [`Scanner::locate`] knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It ends early.
+    Cut,
+    /// It is no JSON.
+    Syntax,
+    /// It is JSON, but something else than what should stand here.
+    Shape,
+}
+
 /// Text that is not what it should be. Says where, and never quotes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Malformed {
@@ -30,17 +41,6 @@ pub struct Malformed {
     pub line: usize,
     /// In bytes, from 1.
     pub column: usize,
-}
-
-/// In which way text is not what it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// It ends early.
-    Cut,
-    /// It is no JSON.
-    Syntax,
-    /// It is JSON, but something else than what should stand here.
-    Shape,
 }
 
 impl fmt::Display for Malformed {
@@ -82,39 +82,39 @@ impl<'t> Scanner<'t> {
     }
 
     /// Steps over the next value; its text, without space around it.
-    pub fn skip(&mut self) -> Result<&'t str, Malformed> {
+    pub fn skip(&mut self) -> Result<&'t str, Fault> {
         self.value().map(|raw| raw.text)
     }
 
     /// Nothing but space may come next.
-    pub fn end(&mut self) -> Result<(), Malformed> {
+    pub fn end(&mut self) -> Result<(), Fault> {
         if self.peek().is_none() { Ok(()) } else { Err(self.syntax()) }
     }
 
     /// Steps over the bracket that opens a list; whether there is an entry in it.
-    pub fn open_list(&mut self) -> Result<bool, Malformed> {
+    pub fn open_list(&mut self) -> Result<bool, Fault> {
         self.open(b'[', b']')
     }
 
     /// Steps over the bracket that opens an object; whether there is a member in it.
-    pub fn open_object(&mut self) -> Result<bool, Malformed> {
+    pub fn open_object(&mut self) -> Result<bool, Fault> {
         self.open(b'{', b'}')
     }
 
     /// Steps over what follows an entry; whether that is another entry.
     #[inline]
-    pub fn next_entry(&mut self) -> Result<bool, Malformed> {
+    pub fn next_entry(&mut self) -> Result<bool, Fault> {
         self.next(b']')
     }
 
     /// Steps over what follows a member; whether that is another member.
     #[inline]
-    pub fn next_member(&mut self) -> Result<bool, Malformed> {
+    pub fn next_member(&mut self) -> Result<bool, Fault> {
         self.next(b'}')
     }
 
     /// Steps over the name of a member and the colon after it.
-    pub fn name(&mut self) -> Result<std::borrow::Cow<'t, str>, Malformed> {
+    pub fn name(&mut self) -> Result<std::borrow::Cow<'t, str>, Fault> {
         let raw = self.raw_name()?;
         Ok(json_text::unquote(raw).unwrap_or_default())
     }
@@ -127,7 +127,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Steps over the next value.
-    pub(super) fn value(&mut self) -> Result<Raw<'t>, Malformed> {
+    pub(super) fn value(&mut self) -> Result<Raw<'t>, Fault> {
         let first = self.peek();
         let start = self.at;
         let has_escape = match first {
@@ -139,7 +139,7 @@ impl<'t> Scanner<'t> {
 
     /// Steps over null, if that comes next.
     #[inline]
-    pub(super) fn passes_null(&mut self) -> Result<bool, Malformed> {
+    pub(super) fn passes_null(&mut self) -> Result<bool, Fault> {
         let is_null = self.peek() == Some(b'n');
         if is_null {
             self.skip_word("null")?;
@@ -148,24 +148,43 @@ impl<'t> Scanner<'t> {
     }
 
     /// Steps over the next value by way of `read`, which must do so; its text.
-    pub fn spanning(
-        &mut self,
-        read: impl FnOnce(&mut Self) -> Result<(), Malformed>,
-    ) -> Result<&'t str, Malformed> {
+    pub fn spanning(&mut self, read: impl FnOnce(&mut Self) -> Result<(), Fault>) -> Result<&'t str, Fault> {
         self.peek();
         let start = self.at;
         read(self)?;
         Ok(self.since(start))
     }
 
+    /// Reads all of `text` by way of `read`.
+    pub fn read_all<T>(
+        text: &'t str,
+        read: impl FnOnce(&mut Self) -> Result<T, Fault>,
+    ) -> Result<T, Malformed> {
+        let mut scan = Self::new(text);
+        let done = read(&mut scan).and_then(|done| scan.end().map(|()| done));
+        done.map_err(|fault| scan.locate(fault))
+    }
+
+    /// A fault that was just met, with its place.
+    #[cold]
+    pub fn locate(&self, fault: Fault) -> Malformed {
+        let before = self.text.as_bytes().get(..self.at).unwrap_or_default();
+        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
+        Malformed { fault, line, column }
+    }
+
     /// That something else should stand here, if what stands here is JSON at all.
     #[cold]
-    pub fn unexpected(&mut self) -> Malformed {
+    fn unexpected(&mut self) -> Fault {
         self.peek();
-        let at = self.at;
+        let start = self.at;
         match self.value() {
-            Ok(_) => self.malformed(Fault::Shape, at),
-            Err(malformed) => malformed,
+            Ok(_) => {
+                self.at = start;
+                Fault::Shape
+            }
+            Err(fault) => fault,
         }
     }
 
@@ -176,7 +195,7 @@ impl<'t> Scanner<'t> {
     }
 
     #[inline]
-    fn raw_name(&mut self) -> Result<Raw<'t>, Malformed> {
+    fn raw_name(&mut self) -> Result<Raw<'t>, Fault> {
         if self.peek() != Some(b'"') {
             return Err(self.syntax());
         }
@@ -191,7 +210,7 @@ impl<'t> Scanner<'t> {
     }
 
     #[inline]
-    fn open(&mut self, opening: u8, closing: u8) -> Result<bool, Malformed> {
+    fn open(&mut self, opening: u8, closing: u8) -> Result<bool, Fault> {
         if self.peek() != Some(opening) {
             return Err(self.unexpected());
         }
@@ -204,7 +223,7 @@ impl<'t> Scanner<'t> {
     }
 
     #[inline]
-    fn next(&mut self, closing: u8) -> Result<bool, Malformed> {
+    fn next(&mut self, closing: u8) -> Result<bool, Fault> {
         let next = self.peek();
         if next != Some(b',') && next != Some(closing) {
             return Err(self.syntax());
@@ -214,7 +233,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// A list or an object; whether there is an escape in it.
-    fn skip_nested(&mut self) -> Result<bool, Malformed> {
+    fn skip_nested(&mut self) -> Result<bool, Fault> {
         let mut has_escape = false;
         let mut nesting = Nesting::default();
         loop {
@@ -254,7 +273,7 @@ impl<'t> Scanner<'t> {
 
     /// A value that nothing stands in; whether there is an escape in it.
     #[inline]
-    fn skip_flat(&mut self, first: Option<u8>) -> Result<bool, Malformed> {
+    fn skip_flat(&mut self, first: Option<u8>) -> Result<bool, Fault> {
         match first {
             Some(b'"') => return self.skip_text(),
             Some(b'-' | b'0'..=b'9') => self.skip_number()?,
@@ -277,18 +296,18 @@ impl<'t> Scanner<'t> {
     }
 
     #[inline]
-    fn skip_word(&mut self, word: &str) -> Result<(), Malformed> {
+    fn skip_word(&mut self, word: &str) -> Result<(), Fault> {
         if self.passes(word) { Ok(()) } else { Err(self.misspelt(word)) }
     }
 
     #[cold]
-    fn misspelt(&mut self, word: &str) -> Malformed {
+    fn misspelt(&mut self, word: &str) -> Fault {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         self.at += rest.iter().zip(word.bytes()).take_while(|(a, b)| **a == *b).count();
         self.syntax()
     }
 
-    fn skip_number(&mut self) -> Result<(), Malformed> {
+    fn skip_number(&mut self) -> Result<(), Fault> {
         let bytes = self.text.as_bytes();
         self.at += usize::from(bytes.get(self.at) == Some(&b'-'));
         if bytes.get(self.at) == Some(&b'0') {
@@ -312,7 +331,7 @@ impl<'t> Scanner<'t> {
     }
 
     #[inline]
-    fn skip_digits(&mut self) -> Result<(), Malformed> {
+    fn skip_digits(&mut self) -> Result<(), Fault> {
         let bytes = self.text.as_bytes();
         let start = self.at;
         while bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
@@ -323,7 +342,7 @@ impl<'t> Scanner<'t> {
 
     /// A text in quotes; whether there is an escape in it.
     #[inline]
-    fn skip_text(&mut self) -> Result<bool, Malformed> {
+    fn skip_text(&mut self) -> Result<bool, Fault> {
         let bytes = self.text.as_bytes();
         let mut has_escape = false;
         self.at += 1;
@@ -343,7 +362,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    fn skip_escape(&mut self) -> Result<(), Malformed> {
+    fn skip_escape(&mut self) -> Result<(), Fault> {
         let bytes = self.text.as_bytes();
         self.at += 1;
         match bytes.get(self.at) {
@@ -363,18 +382,8 @@ impl<'t> Scanner<'t> {
     }
 
     /// That the byte here cannot stand here, or that there is none.
-    #[cold]
-    fn syntax(&self) -> Malformed {
-        let fault = if self.at < self.text.len() { Fault::Syntax } else { Fault::Cut };
-        self.malformed(fault, self.at)
-    }
-
-    #[cold]
-    fn malformed(&self, fault: Fault, at: usize) -> Malformed {
-        let before = self.text.as_bytes().get(..at).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
-        let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
-        Malformed { fault, line, column }
+    fn syntax(&self) -> Fault {
+        if self.at < self.text.len() { Fault::Syntax } else { Fault::Cut }
     }
 }
 
@@ -448,9 +457,7 @@ mod tests {
 
     /// The whole text as one value.
     fn whole(text: &str) -> Result<Raw<'_>, Malformed> {
-        let mut scan = Scanner::new(text);
-        let raw = scan.value()?;
-        scan.end().map(|()| raw)
+        Scanner::read_all(text, Scanner::value)
     }
 
     #[test]
@@ -510,7 +517,7 @@ mod tests {
         for (text, fault) in
             [("7", Fault::Shape), ("{}", Fault::Shape), ("{", Fault::Cut), ("x", Fault::Syntax)]
         {
-            assert_eq!(Scanner::new(text).open_list().unwrap_err().fault, fault, "{text}");
+            assert_eq!(Scanner::new(text).open_list().unwrap_err(), fault, "{text}");
         }
     }
 

@@ -144,12 +144,12 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::batch::{Decoder, Layout, Scanner};
+    use crate::batch::{Decoder, Layout};
     use crate::source::intercom::tables;
 
     fn batch(table: &'static TableSpec, rows: &str) -> RecordBatch {
         let mut page = Decoder::new(Layout::new(table)).rows(4);
-        page.read_list(&mut Scanner::new(rows)).unwrap();
+        page.push_list(rows).unwrap();
         page.finish(Timestamp::UNIX_EPOCH).unwrap().0
     }
 

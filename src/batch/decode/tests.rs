@@ -12,7 +12,7 @@ fn decode(table: &str, rows: &str) -> Result<(RecordBatch, Shape), String> {
     let spec = tables::find(table).expect("table");
     let decoder = Decoder::new(Layout::new(spec));
     let mut page = decoder.rows(8);
-    page.read_list(&mut Scanner::new(rows)).map_err(|e| e.to_string())?;
+    page.push_list(rows).map_err(|e| e.to_string())?;
     page.finish(Timestamp::UNIX_EPOCH).map_err(|e| e.to_string())
 }
 

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::batch::{Decoder, Malformed, ParentValues, RowError, Scanner};
+use crate::batch::{Decoder, Fault, Malformed, ParentValues, RowError, Scanner};
 use crate::table::TableSpec;
 
 /// The answer's way to the next page; at least one of both.
@@ -52,10 +52,8 @@ pub(super) fn read_object(
     body: &[u8],
     began: Timestamp,
 ) -> Result<RecordBatch, PageError> {
-    let mut scan = Scanner::new(std::str::from_utf8(body)?);
     let mut rows = decoder.rows(1);
-    rows.read(&mut scan, &ParentValues::default(), None)?;
-    scan.end()?;
+    rows.push(std::str::from_utf8(body)?, &ParentValues::default())?;
     let (batch, _) = rows.finish(began)?;
     debug_assert_eq!(batch.num_rows(), 1, "one row of {}", table.name);
     Ok(batch)
@@ -66,15 +64,13 @@ pub(super) fn read_object(
 pub(super) fn read<'t>(
     text: &'t str,
     records: &[&'static str],
-    row: impl FnMut(&mut Scanner<'t>) -> Result<(), Malformed>,
+    row: impl FnMut(&mut Scanner<'t>) -> Result<(), Fault>,
 ) -> Result<Around, PageError> {
-    let mut scan = Scanner::new(text);
     let mut envelope = Envelope::default();
-    match scan.peek() {
-        Some(b'[') => envelope.read_rows(&mut scan, row)?,
-        _ => envelope.read_members(&mut scan, records, row)?,
-    }
-    scan.end()?;
+    Scanner::read_all(text, |scan| match scan.peek() {
+        Some(b'[') => envelope.read_rows(scan, row),
+        _ => envelope.read_members(scan, records, row),
+    })?;
     if !envelope.has_records {
         return Err(PageError::NoRecords(records.first().copied().unwrap_or_default()));
     }
@@ -136,8 +132,8 @@ impl<'t> Envelope<'t> {
         &mut self,
         scan: &mut Scanner<'t>,
         records: &[&'static str],
-        mut row: impl FnMut(&mut Scanner<'t>) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+        mut row: impl FnMut(&mut Scanner<'t>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let mut is_more = scan.open_object()?;
         while is_more {
             let name = scan.name()?;
@@ -160,8 +156,8 @@ impl<'t> Envelope<'t> {
     fn read_rows(
         &mut self,
         scan: &mut Scanner<'t>,
-        mut row: impl FnMut(&mut Scanner<'t>) -> Result<(), Malformed>,
-    ) -> Result<(), Malformed> {
+        mut row: impl FnMut(&mut Scanner<'t>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
         let mut is_more = scan.open_list()?;
         while is_more {
             row(scan)?;

@@ -175,7 +175,7 @@ impl Inner {
         let mut parents: Vec<(&str, Members<'t>)> = Vec::new();
         let no_group = ParentValues::default();
         let group = self.of_group.as_ref().unwrap_or(&no_group);
-        let mut read_row = |scan: &mut Scanner<'t>| {
+        let read_row = |scan: &mut Scanner<'t>| {
             if self.children.is_empty() {
                 return rows.read(scan, group, None);
             }
@@ -185,9 +185,7 @@ impl Inner {
             Ok(())
         };
         let around = if self.records[0].is_empty() {
-            let mut scan = Scanner::new(text);
-            read_row(&mut scan)?;
-            scan.end()?;
+            Scanner::read_all(text, read_row)?;
             page::Around::default()
         } else {
             page::read(text, &self.records, read_row)?

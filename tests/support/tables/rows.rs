@@ -1,7 +1,7 @@
 //! Rows that go in.
 
 use arrow::array::RecordBatch;
-use ingest::batch::{Decoder, Embedded, Layout, Owner, Scanner};
+use ingest::batch::{Decoder, Embedded, Layout, Owner};
 use ingest::destination::{Scope, Stamp, TableCommit, Target};
 use ingest::table::{Inside, More, TableSpec, WriteDisposition};
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ pub(crate) fn pass(number: i64) -> Timestamp {
 /// A JSON list of rows as one batch of a pass.
 pub(crate) fn batch(table: &'static TableSpec, ingested_at: Timestamp, rows: &str) -> RecordBatch {
     let mut page = Decoder::new(Layout::new(table)).rows(16);
-    page.read_list(&mut Scanner::new(rows)).expect(rows);
+    page.push_list(rows).expect(rows);
     page.finish(ingested_at).expect(rows).0
 }
 
