@@ -115,7 +115,11 @@ impl<'t> Scanner<'t> {
 
     /// Steps over the name of a member and the colon after it.
     pub fn name(&mut self) -> Result<std::borrow::Cow<'t, str>, Fault> {
-        let raw = self.raw_name()?;
+        if self.peek() != Some(b'"') {
+            return Err(self.syntax());
+        }
+        let raw = self.value()?;
+        self.skip_colon()?;
         Ok(json_text::unquote(raw).unwrap_or_default())
     }
 
@@ -131,8 +135,12 @@ impl<'t> Scanner<'t> {
         let first = self.peek();
         let start = self.at;
         let has_escape = match first {
+            Some(b'"') => self.skip_text()?,
             Some(b'{' | b'[') => self.skip_nested()?,
-            first => self.skip_flat(first)?,
+            first => {
+                self.skip_scalar(first)?;
+                false
+            }
         };
         Ok(Raw { text: self.since(start), has_escape })
     }
@@ -195,21 +203,6 @@ impl<'t> Scanner<'t> {
     }
 
     #[inline]
-    fn raw_name(&mut self) -> Result<Raw<'t>, Fault> {
-        if self.peek() != Some(b'"') {
-            return Err(self.syntax());
-        }
-        let start = self.at;
-        let has_escape = self.skip_text()?;
-        let raw = Raw { text: self.since(start), has_escape };
-        if self.peek() != Some(b':') {
-            return Err(self.syntax());
-        }
-        self.at += 1;
-        Ok(raw)
-    }
-
-    #[inline]
     fn open(&mut self, opening: u8, closing: u8) -> Result<bool, Fault> {
         if self.peek() != Some(opening) {
             return Err(self.unexpected());
@@ -234,60 +227,71 @@ impl<'t> Scanner<'t> {
 
     /// A list or an object; whether there is an escape in it.
     fn skip_nested(&mut self) -> Result<bool, Fault> {
-        let mut has_escape = false;
         let mut nesting = Nesting::default();
+        let (mut has_escape, mut is_name) = (false, false);
         loop {
-            // Here a value begins.
-            let first = self.peek();
-            let is_open = match first {
+            match self.peek() {
+                Some(b'"') => {
+                    has_escape |= self.skip_text()?;
+                    if is_name {
+                        self.skip_colon()?;
+                        is_name = false;
+                        continue;
+                    }
+                }
+                Some(_) if is_name => return Err(Fault::Syntax),
                 Some(b'{') => {
                     nesting.enter(true);
-                    self.open_object()?
+                    is_name = self.open_object()?;
+                    if is_name {
+                        continue;
+                    }
+                    nesting.leave();
                 }
                 Some(b'[') => {
                     nesting.enter(false);
-                    self.open_list()?
-                }
-                first => {
-                    has_escape |= self.skip_flat(first)?;
-                    self.next(nesting.closing())?
-                }
-            };
-            if !is_open {
-                // Here one has ended, with what it stood in.
-                loop {
+                    if self.open_list()? {
+                        continue;
+                    }
                     nesting.leave();
-                    if nesting.depth == 0 {
-                        return Ok(has_escape);
-                    }
-                    if self.next(nesting.closing())? {
-                        break;
-                    }
                 }
+                first => self.skip_scalar(first)?,
             }
-            if nesting.is_object() {
-                has_escape |= self.raw_name()?.has_escape;
+            // A value has ended here, and with it as many as it was the last one in.
+            while nesting.depth > 0 && !self.next(nesting.closing())? {
+                nesting.leave();
             }
+            if nesting.depth == 0 {
+                return Ok(has_escape);
+            }
+            is_name = nesting.is_object();
         }
     }
 
-    /// A value that nothing stands in; whether there is an escape in it.
     #[inline]
-    fn skip_flat(&mut self, first: Option<u8>) -> Result<bool, Fault> {
-        match first {
-            Some(b'"') => return self.skip_text(),
-            Some(b'-' | b'0'..=b'9') => self.skip_number()?,
-            Some(b'n') => self.skip_word("null")?,
-            Some(b't') => self.skip_word("true")?,
-            Some(b'f') => self.skip_word("false")?,
-            _ => return Err(self.syntax()),
+    fn skip_colon(&mut self) -> Result<(), Fault> {
+        if self.peek() != Some(b':') {
+            return Err(self.syntax());
         }
-        Ok(false)
+        self.at += 1;
+        Ok(())
+    }
+
+    /// A number, a boolean or null.
+    #[inline]
+    fn skip_scalar(&mut self, first: Option<u8>) -> Result<(), Fault> {
+        match first {
+            Some(b'-' | b'0'..=b'9') => self.skip_number(),
+            Some(b'n') => self.skip_word("null"),
+            Some(b't') => self.skip_word("true"),
+            Some(b'f') => self.skip_word("false"),
+            _ => Err(self.syntax()),
+        }
     }
 
     #[inline]
     fn passes(&mut self, text: &str) -> bool {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let rest = self.rest();
         let is_it = rest.starts_with(text.as_bytes());
         if is_it {
             self.at += text.len();
@@ -302,7 +306,7 @@ impl<'t> Scanner<'t> {
 
     #[cold]
     fn misspelt(&mut self, word: &str) -> Fault {
-        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let rest = self.rest();
         self.at += rest.iter().zip(word.bytes()).take_while(|(a, b)| **a == *b).count();
         self.syntax()
     }
@@ -343,23 +347,36 @@ impl<'t> Scanner<'t> {
     /// A text in quotes; whether there is an escape in it.
     #[inline]
     fn skip_text(&mut self) -> Result<bool, Fault> {
-        let bytes = self.text.as_bytes();
-        let mut has_escape = false;
         self.at += 1;
+        let rest = self.rest();
+        let length = plain_length(rest);
+        self.at += length;
+        if rest.get(length) == Some(&b'"') {
+            self.at += 1;
+            return Ok(false);
+        }
+        self.skip_escapes()
+    }
+
+    /// The rest of a text, from its first byte that does not stand for itself.
+    #[inline(never)]
+    fn skip_escapes(&mut self) -> Result<bool, Fault> {
         loop {
-            self.at = plain_until(bytes, self.at);
-            match bytes.get(self.at) {
+            match self.text.as_bytes().get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(has_escape);
+                    return Ok(true);
                 }
-                Some(b'\\') => {
-                    has_escape = true;
-                    self.skip_escape()?;
-                }
+                Some(b'\\') => self.skip_escape()?,
                 _ => return Err(self.syntax()),
             }
+            self.at += plain_length(self.rest());
         }
+    }
+
+    #[inline]
+    fn rest(&self) -> &'t [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
     fn skip_escape(&mut self) -> Result<(), Fault> {
@@ -423,29 +440,34 @@ impl Nesting {
     }
 }
 
-/// Where text that stands for itself ends: at a quote, a backslash, a control character, or the end.
+/// How many bytes stand for themselves: up to a quote, a backslash, a control character, or the end.
 ///
 /// Eight bytes at a time: a byte below 0x80 is marked if it is less than what is subtracted from it. With one bit turned,
 /// the quote comes to lie right above the control characters. A borrow only marks bytes above one that is marked rightly.
-#[inline]
-fn plain_until(bytes: &[u8], mut at: usize) -> usize {
+#[inline(never)]
+fn plain_length(bytes: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     const HIGH: u64 = ONES << 7;
     const BACKSLASHES: u64 = ONES * b'\\' as u64;
-    while let Some(chunk) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*chunk);
+    let (words, end) = bytes.as_chunks::<8>();
+    let mut length = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
         let quote_or_control = (word ^ (ONES << 1)).wrapping_sub(ONES * 0x21);
         let backslash = (word ^ BACKSLASHES).wrapping_sub(ONES);
         let marks = (quote_or_control | backslash) & !word & HIGH;
         if marks != 0 {
-            return at + marks.trailing_zeros() as usize / 8;
+            return length + marks.trailing_zeros() as usize / 8;
         }
-        at += 8;
+        length += 8;
     }
-    while bytes.get(at).is_some_and(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1F)) {
-        at += 1;
-    }
-    at
+    length + plain_length_of_end(end)
+}
+
+/// The same for the last bytes of all.
+#[cold]
+fn plain_length_of_end(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | 0..=0x1F)).count()
 }
 
 #[cfg(test)]
