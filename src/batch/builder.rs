@@ -30,10 +30,11 @@ enum Values {
 }
 
 impl Builder {
-    pub(super) fn new(kind: Kind, capacity: usize) -> Self {
+    /// With room for this many rows, and for this many bytes of text in them.
+    pub(super) fn new(kind: Kind, capacity: usize, bytes: usize) -> Self {
         let values = match kind {
             Kind::Text | Kind::Body | Kind::Reference | Kind::Word(_) | Kind::Json => {
-                Values::Text(StringBuilder::with_capacity(capacity, 16 * capacity))
+                Values::Text(StringBuilder::with_capacity(capacity, bytes))
             }
             Kind::Integer => Values::Integer(Int64Builder::with_capacity(capacity)),
             Kind::Float => Values::Float(Float64Builder::with_capacity(capacity)),
@@ -95,6 +96,14 @@ impl Builder {
         let last = usize::try_from(start).ok().zip(usize::try_from(end).ok());
         let last = last.and_then(|(start, end)| builder.values_slice().get(start..end));
         matches!(value::text(raw), Reading::Value(text) if Some(text.as_bytes()) == last)
+    }
+
+    /// Bytes of text so far.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.values {
+            Values::Text(builder) => builder.values_slice().len(),
+            _ => 0,
+        }
     }
 
     /// The column, of `length` rows.

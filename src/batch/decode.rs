@@ -4,6 +4,7 @@
 mod tests;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use jiff::Timestamp;
@@ -13,11 +14,15 @@ use super::embedded::{Members, ParentValues};
 use super::layout::{Field, Layout, Node, Object, Spot};
 use super::scan::{Fault, Malformed, Raw, Scanner};
 use super::shape::{Oddities, Shape, What};
+use crate::table::Kind;
 
 /// Turns the rows of pages of one table into record batches.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     layout: Arc<Layout>,
+    /// Bytes of text in each column of the page before: pages are alike, and room that is taken at once is neither moved
+    /// nor much too large.
+    bytes: Arc<[AtomicUsize]>,
 }
 
 /// A page whose rows cannot be told apart; it fails as a whole.
@@ -39,7 +44,8 @@ pub enum RowError {
 impl Decoder {
     /// A decoder for the columns of `layout`.
     pub fn new(layout: Layout) -> Self {
-        Self { layout: Arc::new(layout) }
+        let bytes = layout.kinds.iter().map(|_| AtomicUsize::new(0)).collect();
+        Self { layout: Arc::new(layout), bytes }
     }
 
     /// The columns.
@@ -49,10 +55,15 @@ impl Decoder {
 
     /// Builders for one page of about `capacity` rows.
     pub fn rows(&self, capacity: usize) -> Rows {
-        let builders = self.layout.kinds.iter().map(|kind| Builder::new(*kind, capacity)).collect();
+        let columns = self.layout.kinds.iter().zip(self.bytes.iter());
+        let builder = |(kind, bytes): (&Kind, &AtomicUsize)| {
+            let bytes = bytes.load(Ordering::Relaxed);
+            Builder::new(*kind, capacity, bytes + bytes / 8)
+        };
         Rows {
             layout: Arc::clone(&self.layout),
-            builders,
+            builders: columns.map(builder).collect(),
+            bytes: Arc::clone(&self.bytes),
             extra: StringBuilder::with_capacity(capacity, 0),
             pending_extra: String::new(),
             fallbacks: Vec::new(),
@@ -68,6 +79,8 @@ impl Decoder {
 pub struct Rows {
     layout: Arc<Layout>,
     builders: Vec<Builder>,
+    /// See [`Decoder`].
+    bytes: Arc<[AtomicUsize]>,
     extra: StringBuilder,
     /// Members of the current row's `_extra` object, without the braces.
     pending_extra: String,
@@ -107,6 +120,9 @@ impl Rows {
 
     /// The same, for those who keep only some of the rows.
     pub fn finish_by_row(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Oddities), RowError> {
+        for (builder, bytes) in self.builders.iter().zip(self.bytes.iter()) {
+            bytes.store(builder.bytes(), Ordering::Relaxed);
+        }
         let mut columns: Vec<ArrayRef> =
             self.builders.iter_mut().map(|builder| builder.finish(self.length)).collect();
         for &position in &self.layout.required {

@@ -72,11 +72,11 @@ pub(super) fn json(raw: Raw<'_>) -> Reading<Cow<'_, str>> {
 /// A whole number of 64 bits, written as a number or as text, with a fraction only if it is zero.
 pub(super) fn integer(raw: Raw<'_>) -> Reading<i64> {
     read_number(raw, |digits| {
-        let whole = match digits.split_once('.') {
-            Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|b| b == b'0') => whole,
-            _ => digits,
-        };
-        whole.parse().ok()
+        digits.parse().ok().or_else(|| {
+            let (whole, fraction) = digits.split_once('.')?;
+            let is_zero = !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');
+            if is_zero { whole.parse().ok() } else { None }
+        })
     })
 }
 
@@ -123,7 +123,11 @@ fn read_number<T>(raw: Raw<'_>, parse: impl Fn(&str) -> Option<T>) -> Reading<T>
 
 /// Epoch seconds in decimal digits, to the microsecond, within the years 0001 to 9999.
 fn epoch_micros(digits: &str) -> Option<i64> {
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let in_years = |moment: &i64| YEARS.contains(moment);
+    if let Ok(seconds) = digits.parse::<i64>() {
+        return seconds.checked_mul(MICROS).filter(in_years);
+    }
+    let (whole, fraction) = digits.split_once('.')?;
     let seconds: i64 = whole.parse().ok()?;
     if !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -134,7 +138,7 @@ fn epoch_micros(digits: &str) -> Option<i64> {
         micros = micros * 10 + digit;
     }
     let signed = if whole.starts_with('-') { -micros } else { micros };
-    seconds.checked_mul(MICROS)?.checked_add(signed).filter(|moment| YEARS.contains(moment))
+    seconds.checked_mul(MICROS)?.checked_add(signed).filter(in_years)
 }
 
 /// ISO 8601 text with an offset, to the microsecond, within the years 0001 to 9999. Read piece by piece,

@@ -142,7 +142,7 @@ impl<'i> Follower<'i> {
         off_thread(move || {
             let child = &reader.children()[want.child];
             let mut part = Part::new(child);
-            let text = std::str::from_utf8(&answer.body)?;
+            let text = page::text(&answer.body)?;
             let object = Members::of(text, reader.keys())?;
             if object.text("id").as_deref() != Some(&want.id) {
                 return Err(PageError::AnotherObject);
@@ -186,7 +186,7 @@ impl<'i> Follower<'i> {
             };
             let body = answer.body.clone();
             let (around, rows) = off_thread(move || {
-                let (around, rows) = page::texts(std::str::from_utf8(&body)?, address.records)?;
+                let (around, rows) = page::texts(page::text(&body)?, address.records)?;
                 Ok((around, rows.into_iter().map(hash).collect::<Vec<_>>()))
             })
             .await?;
@@ -250,7 +250,7 @@ fn read_list(
     let mut rows: Vec<&str> = Vec::new();
     let mut totals = HashSet::new();
     for body in bodies {
-        let (around, list) = page::texts(std::str::from_utf8(body)?, address.records)?;
+        let (around, list) = page::texts(page::text(body)?, address.records)?;
         totals.extend(around.total_count);
         rows.extend(list);
     }

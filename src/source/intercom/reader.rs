@@ -170,7 +170,7 @@ pub(super) async fn off_thread<T: Send + 'static>(
 
 impl Inner {
     fn read<'t>(&'t self, body: &'t [u8]) -> Result<Contents, PageError> {
-        let text = std::str::from_utf8(body)?;
+        let text = page::text(body)?;
         let mut rows = self.decoder.rows(150);
         let mut parents: Vec<(&str, Members<'t>)> = Vec::new();
         let no_group = ParentValues::default();
