@@ -70,7 +70,7 @@ fn read(base_url: &str, readers: usize) {
         backoff: Backoff::default(),
     };
     // As the program has it.
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.expect("a runtime");
     runtime.block_on(async {
         let progress = TableProgress::silent();

@@ -11,7 +11,7 @@ use futures_util::stream;
 
 use super::Intercom;
 use super::page::{self, PageError};
-use super::reader::{Draft, Part, Reader, Want, off_thread};
+use super::reader::{Draft, Part, Reader, Want, decode};
 use super::trouble::{Passes, Trouble};
 use crate::batch::Members;
 use crate::client::{Call, CallError, Client};
@@ -139,7 +139,7 @@ impl<'i> Follower<'i> {
             Err(error) => return Err(error.into()),
         };
         let (reader, want) = (self.reader.clone(), want.clone());
-        off_thread(move || {
+        decode(answer.body.len(), move || {
             let child = &reader.children()[want.child];
             let mut part = Part::new(child);
             let text = page::text(&answer.body)?;
@@ -185,7 +185,7 @@ impl<'i> Follower<'i> {
                 Err(error) => return Err(error.into()),
             };
             let body = answer.body.clone();
-            let (around, rows) = off_thread(move || {
+            let (around, rows) = decode(body.len(), move || {
                 let (around, rows) = page::texts(page::text(&body)?, address.records)?;
                 Ok((around, rows.into_iter().map(hash).collect::<Vec<_>>()))
             })
@@ -206,13 +206,14 @@ impl<'i> Follower<'i> {
         // Where the stated total is wrong for good, two reads that agree are as good.
         let agrees = seen_before.replace(seen.clone()) == Some(seen);
         let (reader, want) = (self.reader.clone(), want.clone());
-        off_thread(move || read_list(&reader, &want, address, &bodies, agrees)).await.map(Found::Rows)
+        let length = bodies.iter().map(Bytes::len).sum();
+        decode(length, move || read_list(&reader, &want, address, &bodies, agrees)).await.map(Found::Rows)
     }
 
     /// What is left of a parent that is not found: the rows that its own row shows, without a word about others.
     async fn missing(&self, want: &Want) -> std::result::Result<Share, Trouble> {
         let (reader, want) = (self.reader.clone(), want.clone());
-        off_thread(move || {
+        decode(want.row.len(), move || {
             let child = &reader.children()[want.child];
             let mut part = Part::new(child);
             if let More::Object { .. } = child.inside.more {

@@ -1,9 +1,12 @@
 //! From one answer to rows of every table that its pass fills.
 
-use std::sync::Arc;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
+use tokio::sync::Semaphore;
 
 use super::page::{self, Next, PageError};
 use super::trouble::Trouble;
@@ -138,10 +141,10 @@ impl Reader {
         &self.0.children
     }
 
-    /// Reads an answer on a thread where it holds up no other request.
+    /// Reads an answer.
     pub(super) async fn read(&self, body: Bytes) -> Result<Contents, Trouble> {
         let inner = Arc::clone(&self.0);
-        off_thread(move || inner.read(&body)).await
+        decode(body.len(), move || inner.read(&body)).await
     }
 
     /// A share for every member, without rows.
@@ -156,14 +159,34 @@ impl Reader {
     }
 }
 
-/// Runs `work` on a thread where it holds up no request.
-pub(super) async fn off_thread<T: Send + 'static>(
+/// Answers up to this many bytes are decoded where they arrive: that takes about a millisecond at most, and costs less
+/// than a thread that has to be woken. Larger ones would hold up the requests of others.
+const SMALL: usize = 1 << 20;
+
+/// Larger answers that are decoded at the same time, by whomever: more than there are cores would only hold memory.
+static LARGE: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
+
+/// Carries out `work`, which decodes this many `bytes`, where it holds up no request.
+pub(super) async fn decode<T: Send + 'static>(
+    bytes: usize,
     work: impl FnOnce() -> Result<T, PageError> + Send + 'static,
 ) -> Result<T, Trouble> {
-    match tokio::task::spawn_blocking(work).await {
+    let done = if bytes <= SMALL {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|_| None)
+    } else {
+        // The semaphore is never closed.
+        let _turn = LARGE.acquire().await.ok();
+        tokio::task::spawn_blocking(work).await.map_err(Some)
+    };
+    match done {
         Ok(done) => done.map_err(Trouble::failed),
-        Err(error) => {
-            Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error)))
+        Err(cause) => {
+            let error = Error::new(ErrorKind::Data, "decoding was cut short");
+            Err(Trouble::Fatal(match cause {
+                Some(cause) => error.with_source(cause),
+                None => error,
+            }))
         }
     }
 }
