@@ -29,6 +29,8 @@ use crate::progress::TableProgress;
 
 /// The largest answer that is read; 150 tickets with 500 parts each stay far below.
 const LARGEST_BODY: usize = 256 << 20;
+/// The most room that is taken for an answer before it is there.
+const MOST_AHEAD: usize = 4 << 20;
 
 /// How to reach one workspace.
 #[derive(Debug, Clone)]
@@ -147,7 +149,8 @@ impl Client {
             // The API does not redirect, and a token must never follow one to another host.
             .redirect(reqwest::redirect::Policy::none());
         if is_loopback(&settings.base_url) {
-            builder = builder.no_proxy();
+            // Over loopback, packing an answer takes longer than sending it unpacked.
+            builder = builder.no_proxy().gzip(false);
         }
         let http = builder
             .build()
@@ -318,7 +321,9 @@ impl Client {
 
 /// The decompressed body; `None` if it is larger than any answer of the API could be.
 async fn read_body(mut response: reqwest::Response) -> reqwest::Result<Option<Bytes>> {
-    let mut body = BytesMut::new();
+    // Unknown where the answer came packed.
+    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
+    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(MOST_AHEAD));
     while let Some(piece) = response.chunk().await? {
         body.extend_from_slice(&piece);
         if body.len() > LARGEST_BODY {
