@@ -20,10 +20,13 @@ use crate::table::Kind;
 #[derive(Debug, Clone)]
 pub struct Decoder {
     layout: Arc<Layout>,
-    /// Bytes of text in each column of the page before: pages are alike, and room that is taken at once is neither moved
-    /// nor much too large.
+    /// Bytes of text in each row of the page before, column by column: pages are alike, and room that is taken at once is
+    /// neither moved nor much too large.
     bytes: Arc<[AtomicUsize]>,
 }
+
+/// The most room that is taken for the text of a column before it is there.
+const MOST_AHEAD: usize = 1 << 20;
 
 /// A page whose rows cannot be told apart; it fails as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -57,8 +60,8 @@ impl Decoder {
     pub fn rows(&self, capacity: usize) -> Rows {
         let columns = self.layout.kinds.iter().zip(self.bytes.iter());
         let builder = |(kind, bytes): (&Kind, &AtomicUsize)| {
-            let bytes = bytes.load(Ordering::Relaxed);
-            Builder::new(*kind, capacity, bytes + bytes / 8)
+            let bytes = bytes.load(Ordering::Relaxed).saturating_mul(capacity);
+            Builder::new(*kind, capacity, bytes.min(MOST_AHEAD))
         };
         Rows {
             layout: Arc::clone(&self.layout),
@@ -120,8 +123,8 @@ impl Rows {
 
     /// The same, for those who keep only some of the rows.
     pub fn finish_by_row(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Oddities), RowError> {
-        for (builder, bytes) in self.builders.iter().zip(self.bytes.iter()) {
-            bytes.store(builder.bytes(), Ordering::Relaxed);
+        for (builder, bytes) in self.builders.iter().zip(self.bytes.iter()).filter(|_| self.length > 0) {
+            bytes.store(builder.bytes().div_ceil(self.length), Ordering::Relaxed);
         }
         let mut columns: Vec<ArrayRef> =
             self.builders.iter_mut().map(|builder| builder.finish(self.length)).collect();
@@ -142,15 +145,7 @@ impl Rows {
 
     /// Adds the rows of `list`. Anything but objects in it is an error.
     pub fn push_list(&mut self, list: &str) -> Result<(), Malformed> {
-        let no_parent = ParentValues::default();
-        Scanner::read_all(list, |scan| {
-            let mut is_more = scan.open_list()?;
-            while is_more {
-                self.read(scan, &no_parent, None)?;
-                is_more = scan.next_entry()?;
-            }
-            Ok(())
-        })
+        Scanner::read_list(list, |scan| self.read(scan, &ParentValues::default(), None))
     }
 
     /// Adds the row that comes next in `scan`: an object, or the bare value of the column with an empty path. `parent`

@@ -173,13 +173,8 @@ impl Embedded {
 fn entries(raw: &str) -> Option<Vec<&str>> {
     match raw.as_bytes().first() {
         Some(b'[') => {
-            let mut scan = Scanner::new(raw);
             let mut entries = Vec::new();
-            let mut is_more = scan.open_list().ok()?;
-            while is_more {
-                entries.push(scan.skip().ok()?);
-                is_more = scan.next_entry().ok()?;
-            }
+            Scanner::read_list(raw, |scan| scan.skip().map(|entry| entries.push(entry))).ok()?;
             Some(entries)
         }
         Some(b'{') => Some(if Scanner::new(raw).open_object().ok()? { vec![raw] } else { Vec::new() }),

@@ -173,11 +173,29 @@ impl<'t> Scanner<'t> {
         done.map_err(|fault| scan.locate(fault))
     }
 
+    /// Reads all of `list`, entry by entry by way of `read`.
+    pub fn read_list(
+        list: &'t str,
+        mut read: impl FnMut(&mut Self) -> Result<(), Fault>,
+    ) -> Result<(), Malformed> {
+        Self::read_all(list, |scan| scan.each_entry(&mut read))
+    }
+
+    /// Reads the entries of the list that comes next by way of `read`.
+    pub fn each_entry(&mut self, mut read: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
+        let mut is_more = self.open_list()?;
+        while is_more {
+            read(self)?;
+            is_more = self.next_entry()?;
+        }
+        Ok(())
+    }
+
     /// A fault that was just met, with its place.
     #[cold]
     pub fn locate(&self, fault: Fault) -> Malformed {
         let before = self.text.as_bytes().get(..self.at).unwrap_or_default();
-        let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
+        let line = before.split(|byte| *byte == b'\n').count();
         let column = 1 + before.iter().rev().take_while(|byte| **byte != b'\n').count();
         Malformed { fault, line, column }
     }

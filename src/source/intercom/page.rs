@@ -164,13 +164,9 @@ impl<'t> Envelope<'t> {
     fn read_rows(
         &mut self,
         scan: &mut Scanner<'t>,
-        mut row: impl FnMut(&mut Scanner<'t>) -> Result<(), Fault>,
+        row: impl FnMut(&mut Scanner<'t>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        let mut is_more = scan.open_list()?;
-        while is_more {
-            row(scan)?;
-            is_more = scan.next_entry()?;
-        }
+        scan.each_entry(row)?;
         self.has_records = true;
         Ok(())
     }

@@ -293,7 +293,7 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn new(child: &Child) -> Self {
-        Self { rows: child.embedded.rows(32), owners: Vec::new(), entries: Vec::new(), cut: 0 }
+        Self { rows: child.embedded.rows(16), owners: Vec::new(), entries: Vec::new(), cut: 0 }
     }
 
     /// Takes the lists that the parent's row, or its object, shows.
