@@ -77,6 +77,22 @@ fn counts_only(asked: &Asked) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_come_packed_unasked_are_unpacked_or_fail() {
+    for (lacking, outcome) in [(0, Outcome::Complete), (1, Outcome::Failed), (40, Outcome::Failed)] {
+        let page = json!({ "data": contacts(0, 150), "total_count": 150 });
+        let server = OddServer::start(move |_| Answer::packed(&page, lacking)).await;
+        let folder = TempDir::new().unwrap();
+        let report = read(&server, "contacts", folder.path()).await;
+        assert_eq!(report.outcome, outcome, "{lacking} bytes are lacking: {:?}", report.error);
+        let accepted = |asked: &Asked| asked.headers.contains(&("accept-encoding".into(), "identity".into()));
+        assert!(server.asked("/contacts").iter().all(accepted), "nothing is gained by it over loopback");
+        if outcome == Outcome::Complete {
+            assert_eq!(ids(folder.path(), "contacts").len(), 150);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_first_page_that_claims_to_be_the_last_of_many_rows_is_not_believed() {
     let server =
         OddServer::start(|_| Answer::ok(&json!({ "data": contacts(0, 150), "total_count": 500 }))).await;

@@ -1,18 +1,27 @@
-//! Arrow builders by kind of column.
+//! One column of one page while it is being filled.
 
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayBuilder, ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder,
-    TimestampMicrosecondBuilder,
+    ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder,
 };
 
+use super::scan::Raw;
 use super::value::{self, Reading};
 use crate::table::Kind;
 
-/// One column of one page while it is being filled.
+/// A column that is NULL wherever nothing is put.
 #[derive(Debug)]
-pub(super) enum Builder {
+pub(super) struct Builder {
+    kind: Kind,
+    values: Values,
+    /// Rows up to the last one that something was put into.
+    length: usize,
+}
+
+/// The values so far, by their type.
+#[derive(Debug)]
+enum Values {
     Text(StringBuilder),
     Integer(Int64Builder),
     Float(Float64Builder),
@@ -21,108 +30,102 @@ pub(super) enum Builder {
 }
 
 impl Builder {
-    pub(super) fn new(kind: Kind, capacity: usize) -> Self {
-        match kind {
+    /// With room for this many rows, and for this many bytes of text in them.
+    pub(super) fn new(kind: Kind, capacity: usize, bytes: usize) -> Self {
+        let values = match kind {
             Kind::Text | Kind::Body | Kind::Reference | Kind::Word(_) | Kind::Json => {
-                Self::Text(StringBuilder::with_capacity(capacity, 16 * capacity))
+                Values::Text(StringBuilder::with_capacity(capacity, bytes))
             }
-            Kind::Integer => Self::Integer(Int64Builder::with_capacity(capacity)),
-            Kind::Float => Self::Float(Float64Builder::with_capacity(capacity)),
-            Kind::Boolean => Self::Boolean(BooleanBuilder::with_capacity(capacity)),
+            Kind::Integer => Values::Integer(Int64Builder::with_capacity(capacity)),
+            Kind::Float => Values::Float(Float64Builder::with_capacity(capacity)),
+            Kind::Boolean => Values::Boolean(BooleanBuilder::with_capacity(capacity)),
             Kind::Timestamp => {
                 let builder = TimestampMicrosecondBuilder::with_capacity(capacity);
-                Self::Timestamp(builder.with_timezone("UTC"))
+                Values::Timestamp(builder.with_timezone("UTC"))
             }
-        }
+        };
+        Self { kind, values, length: 0 }
     }
 
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::Text(builder) => builder.len(),
-            Self::Integer(builder) => builder.len(),
-            Self::Float(builder) => builder.len(),
-            Self::Boolean(builder) => builder.len(),
-            Self::Timestamp(builder) => builder.len(),
-        }
+    /// Whether anything was put into `row`, or into one after it.
+    pub(super) fn has(&self, row: usize) -> bool {
+        self.length > row
     }
 
-    pub(super) fn append_null(&mut self) {
-        match self {
-            Self::Text(builder) => builder.append_null(),
-            Self::Integer(builder) => builder.append_null(),
-            Self::Float(builder) => builder.append_null(),
-            Self::Boolean(builder) => builder.append_null(),
-            Self::Timestamp(builder) => builder.append_null(),
+    /// Puts a value into `row`, behind all that have one; false if NULL stands for a value that does not fit.
+    pub(super) fn put(&mut self, row: usize, raw: Raw<'_>) -> bool {
+        if self.length < row {
+            self.fill(row);
         }
-    }
-
-    /// Appends the value or NULL; false if NULL stands for a value that does not fit.
-    pub(super) fn append(&mut self, kind: Kind, raw: &str) -> bool {
-        match self {
-            Self::Text(builder) => {
-                let reading = match kind {
+        self.length = row + 1;
+        match &mut self.values {
+            Values::Text(builder) => {
+                let reading = match self.kind {
                     Kind::Body => value::body(raw),
                     Kind::Reference => value::reference(raw),
                     Kind::Word(spellings) => value::word(raw, spellings),
                     Kind::Json => value::json(raw),
                     _ => value::text(raw),
                 };
-                settle(reading, builder, StringBuilder::append_value, StringBuilder::append_null)
+                settle(reading, |value| builder.append_option(value))
             }
-            Self::Integer(builder) => {
-                settle(value::integer(raw), builder, Int64Builder::append_value, Int64Builder::append_null)
-            }
-            Self::Float(builder) => {
-                settle(value::float(raw), builder, Float64Builder::append_value, Float64Builder::append_null)
-            }
-            Self::Boolean(builder) => settle(
-                value::boolean(raw),
-                builder,
-                BooleanBuilder::append_value,
-                BooleanBuilder::append_null,
-            ),
-            Self::Timestamp(builder) => settle(
-                value::timestamp(raw),
-                builder,
-                TimestampMicrosecondBuilder::append_value,
-                TimestampMicrosecondBuilder::append_null,
-            ),
+            Values::Integer(builder) => settle(value::integer(raw), |value| builder.append_option(value)),
+            Values::Float(builder) => settle(value::float(raw), |value| builder.append_option(value)),
+            Values::Boolean(builder) => settle(value::boolean(raw), |value| builder.append_option(value)),
+            Values::Timestamp(builder) => settle(value::timestamp(raw), |value| builder.append_option(value)),
         }
     }
 
+    /// Fills up with NULL to `length` rows.
+    fn fill(&mut self, length: usize) {
+        let missing = length.saturating_sub(self.length);
+        match &mut self.values {
+            Values::Text(builder) => builder.append_nulls(missing),
+            Values::Integer(builder) => builder.append_nulls(missing),
+            Values::Float(builder) => builder.append_nulls(missing),
+            Values::Boolean(builder) => builder.append_nulls(missing),
+            Values::Timestamp(builder) => builder.append_nulls(missing),
+        }
+        self.length += missing;
+    }
+
     /// Whether the last value is this text.
-    pub(super) fn ends_with(&self, raw: &str) -> bool {
-        let Self::Text(builder) = self else { return false };
+    pub(super) fn ends_with(&self, raw: Raw<'_>) -> bool {
+        let Values::Text(builder) = &self.values else { return false };
         let [.., start, end] = *builder.offsets_slice() else { return false };
         let last = usize::try_from(start).ok().zip(usize::try_from(end).ok());
         let last = last.and_then(|(start, end)| builder.values_slice().get(start..end));
         matches!(value::text(raw), Reading::Value(text) if Some(text.as_bytes()) == last)
     }
 
-    pub(super) fn finish(&mut self) -> ArrayRef {
-        match self {
-            Self::Text(builder) => Arc::new(builder.finish()),
-            Self::Integer(builder) => Arc::new(builder.finish()),
-            Self::Float(builder) => Arc::new(builder.finish()),
-            Self::Boolean(builder) => Arc::new(builder.finish()),
-            Self::Timestamp(builder) => Arc::new(builder.finish()),
+    /// Bytes of text so far.
+    pub(super) fn bytes(&self) -> usize {
+        match &self.values {
+            Values::Text(builder) => builder.values_slice().len(),
+            _ => 0,
+        }
+    }
+
+    /// The column, of `length` rows.
+    pub(super) fn finish(&mut self, length: usize) -> ArrayRef {
+        self.fill(length);
+        self.length = 0;
+        match &mut self.values {
+            Values::Text(builder) => Arc::new(builder.finish()),
+            Values::Integer(builder) => Arc::new(builder.finish()),
+            Values::Float(builder) => Arc::new(builder.finish()),
+            Values::Boolean(builder) => Arc::new(builder.finish()),
+            Values::Timestamp(builder) => Arc::new(builder.finish()),
         }
     }
 }
 
-fn settle<B, T>(
-    reading: Reading<T>,
-    builder: &mut B,
-    append: impl Fn(&mut B, T),
-    null: impl Fn(&mut B),
-) -> bool {
-    match reading {
-        Reading::Value(value) => append(builder, value),
-        Reading::Null => null(builder),
-        Reading::Misfit => {
-            null(builder);
-            return false;
-        }
-    }
-    true
+#[inline]
+fn settle<T>(reading: Reading<T>, append: impl FnOnce(Option<T>)) -> bool {
+    let is_misfit = matches!(reading, Reading::Misfit);
+    append(match reading {
+        Reading::Value(value) => Some(value),
+        Reading::Null | Reading::Misfit => None,
+    });
+    !is_misfit
 }

@@ -3,24 +3,30 @@
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch, StringBuilder, TimestampMicrosecondArray};
 use jiff::Timestamp;
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
 use super::builder::Builder;
-use super::embedded::ParentValues;
-use super::layout::{Layout, Node, Object, Spot};
+use super::embedded::{Members, ParentValues};
+use super::layout::{Field, Layout, Node, Object, Spot};
+use super::scan::{Fault, Malformed, Raw, Scanner};
 use super::shape::{Oddities, Shape, What};
+use crate::table::Kind;
 
 /// Turns the rows of pages of one table into record batches.
 #[derive(Debug, Clone)]
 pub struct Decoder {
     layout: Arc<Layout>,
+    /// Bytes of text in each row of the page before, column by column: pages are alike, and room that is taken at once is
+    /// neither moved nor much too large.
+    bytes: Arc<[AtomicUsize]>,
 }
+
+/// The most room that is taken for the text of a column before it is there.
+const MOST_AHEAD: usize = 1 << 20;
 
 /// A page whose rows cannot be told apart; it fails as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,7 +47,8 @@ pub enum RowError {
 impl Decoder {
     /// A decoder for the columns of `layout`.
     pub fn new(layout: Layout) -> Self {
-        Self { layout: Arc::new(layout) }
+        let bytes = layout.kinds.iter().map(|_| AtomicUsize::new(0)).collect();
+        Self { layout: Arc::new(layout), bytes }
     }
 
     /// The columns.
@@ -51,30 +58,39 @@ impl Decoder {
 
     /// Builders for one page of about `capacity` rows.
     pub fn rows(&self, capacity: usize) -> Rows {
-        let builders = self.layout.kinds.iter().map(|kind| Builder::new(*kind, capacity)).collect();
+        let columns = self.layout.kinds.iter().zip(self.bytes.iter());
+        let builder = |(kind, bytes): (&Kind, &AtomicUsize)| {
+            let bytes = bytes.load(Ordering::Relaxed).saturating_mul(capacity);
+            Builder::new(*kind, capacity, bytes.min(MOST_AHEAD))
+        };
         Rows {
             layout: Arc::clone(&self.layout),
-            builders,
+            builders: columns.map(builder).collect(),
+            bytes: Arc::clone(&self.bytes),
             extra: StringBuilder::with_capacity(capacity, 0),
             pending_extra: String::new(),
             fallbacks: Vec::new(),
+            followers: vec![None; self.layout.places],
             length: 0,
             oddities: Oddities::default(),
         }
     }
 }
 
-/// The rows of one page while they are being read. As a [`DeserializeSeed`] it reads a JSON list of
-/// objects and adds a row for each; anything but objects in it is an error.
+/// The rows of one page while they are being read.
 #[derive(Debug)]
 pub struct Rows {
     layout: Arc<Layout>,
     builders: Vec<Builder>,
+    /// See [`Decoder`].
+    bytes: Arc<[AtomicUsize]>,
     extra: StringBuilder,
     /// Members of the current row's `_extra` object, without the braces.
     pending_extra: String,
     /// Values of the current row for columns that may lack one of their own.
     fallbacks: Vec<Fallback>,
+    /// Which field came last time after each place of the layout. Rows of a page look alike, so it is tried first.
+    followers: Vec<Option<usize>>,
     length: usize,
     oddities: Oddities,
 }
@@ -107,7 +123,11 @@ impl Rows {
 
     /// The same, for those who keep only some of the rows.
     pub fn finish_by_row(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Oddities), RowError> {
-        let mut columns: Vec<ArrayRef> = self.builders.iter_mut().map(Builder::finish).collect();
+        for (builder, bytes) in self.builders.iter().zip(self.bytes.iter()).filter(|_| self.length > 0) {
+            bytes.store(builder.bytes().div_ceil(self.length), Ordering::Relaxed);
+        }
+        let mut columns: Vec<ArrayRef> =
+            self.builders.iter_mut().map(|builder| builder.finish(self.length)).collect();
         for &position in &self.layout.required {
             let column = &columns[position];
             if let Some(row) = (0..column.len()).find(|row| column.is_null(*row)) {
@@ -123,49 +143,47 @@ impl Rows {
         Ok((batch, self.oddities))
     }
 
-    fn end_row(&mut self) {
-        for fallback in std::mem::take(&mut self.fallbacks) {
-            self.fall_back(fallback);
-        }
-        self.length += 1;
-        for builder in &mut self.builders {
-            if builder.len() < self.length {
-                builder.append_null();
-            }
-        }
-        if self.pending_extra.is_empty() {
-            self.extra.append_null();
-        } else {
-            self.pending_extra.push('}');
-            self.extra.append_value(&self.pending_extra);
-            self.pending_extra.clear();
-        }
+    /// Adds the rows of `list`. Anything but objects in it is an error.
+    pub fn push_list(&mut self, list: &str) -> Result<(), Malformed> {
+        Scanner::read_list(list, |scan| self.read(scan, &ParentValues::default(), None))
     }
 
-    /// Adds one row that stands inside another: an object, or the bare value of the column with an empty path.
-    /// `parent` holds the parent's values, by the positions of their columns.
-    pub fn push(&mut self, raw: &str, parent: &ParentValues) -> serde_json::Result<()> {
+    /// Adds the row that comes next in `scan`: an object, or the bare value of the column with an empty path. `parent`
+    /// holds values of the row that it belongs to; what `aside` looks for is put there as well.
+    pub fn read<'t>(
+        &mut self,
+        scan: &mut Scanner<'t>,
+        parent: &ParentValues,
+        aside: Option<&mut Members<'t>>,
+    ) -> Result<(), Fault> {
         let layout = Arc::clone(&self.layout);
         match layout.bare {
-            Some(position) if !raw.starts_with('{') => self.put(position, raw),
-            _ => serde_json::Deserializer::from_str(raw)
-                .deserialize_map(Fields { rows: self, object: &layout.root })?,
+            Some(position) if scan.peek() != Some(b'{') => {
+                let raw = scan.value()?;
+                self.put(position, raw);
+            }
+            _ => self.read_members(scan, &layout.root, aside)?,
         }
         for (position, value) in &parent.0 {
-            self.put(*position, value);
+            self.put(*position, value.as_str().into());
         }
         self.end_row();
         Ok(())
     }
 
-    /// The same, unless the entry is no row: neither an object nor, where there is a column for it, a bare value. Such
-    /// an entry is counted under `path`, and false.
+    /// Adds the row that `raw` holds, as [`Self::read`] does.
+    pub fn push(&mut self, raw: &str, parent: &ParentValues) -> Result<(), Malformed> {
+        Scanner::read_all(raw, |scan| self.read(scan, parent, None))
+    }
+
+    /// Adds a row that stands inside another, unless the entry is no row: neither an object nor, where there is a
+    /// column for it, a bare value. Such an entry is counted under `path`, and false.
     pub(super) fn push_entry(
         &mut self,
         raw: &str,
         parent: &ParentValues,
         path: &str,
-    ) -> serde_json::Result<bool> {
+    ) -> Result<bool, Malformed> {
         let is_object = raw.starts_with('{');
         let is_row = is_object != self.layout.bare.is_some() && !raw.starts_with('[') && raw != "null";
         if is_row {
@@ -181,19 +199,76 @@ impl Rows {
         self.oddities.note(self.length, What::Unread, path.to_owned());
     }
 
-    /// Takes the value of one field.
-    fn take(&mut self, node: &Node, prefix: &str, name: &str, raw: &str) -> serde_json::Result<()> {
-        match node {
-            Node::Object(object) if raw.starts_with('{') => {
-                let mut inner = serde_json::Deserializer::from_str(raw);
-                inner.deserialize_map(Fields { rows: self, object })?;
+    fn end_row(&mut self) {
+        for fallback in std::mem::take(&mut self.fallbacks) {
+            self.fall_back(fallback);
+        }
+        self.length += 1;
+        if self.pending_extra.is_empty() {
+            self.extra.append_null();
+        } else {
+            self.pending_extra.push('}');
+            self.extra.append_value(&self.pending_extra);
+            self.pending_extra.clear();
+        }
+    }
+
+    /// Reads the members of the object that comes next into the columns below it.
+    fn read_members<'t>(
+        &mut self,
+        scan: &mut Scanner<'t>,
+        object: &Object,
+        mut aside: Option<&mut Members<'t>>,
+    ) -> Result<(), Fault> {
+        let mut is_more = scan.open_object()?;
+        let mut place = object.beginning;
+        while is_more {
+            let expected = self.followers[place].and_then(|at| Some((at, object.fields.get(at)?)));
+            let found = match expected {
+                Some((at, field)) if scan.passes_name(&field.written) => Ok((at, field)),
+                _ => {
+                    let name = scan.name()?;
+                    object.find(&name).ok_or(name)
+                }
+            };
+            match found {
+                Ok((at, field)) => {
+                    self.followers[place] = Some(at);
+                    place = object.beginning + 1 + at;
+                    if let Some(aside) = &mut aside {
+                        let raw = scan.spanning(|scan| self.take(scan, field, &object.prefix))?;
+                        aside.offer(field.name, raw);
+                    } else {
+                        self.take(scan, field, &object.prefix)?;
+                    }
+                }
+                Err(name) => {
+                    let raw = scan.value()?;
+                    self.take_unknown(&object.prefix, &name, raw);
+                    if let Some(aside) = &mut aside {
+                        aside.offer(&name, raw.text);
+                    }
+                }
             }
-            Node::Object(_) if raw == "null" => {}
+            is_more = scan.next_member()?;
+        }
+        Ok(())
+    }
+
+    /// Takes the value of one field.
+    fn take(&mut self, scan: &mut Scanner<'_>, field: &Field, prefix: &str) -> Result<(), Fault> {
+        if scan.passes_null()? {
+            return Ok(());
+        }
+        match &field.node {
+            Node::Object(object) if scan.peek() == Some(b'{') => self.read_members(scan, object, None)?,
             Node::Value(spot) | Node::Object(Object { plain: Some(spot), .. }) => {
-                self.place(spot, (prefix, name), raw);
+                let raw = scan.value()?;
+                self.place(spot, (prefix, field.name), raw);
             }
             Node::Object(_) => {
-                let path = format!("{prefix}{name}");
+                let raw = scan.value()?;
+                let path = format!("{prefix}{}", field.name);
                 self.keep(&path, raw);
                 self.oddities.note(self.length, What::Misfit, path);
             }
@@ -202,49 +277,44 @@ impl Rows {
     }
 
     /// Puts a value where it belongs, and aside for the columns that may lack one.
-    fn place(&mut self, spot: &Spot, (prefix, name): (&str, &str), raw: &str) {
+    fn place(&mut self, spot: &Spot, (prefix, name): (&str, &str), raw: Raw<'_>) {
         if let Some(position) = spot.column {
             self.put(position, raw);
         }
         for &position in &spot.fallback_of {
             let path = spot.column.is_none().then(|| format!("{prefix}{name}"));
-            self.fallbacks.push(Fallback { position, raw: raw.to_owned(), path });
+            self.fallbacks.push(Fallback { position, raw: raw.text.to_owned(), path });
         }
     }
 
     /// Gives a column the value that was put aside for it, unless it has one. What it does not take is kept if it
     /// says something else and stands in no column of its own.
     fn fall_back(&mut self, Fallback { position, raw, path }: Fallback) {
-        if raw == "null" {
-            return;
-        }
+        let raw = Raw::from(raw.as_str());
         let builder = &mut self.builders[position];
-        let is_said = if builder.len() > self.length {
-            builder.ends_with(&raw)
-        } else {
-            builder.append(self.layout.kinds[position], &raw)
-        };
+        let is_said =
+            if builder.has(self.length) { builder.ends_with(raw) } else { builder.put(self.length, raw) };
         if let Some(path) = path.filter(|_| !is_said) {
-            self.keep(&path, &raw);
+            self.keep(&path, raw);
             self.oddities.note(self.length, What::Misfit, path);
         }
     }
 
     /// Puts a value into its column. A repeated field keeps its first value; the others count as misfits.
-    fn put(&mut self, position: usize, raw: &str) {
-        // The end of the row fills up with NULL; until then another place may still have the value.
-        if raw == "null" {
+    fn put(&mut self, position: usize, raw: Raw<'_>) {
+        // What has no value is filled up with NULL later; until then another place may still have one.
+        if raw.text == "null" {
             return;
         }
         let builder = &mut self.builders[position];
-        if builder.len() > self.length || !builder.append(self.layout.kinds[position], raw) {
+        if builder.has(self.length) || !builder.put(self.length, raw) {
             let path = self.layout.paths[position];
             self.oddities.note(self.length, What::Misfit, path.to_owned());
             self.keep(path, raw);
         }
     }
 
-    fn take_unknown(&mut self, prefix: &str, name: &str, raw: &str) {
+    fn take_unknown(&mut self, prefix: &str, name: &str, raw: Raw<'_>) {
         if !self.layout.keeps_unknown {
             return;
         }
@@ -253,83 +323,10 @@ impl Rows {
         self.oddities.note(self.length, What::Unknown, path);
     }
 
-    fn keep(&mut self, path: &str, raw: &str) {
+    fn keep(&mut self, path: &str, raw: Raw<'_>) {
         self.pending_extra.push(if self.pending_extra.is_empty() { '{' } else { ',' });
         self.pending_extra.push_str(&serde_json::Value::from(path).to_string());
         self.pending_extra.push(':');
         self.pending_extra.push_str(&super::json_text::without_lone_surrogates(raw));
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for &mut Rows {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(List { rows: self })
-    }
-}
-
-struct List<'r> {
-    rows: &'r mut Rows,
-}
-
-impl<'de> Visitor<'de> for List<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of objects")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        while list.next_element_seed(Row { rows: self.rows })?.is_some() {}
-        Ok(())
-    }
-}
-
-struct Row<'r> {
-    rows: &'r mut Rows,
-}
-
-impl<'de> DeserializeSeed<'de> for Row<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        let layout = Arc::clone(&self.rows.layout);
-        deserializer.deserialize_map(Fields { rows: self.rows, object: &layout.root })?;
-        self.rows.end_row();
-        Ok(())
-    }
-}
-
-/// Reads the members of one object into the columns below it.
-struct Fields<'r, 'l> {
-    rows: &'r mut Rows,
-    object: &'l Object,
-}
-
-impl<'de> Visitor<'de> for Fields<'_, '_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<(), A::Error> {
-        let object = self.object;
-        let mut expected = 0;
-        // Names are read raw as well: one that is no sound text must not fail the whole page.
-        while let Some(name) = members.next_key::<&'de RawValue>()? {
-            let name = super::json_text::unquote(name.get()).unwrap_or_default();
-            let raw = members.next_value::<&'de RawValue>()?.get();
-            match object.find(&name, expected) {
-                Some(at) => {
-                    expected = at + 1;
-                    let (name, node) = &object.fields[at];
-                    self.rows.take(node, &object.prefix, name, raw).map_err(serde::de::Error::custom)?;
-                }
-                None => self.rows.take_unknown(&object.prefix, &name, raw),
-            }
-        }
-        Ok(())
     }
 }

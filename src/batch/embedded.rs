@@ -1,12 +1,8 @@
 //! Rows that stand inside other rows: finding their lists, and what the parent's row says about them.
 
-use std::fmt;
-
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use super::decode::{Decoder, Rows};
 use super::layout::Layout;
+use super::scan::{Malformed, Scanner};
 use crate::table::{Inside, TableSpec};
 
 /// How to read the rows of one table out of the rows of its parent.
@@ -34,12 +30,25 @@ pub struct Shown {
 
 /// The lists that a parent's row shows.
 #[derive(Debug, Default)]
-struct Lists<'r> {
+pub struct Lists<'r> {
     /// The entries of each, with where it was looked for.
     read: Vec<(&'static str, Vec<&'r str>)>,
     /// Where something else stands than a list.
     unread: Vec<&'static str>,
+    is_there: bool,
     is_cut: bool,
+}
+
+impl Lists<'_> {
+    /// What they say of themselves.
+    pub fn shown(&self) -> Shown {
+        Shown {
+            entries: self.read.iter().map(|(_, entries)| entries.len()).sum(),
+            is_there: self.is_there,
+            is_cut: self.is_cut,
+            is_odd: !self.unread.is_empty(),
+        }
+    }
 }
 
 /// What stands where a list is looked for.
@@ -84,17 +93,7 @@ impl Embedded {
     }
 
     /// What the parent's row shows.
-    pub fn look(&self, parent: &Members<'_>) -> Shown {
-        let lists = self.find(parent);
-        Shown {
-            entries: lists.read.iter().map(|(_, entries)| entries.len()).sum(),
-            is_there: lists.read.len() >= if self.is_union { self.lists.len() } else { 1 },
-            is_cut: lists.is_cut,
-            is_odd: !lists.unread.is_empty(),
-        }
-    }
-
-    fn find<'r>(&self, parent: &Members<'r>) -> Lists<'r> {
+    pub fn find<'r>(&self, parent: &Members<'r>) -> Lists<'r> {
         let mut found = Lists::default();
         let (mut without, mut seen) = (None, Vec::new());
         for (list, cut) in self.lists.iter().zip(&self.cuts) {
@@ -117,6 +116,7 @@ impl Embedded {
         if found.read.is_empty() && found.unread.is_empty() {
             found.unread.extend(without);
         }
+        found.is_there = found.read.len() >= if self.is_union { self.lists.len() } else { 1 };
         found
     }
 
@@ -134,9 +134,14 @@ impl Embedded {
         ParentValues(of_parent.iter().map(|(position, _)| (*position, text.clone())).collect())
     }
 
-    /// Adds the entries of all lists to `rows`; how many, and whether none was left out because it is no row.
-    pub fn take(&self, parent: &Members<'_>, rows: &mut Rows) -> serde_json::Result<(usize, bool)> {
-        let lists = self.find(parent);
+    /// Adds the entries of all `lists` of a parent to `rows`; how many, and whether none was left out because it is no
+    /// row.
+    pub fn take(
+        &self,
+        parent: &Members<'_>,
+        lists: &Lists<'_>,
+        rows: &mut Rows,
+    ) -> Result<(usize, bool), Malformed> {
         lists.unread.iter().for_each(|path| rows.note_unread(path));
         let values = self.values(parent);
         let (mut taken, mut is_all) = (0, lists.unread.is_empty());
@@ -155,7 +160,7 @@ impl Embedded {
         values: &ParentValues,
         path: &str,
         rows: &mut Rows,
-    ) -> serde_json::Result<(usize, bool)> {
+    ) -> Result<(usize, bool), Malformed> {
         let mut taken = 0;
         for entry in entries {
             taken += usize::from(rows.push_entry(entry, values, path)?);
@@ -168,11 +173,11 @@ impl Embedded {
 fn entries(raw: &str) -> Option<Vec<&str>> {
     match raw.as_bytes().first() {
         Some(b'[') => {
-            let entries: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
-            Some(entries.into_iter().map(RawValue::get).collect())
+            let mut entries = Vec::new();
+            Scanner::read_list(raw, |scan| scan.skip().map(|entry| entries.push(entry))).ok()?;
+            Some(entries)
         }
-        Some(b'{') if raw.get(1..)?.trim_start().starts_with('}') => Some(Vec::new()),
-        Some(b'{') => Some(vec![raw]),
+        Some(b'{') => Some(if Scanner::new(raw).open_object().ok()? { vec![raw] } else { Vec::new() }),
         Some(b'n') => Some(Vec::new()),
         _ => None,
     }
@@ -184,21 +189,45 @@ fn first_key(path: &'static str) -> &'static str {
 
 /// Some members of an object, still text.
 #[derive(Debug)]
-pub struct Members<'r>(Vec<(&'static str, &'r str)>);
+pub struct Members<'r> {
+    keys: &'r [&'static str],
+    found: Vec<(&'static str, &'r str)>,
+}
 
 impl<'r> Members<'r> {
+    /// None yet; those under `keys` are looked for.
+    pub fn under(keys: &'r [&'static str]) -> Self {
+        Self { keys, found: Vec::with_capacity(keys.len()) }
+    }
+
     /// The members of `row` under `keys`; one scan over the text.
-    pub fn of(row: &'r str, keys: &[&'static str]) -> serde_json::Result<Self> {
-        serde_json::Deserializer::from_str(row).deserialize_map(Pick { keys }).map(Self)
+    pub fn of(row: &'r str, keys: &'r [&'static str]) -> Result<Self, Malformed> {
+        let mut members = Self::under(keys);
+        Scanner::read_all(row, |scan| {
+            let mut is_more = scan.open_object()?;
+            while is_more {
+                let name = scan.name()?;
+                members.offer(&name, scan.skip()?);
+                is_more = scan.next_member()?;
+            }
+            Ok(members)
+        })
+    }
+
+    /// Takes a member if it is looked for.
+    pub(super) fn offer(&mut self, name: &str, value: &'r str) {
+        if let Some(key) = self.keys.iter().find(|key| **key == name) {
+            self.found.push((key, value));
+        }
     }
 
     /// The value at a dotted path, whose first key was among those picked; null where the way ends in null.
     pub fn at(&self, path: &str) -> Option<&'r str> {
         let (first, mut rest) = path.split_once('.').unwrap_or((path, ""));
-        let mut raw = self.0.iter().find(|(key, _)| *key == first)?.1;
+        let mut raw = self.found.iter().find(|(key, _)| *key == first)?.1;
         while !rest.is_empty() && raw != "null" {
             let (key, deeper) = rest.split_once('.').unwrap_or((rest, ""));
-            raw = serde_json::Deserializer::from_str(raw).deserialize_map(One { key }).ok().flatten()?;
+            raw = member(raw, key)?;
             rest = deeper;
         }
         Some(raw)
@@ -207,7 +236,9 @@ impl<'r> Members<'r> {
     /// What stands where a list is looked for. A list that stands on the way, without the object around it, is it.
     fn place(&self, path: &str) -> Place<'r> {
         let (first, mut rest) = path.split_once('.').unwrap_or((path, ""));
-        let Some(&(_, mut raw)) = self.0.iter().find(|(key, _)| *key == first) else { return Place::Empty };
+        let Some(&(_, mut raw)) = self.found.iter().find(|(key, _)| *key == first) else {
+            return Place::Empty;
+        };
         loop {
             match raw.as_bytes().first() {
                 Some(b'[' | b'n') => return Place::List(raw),
@@ -216,15 +247,14 @@ impl<'r> Members<'r> {
                 _ => return Place::Odd,
             }
             let (key, deeper) = rest.split_once('.').unwrap_or((rest, ""));
-            let found = serde_json::Deserializer::from_str(raw).deserialize_map(One { key });
-            let Some(inner) = found.ok().flatten() else { return Place::Without };
+            let Some(inner) = member(raw, key) else { return Place::Without };
             (raw, rest) = (inner, deeper);
         }
     }
 
     /// The text at a path; numbers by their digits.
     pub fn text(&self, path: &str) -> Option<String> {
-        match super::value::text(self.at(path)?) {
+        match super::value::text(self.at(path)?.into()) {
             super::value::Reading::Value(text) => Some(text.into_owned()),
             _ => None,
         }
@@ -232,7 +262,7 @@ impl<'r> Members<'r> {
 
     /// The whole number at a path.
     pub fn integer(&self, path: &str) -> Option<i64> {
-        match super::value::integer(self.at(path)?) {
+        match super::value::integer(self.at(path)?.into()) {
             super::value::Reading::Value(number) => Some(number),
             _ => None,
         }
@@ -240,59 +270,26 @@ impl<'r> Members<'r> {
 
     /// The moment at a path, in microseconds since the epoch.
     pub fn timestamp(&self, path: &str) -> Option<i64> {
-        match super::value::timestamp(self.at(path)?) {
+        match super::value::timestamp(self.at(path)?.into()) {
             super::value::Reading::Value(moment) => Some(moment),
             _ => None,
         }
     }
 }
 
-struct Pick<'k> {
-    keys: &'k [&'static str],
-}
-
-impl<'de> Visitor<'de> for Pick<'_> {
-    type Value = Vec<(&'static str, &'de str)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut picked = Vec::with_capacity(self.keys.len());
-        while let Some(name) = members.next_key::<&'de RawValue>()? {
-            let name = super::json_text::unquote(name.get()).unwrap_or_default();
-            match self.keys.iter().find(|key| **key == name) {
-                Some(key) => picked.push((*key, members.next_value::<&'de RawValue>()?.get())),
-                None => drop(members.next_value::<IgnoredAny>()?),
-            }
+/// The first member of an object under `key`; `None` of anything else.
+fn member<'r>(raw: &'r str, key: &str) -> Option<&'r str> {
+    let mut scan = Scanner::new(raw);
+    let mut is_more = scan.open_object().ok()?;
+    while is_more {
+        let name = scan.name().ok()?;
+        let value = scan.skip().ok()?;
+        if name == key {
+            return Some(value);
         }
-        Ok(picked)
+        is_more = scan.next_member().ok()?;
     }
-}
-
-struct One<'k> {
-    key: &'k str,
-}
-
-impl<'de> Visitor<'de> for One<'_> {
-    type Value = Option<&'de str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(name) = members.next_key::<&'de RawValue>()? {
-            let value = members.next_value::<&'de RawValue>()?.get();
-            let name = super::json_text::unquote(name.get()).unwrap_or_default();
-            if found.is_none() && name == self.key {
-                found = Some(value);
-            }
-        }
-        Ok(found)
-    }
+    None
 }
 
 #[cfg(test)]

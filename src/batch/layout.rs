@@ -12,6 +12,8 @@ use crate::table::{Kind, TableSpec, Unknown};
 pub struct Layout {
     pub(super) schema: SchemaRef,
     pub(super) root: Arc<Object>,
+    /// Fields of all objects, plus one beginning for each.
+    pub(super) places: usize,
     pub(super) kinds: Vec<Kind>,
     pub(super) paths: Vec<&'static str>,
     /// Positions of the key columns that may not be NULL.
@@ -28,10 +30,21 @@ pub struct Layout {
 pub(super) struct Object {
     /// Path of the object with a dot at the end; empty for the row itself.
     pub(super) prefix: String,
-    pub(super) fields: Vec<(&'static str, Node)>,
+    pub(super) fields: Vec<Field>,
     /// What takes the value where it is no object.
     pub(super) plain: Option<Spot>,
+    /// Number of the place before its first field, among the places of all objects; those behind its fields follow.
+    pub(super) beginning: usize,
     index: HashMap<&'static str, usize>,
+}
+
+/// A field of an object.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    /// Its name in quotes and a colon, as most answers write it.
+    pub(super) written: String,
+    pub(super) node: Node,
 }
 
 /// What stands under a field's name.
@@ -79,10 +92,13 @@ impl Layout {
         }
         uses.extend(table.elsewhere.iter().map(|path| (Use::Elsewhere, *path)));
         let required = table.key.iter().filter(|key| !key.optional);
+        let mut places = 0;
+        let root = Object::new(String::new(), &uses, &mut places);
         Self {
             required: required.filter_map(|key| schema.index_of(key.name).ok()).collect(),
             schema,
-            root: Arc::new(Object::new(String::new(), &uses)),
+            root: Arc::new(root),
+            places,
             kinds: table.columns.iter().map(|c| c.kind).collect(),
             paths: table.columns.iter().map(|c| c.path).collect(),
             bare,
@@ -107,8 +123,8 @@ impl Spot {
 }
 
 impl Object {
-    /// Groups uses, given with their paths inside this object, by their first key.
-    fn new(prefix: String, uses: &[(Use, &'static str)]) -> Self {
+    /// Groups uses, given with their paths inside this object, by their first key. Its places come after `places`.
+    fn new(prefix: String, uses: &[(Use, &'static str)], places: &mut usize) -> Self {
         let mut groups: Vec<(&'static str, Vec<(Use, &'static str)>)> = Vec::new();
         let mut fields = Vec::new();
         for &(used, path) in uses {
@@ -118,25 +134,26 @@ impl Object {
                 None => groups.push((name, vec![(used, rest)])),
             }
         }
+        let beginning = *places;
+        *places += 1 + groups.len();
         for (name, group) in groups {
             let (itself, inner): (Vec<_>, Vec<_>) = group.into_iter().partition(|(_, rest)| rest.is_empty());
             let spot = (!itself.is_empty()).then(|| Spot::of(itself.into_iter().map(|(used, _)| used)));
             let node = match spot {
                 Some(spot) if inner.is_empty() => Node::Value(spot),
-                plain => Node::Object(Self { plain, ..Self::new(format!("{prefix}{name}."), &inner) }),
+                plain => {
+                    Node::Object(Self { plain, ..Self::new(format!("{prefix}{name}."), &inner, places) })
+                }
             };
-            fields.push((name, node));
+            fields.push(Field { name, written: format!("\"{name}\":"), node });
         }
-        let index = fields.iter().enumerate().map(|(at, (name, _))| (*name, at)).collect();
-        Self { prefix, fields, plain: None, index }
+        let index = fields.iter().enumerate().map(|(at, field)| (field.name, at)).collect();
+        Self { prefix, fields, plain: None, beginning, index }
     }
 
-    /// The position of `name` among the fields. Answers keep their order from row to row, so the field
-    /// after the last one found (`expected`) is tried first.
-    pub(super) fn find(&self, name: &str, expected: usize) -> Option<usize> {
-        match self.fields.get(expected) {
-            Some((known, _)) if *known == name => Some(expected),
-            _ => self.index.get(name).copied(),
-        }
+    /// The field called `name`, with its position.
+    pub(super) fn find(&self, name: &str) -> Option<(usize, &Field)> {
+        let at = *self.index.get(name)?;
+        self.fields.get(at).map(|field| (at, field))
     }
 }

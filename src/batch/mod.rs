@@ -10,14 +10,16 @@ mod json_text;
 mod keys;
 mod layout;
 mod owner;
+mod scan;
 mod select;
 mod shape;
 mod value;
 
 pub use decode::{Decoder, RowError, Rows};
-pub use embedded::{Embedded, Members, ParentValues, Shown};
+pub use embedded::{Embedded, Lists, Members, ParentValues, Shown};
 pub use keys::{hash_of_key, key_hashes, key_texts};
 pub use layout::Layout;
 pub use owner::Owner;
+pub use scan::{Fault, Malformed, Scanner};
 pub use select::{filter, seconds};
 pub use shape::{Oddities, Shape};

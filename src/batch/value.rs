@@ -8,6 +8,7 @@ use jiff::civil::DateTime;
 use jiff::fmt::temporal::Pieces;
 
 use super::json_text;
+use super::scan::Raw;
 
 /// What a value means for a column of some kind.
 #[derive(Debug, PartialEq)]
@@ -27,17 +28,17 @@ const EPOCH: DateTime = DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
 const YEARS: RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Text: strings as they are; numbers and booleans by their digits and words.
-pub(super) fn text(raw: &str) -> Reading<Cow<'_, str>> {
-    match raw.as_bytes().first() {
+pub(super) fn text(raw: Raw<'_>) -> Reading<Cow<'_, str>> {
+    match raw.text.as_bytes().first() {
         Some(b'"') => json_text::unquote(raw).map_or(Reading::Misfit, Reading::Value),
         Some(b'n') => Reading::Null,
         Some(b'{' | b'[') | None => Reading::Misfit,
-        Some(_) => Reading::Value(Cow::Borrowed(raw)),
+        Some(_) => Reading::Value(Cow::Borrowed(raw.text)),
     }
 }
 
 /// Text that means nothing when empty.
-pub(super) fn body(raw: &str) -> Reading<Cow<'_, str>> {
+pub(super) fn body(raw: Raw<'_>) -> Reading<Cow<'_, str>> {
     match text(raw) {
         Reading::Value(value) if value.is_empty() => Reading::Null,
         reading => reading,
@@ -45,7 +46,7 @@ pub(super) fn body(raw: &str) -> Reading<Cow<'_, str>> {
 }
 
 /// The id of another object: 0, "0" and "" mean that there is none.
-pub(super) fn reference(raw: &str) -> Reading<Cow<'_, str>> {
+pub(super) fn reference(raw: Raw<'_>) -> Reading<Cow<'_, str>> {
     match text(raw) {
         Reading::Value(value) if value.is_empty() || value == "0" => Reading::Null,
         reading => reading,
@@ -53,7 +54,7 @@ pub(super) fn reference(raw: &str) -> Reading<Cow<'_, str>> {
 }
 
 /// Text out of a vocabulary: what is stored for a word in `spellings`, and any other word as it is.
-pub(super) fn word<'r>(raw: &'r str, spellings: &[(&str, &'static str)]) -> Reading<Cow<'r, str>> {
+pub(super) fn word<'r>(raw: Raw<'r>, spellings: &[(&str, &'static str)]) -> Reading<Cow<'r, str>> {
     match text(raw) {
         Reading::Value(value) => match spellings.iter().find(|(said, _)| *said == value) {
             Some((_, stored)) => Reading::Value(Cow::Borrowed(stored)),
@@ -64,23 +65,23 @@ pub(super) fn word<'r>(raw: &'r str, spellings: &[(&str, &'static str)]) -> Read
 }
 
 /// A JSON value as its own text.
-pub(super) fn json(raw: &str) -> Reading<Cow<'_, str>> {
-    if raw == "null" { Reading::Null } else { Reading::Value(json_text::without_lone_surrogates(raw)) }
+pub(super) fn json(raw: Raw<'_>) -> Reading<Cow<'_, str>> {
+    if raw.text == "null" { Reading::Null } else { Reading::Value(json_text::without_lone_surrogates(raw)) }
 }
 
 /// A whole number of 64 bits, written as a number or as text, with a fraction only if it is zero.
-pub(super) fn integer(raw: &str) -> Reading<i64> {
+pub(super) fn integer(raw: Raw<'_>) -> Reading<i64> {
     read_number(raw, |digits| {
-        let whole = match digits.split_once('.') {
-            Some((whole, fraction)) if !fraction.is_empty() && fraction.bytes().all(|b| b == b'0') => whole,
-            _ => digits,
-        };
-        whole.parse().ok()
+        digits.parse().ok().or_else(|| {
+            let (whole, fraction) = digits.split_once('.')?;
+            let is_zero = !fraction.is_empty() && fraction.bytes().all(|b| b == b'0');
+            if is_zero { whole.parse().ok() } else { None }
+        })
     })
 }
 
 /// A double, written as a number or as text.
-pub(super) fn float(raw: &str) -> Reading<f64> {
+pub(super) fn float(raw: Raw<'_>) -> Reading<f64> {
     read_number(raw, |digits| {
         let numeric = digits.starts_with(|c: char| c.is_ascii_digit() || c == '-');
         digits.parse::<f64>().ok().filter(|value| numeric && value.is_finite())
@@ -88,8 +89,8 @@ pub(super) fn float(raw: &str) -> Reading<f64> {
 }
 
 /// A boolean, also as the words "true" and "false".
-pub(super) fn boolean(raw: &str) -> Reading<bool> {
-    match raw {
+pub(super) fn boolean(raw: Raw<'_>) -> Reading<bool> {
+    match raw.text {
         "true" | "\"true\"" => Reading::Value(true),
         "false" | "\"false\"" => Reading::Value(false),
         "null" => Reading::Null,
@@ -98,7 +99,7 @@ pub(super) fn boolean(raw: &str) -> Reading<bool> {
 }
 
 /// Microseconds since the epoch, from epoch seconds (number or text) or ISO 8601 text with an offset.
-pub(super) fn timestamp(raw: &str) -> Reading<i64> {
+pub(super) fn timestamp(raw: Raw<'_>) -> Reading<i64> {
     match read_number(raw, epoch_micros) {
         Reading::Misfit => {}
         reading => return reading,
@@ -108,21 +109,25 @@ pub(super) fn timestamp(raw: &str) -> Reading<i64> {
 }
 
 /// Applies `parse` to the digits of a number or of a string that holds one.
-fn read_number<T>(raw: &str, parse: impl Fn(&str) -> Option<T>) -> Reading<T> {
-    match raw.as_bytes().first() {
+fn read_number<T>(raw: Raw<'_>, parse: impl Fn(&str) -> Option<T>) -> Reading<T> {
+    match raw.text.as_bytes().first() {
         Some(b'n') => Reading::Null,
         Some(b'"') => {
             let digits = json_text::unquote(raw);
             digits.and_then(|digits| parse(digits.trim())).map_or(Reading::Misfit, Reading::Value)
         }
-        Some(b'-' | b'0'..=b'9') => parse(raw).map_or(Reading::Misfit, Reading::Value),
+        Some(b'-' | b'0'..=b'9') => parse(raw.text).map_or(Reading::Misfit, Reading::Value),
         _ => Reading::Misfit,
     }
 }
 
 /// Epoch seconds in decimal digits, to the microsecond, within the years 0001 to 9999.
 fn epoch_micros(digits: &str) -> Option<i64> {
-    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, "0"));
+    let in_years = |moment: &i64| YEARS.contains(moment);
+    if let Ok(seconds) = digits.parse::<i64>() {
+        return seconds.checked_mul(MICROS).filter(in_years);
+    }
+    let (whole, fraction) = digits.split_once('.')?;
     let seconds: i64 = whole.parse().ok()?;
     if !fraction.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -133,7 +138,7 @@ fn epoch_micros(digits: &str) -> Option<i64> {
         micros = micros * 10 + digit;
     }
     let signed = if whole.starts_with('-') { -micros } else { micros };
-    seconds.checked_mul(MICROS)?.checked_add(signed).filter(|moment| YEARS.contains(moment))
+    seconds.checked_mul(MICROS)?.checked_add(signed).filter(in_years)
 }
 
 /// ISO 8601 text with an offset, to the microsecond, within the years 0001 to 9999. Read piece by piece,
@@ -167,15 +172,15 @@ mod tests {
             ("[1]", Reading::Misfit),
             ("{}", Reading::Misfit),
         ] {
-            assert_eq!(text(raw), expected, "{raw}");
+            assert_eq!(text(raw.into()), expected, "{raw}");
         }
-        assert_eq!(body(r#""""#), Reading::Null);
-        assert_eq!(reference("0"), Reading::Null);
-        assert_eq!(reference(r#""0""#), Reading::Null);
-        assert_eq!(reference("123"), owned("123"));
+        assert_eq!(body(r#""""#.into()), Reading::Null);
+        assert_eq!(reference("0".into()), Reading::Null);
+        assert_eq!(reference(r#""0""#.into()), Reading::Null);
+        assert_eq!(reference("123".into()), owned("123"));
         let spellings = [("none", "not_priority")];
-        assert_eq!(word(r#""none""#, &spellings), owned("not_priority"));
-        assert_eq!(word(r#""urgent""#, &spellings), owned("urgent"));
+        assert_eq!(word(r#""none""#.into(), &spellings), owned("not_priority"));
+        assert_eq!(word(r#""urgent""#.into(), &spellings), owned("urgent"));
     }
 
     #[test]
@@ -198,19 +203,19 @@ mod tests {
             ("[]", Reading::Misfit),
             ("null", Reading::Null),
         ] {
-            assert_eq!(integer(raw), expected, "{raw}");
+            assert_eq!(integer(raw.into()), expected, "{raw}");
         }
     }
 
     #[test]
     fn floats_and_booleans() {
-        assert_eq!(float("1.25"), value(1.25));
-        assert_eq!(float(r#""-2e3""#), value(-2000.0));
-        assert_eq!(float("1e999"), Reading::Misfit);
-        assert_eq!(float(r#""inf""#), Reading::Misfit);
-        assert_eq!(boolean("true"), value(true));
-        assert_eq!(boolean(r#""false""#), value(false));
-        assert_eq!(boolean("1"), Reading::Misfit);
+        assert_eq!(float("1.25".into()), value(1.25));
+        assert_eq!(float(r#""-2e3""#.into()), value(-2000.0));
+        assert_eq!(float("1e999".into()), Reading::Misfit);
+        assert_eq!(float(r#""inf""#.into()), Reading::Misfit);
+        assert_eq!(boolean("true".into()), value(true));
+        assert_eq!(boolean(r#""false""#.into()), value(false));
+        assert_eq!(boolean("1".into()), Reading::Misfit);
     }
 
     #[test]
@@ -239,7 +244,7 @@ mod tests {
             ("true", Reading::Misfit),
             ("null", Reading::Null),
         ] {
-            assert_eq!(timestamp(raw), expected, "{raw}");
+            assert_eq!(timestamp(raw.into()), expected, "{raw}");
         }
     }
 }

@@ -51,7 +51,7 @@ pub(super) fn demo(args: &DemoArgs) -> Result<u8> {
     setup::check_schema(&config, "intercom")?;
     let settings = Settings { contact_links: true, ..Settings::default() };
     make_room(&args.path, &settings.workspace)?;
-    setup::runtime()?.block_on(async {
+    setup::serving_runtime()?.block_on(async {
         let stop = Stop::new();
         signals::watch(&stop, "stopping");
         let sandbox = Sandbox::start(settings).await?;

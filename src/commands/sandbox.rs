@@ -15,7 +15,7 @@ pub(super) fn sandbox(args: &SandboxArgs) -> Result<u8> {
     // One that was typed may be somebody's real one.
     let is_well_known = settings.token == Settings::default().token;
     let token = if is_well_known { settings.token.clone() } else { "the one given with --token".to_owned() };
-    setup::runtime()?.block_on(async {
+    setup::serving_runtime()?.block_on(async {
         let stop = Stop::new();
         super::signals::watch(&stop, "stopping");
         let sandbox =

@@ -252,10 +252,19 @@ pub(super) fn logging(common: &CommonArgs) {
     drop(subscriber.try_init());
 }
 
-/// The runtime that reading happens on.
+/// The runtime that reading happens on. One thread carries all the requests that a rate limit allows many times over,
+/// and no answer has to be handed from one to another on its way.
 pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    started(&mut tokio::runtime::Builder::new_current_thread())
+}
+
+/// The runtime for serving a workspace beside or without reading it.
+pub(super) fn serving_runtime() -> Result<tokio::runtime::Runtime> {
+    started(tokio::runtime::Builder::new_multi_thread().worker_threads(2))
+}
+
+fn started(builder: &mut tokio::runtime::Builder) -> Result<tokio::runtime::Runtime> {
+    builder
         .enable_all()
         .build()
         .map_err(|e| Error::new(ErrorKind::Usage, "threads cannot be started").with_source(e))

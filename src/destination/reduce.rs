@@ -142,7 +142,6 @@ fn joined(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
-    use serde::de::DeserializeSeed;
 
     use super::*;
     use crate::batch::{Decoder, Layout};
@@ -150,7 +149,7 @@ mod tests {
 
     fn batch(table: &'static TableSpec, rows: &str) -> RecordBatch {
         let mut page = Decoder::new(Layout::new(table)).rows(4);
-        page.deserialize(&mut serde_json::Deserializer::from_str(rows)).unwrap();
+        page.push_list(rows).unwrap();
         page.finish(Timestamp::UNIX_EPOCH).unwrap().0
     }
 

@@ -1,7 +1,10 @@
 //! A server that answers as a test says, for what the sandbox would never do.
 
+use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
@@ -22,7 +25,7 @@ pub(crate) struct Asked {
 pub(crate) struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: String,
+    body: Vec<u8>,
 }
 
 impl Answer {
@@ -32,7 +35,16 @@ impl Answer {
 
     /// A good answer with a body as it is written here, to the letter.
     pub(crate) fn text(body: impl Into<String>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into() }
+        Self { status: 200, headers: Vec::new(), body: body.into().into_bytes() }
+    }
+
+    /// A good answer packed with gzip, whether or not that is asked for; all but the last `lacking` bytes of it.
+    pub(crate) fn packed(body: &Value, lacking: usize) -> Self {
+        let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+        packer.write_all(body.to_string().as_bytes()).expect("memory");
+        let mut body = packer.finish().expect("memory");
+        body.truncate(body.len() - lacking);
+        Self { status: 200, headers: vec![("Content-Encoding", "gzip".to_owned())], body }
     }
 
     pub(crate) fn status(status: u16, body: &Value) -> Self {
@@ -118,7 +130,7 @@ async fn converse(stream: TcpStream, serve: impl Fn(&Asked) -> Answer) -> std::i
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
-        text.push_str(&body);
         stream.write_all(text.as_bytes()).await?;
+        stream.write_all(&body).await?;
     }
 }

@@ -8,11 +8,10 @@ use arrow::compute::concat_batches;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
-use serde_json::value::RawValue;
 
 use super::Intercom;
-use super::page::{self, PageError, Sink};
-use super::reader::{Draft, Part, Reader, Want, off_thread};
+use super::page::{self, PageError};
+use super::reader::{Draft, Part, Reader, Want, decode};
 use super::trouble::{Passes, Trouble};
 use crate::batch::Members;
 use crate::client::{Call, CallError, Client};
@@ -140,19 +139,26 @@ impl<'i> Follower<'i> {
             Err(error) => return Err(error.into()),
         };
         let (reader, want) = (self.reader.clone(), want.clone());
-        off_thread(move || {
+        decode(answer.body.len(), move || {
             let child = &reader.children()[want.child];
             let mut part = Part::new(child);
-            let text = std::str::from_utf8(&answer.body)?;
+            let text = page::text(&answer.body)?;
             let object = Members::of(text, reader.keys())?;
             if object.text("id").as_deref() != Some(&want.id) {
                 return Err(PageError::AnotherObject);
             }
-            let shown = child.embedded.look(&object);
+            let lists = child.embedded.find(&object);
+            let shown = lists.shown();
             if !shown.is_there && child.inside.total.is_some() {
                 return Err(PageError::NoRecords(child.inside.lists.first().copied().unwrap_or_default()));
             }
-            part.take(child, &object, (&want.id, want.version), shown.is_there, reader.pass().began)?;
+            part.take(
+                child,
+                (&object, &lists),
+                (&want.id, want.version),
+                shown.is_there,
+                reader.pass().began,
+            )?;
             part.announced(want.stated);
             part.finish(reader.pass().began)
         })
@@ -179,11 +185,9 @@ impl<'i> Follower<'i> {
                 Err(error) => return Err(error.into()),
             };
             let body = answer.body.clone();
-            let (around, rows) = off_thread(move || {
-                let mut rows = Vec::new();
-                let around =
-                    page::read(std::str::from_utf8(&body)?, address.records, Sink::Aside(&mut rows))?;
-                Ok((around, rows.into_iter().map(|row| hash(row.get())).collect::<Vec<_>>()))
+            let (around, rows) = decode(body.len(), move || {
+                let (around, rows) = page::texts(page::text(&body)?, address.records)?;
+                Ok((around, rows.into_iter().map(hash).collect::<Vec<_>>()))
             })
             .await?;
             let known = seen.len();
@@ -202,13 +206,14 @@ impl<'i> Follower<'i> {
         // Where the stated total is wrong for good, two reads that agree are as good.
         let agrees = seen_before.replace(seen.clone()) == Some(seen);
         let (reader, want) = (self.reader.clone(), want.clone());
-        off_thread(move || read_list(&reader, &want, address, &bodies, agrees)).await.map(Found::Rows)
+        let length = bodies.iter().map(Bytes::len).sum();
+        decode(length, move || read_list(&reader, &want, address, &bodies, agrees)).await.map(Found::Rows)
     }
 
     /// What is left of a parent that is not found: the rows that its own row shows, without a word about others.
     async fn missing(&self, want: &Want) -> std::result::Result<Share, Trouble> {
         let (reader, want) = (self.reader.clone(), want.clone());
-        off_thread(move || {
+        decode(want.row.len(), move || {
             let child = &reader.children()[want.child];
             let mut part = Part::new(child);
             if let More::Object { .. } = child.inside.more {
@@ -223,7 +228,8 @@ impl<'i> Follower<'i> {
                 });
             } else {
                 let parent = Members::of(&want.row, reader.keys())?;
-                part.take(child, &parent, (&want.id, want.version), false, reader.pass().began)?;
+                let lists = child.embedded.find(&parent);
+                part.take(child, (&parent, &lists), (&want.id, want.version), false, reader.pass().began)?;
             }
             part.finish(reader.pass().began)
         })
@@ -245,10 +251,9 @@ fn read_list(
     let mut rows: Vec<&str> = Vec::new();
     let mut totals = HashSet::new();
     for body in bodies {
-        let mut list: Vec<&RawValue> = Vec::new();
-        let around = page::read(std::str::from_utf8(body)?, address.records, Sink::Aside(&mut list))?;
+        let (around, list) = page::texts(page::text(body)?, address.records)?;
         totals.extend(around.total_count);
-        rows.extend(list.into_iter().map(RawValue::get));
+        rows.extend(list);
     }
     let distinct: HashSet<&str> = rows.iter().copied().collect();
     let has_all = totals.iter().all(|total| distinct.len() as u64 >= *total);

@@ -1,14 +1,12 @@
 //! One answer that carries rows: the envelope around them and what is needed of each row.
 
-use std::fmt;
+use std::str::Utf8Error;
 
 use arrow::array::RecordBatch;
 use jiff::Timestamp;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use crate::batch::{Decoder, ParentValues, RowError, Rows};
+use crate::batch::{Decoder, Fault, Malformed, ParentValues, RowError, Scanner};
 use crate::table::TableSpec;
 
 /// The answer's way to the next page; at least one of both.
@@ -24,10 +22,9 @@ pub(super) struct Next {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PageError {
     #[error("not text: {0}")]
-    Utf8(#[from] std::str::Utf8Error),
-    /// Category and place only: the words of the parser could quote the answer.
-    #[error("not a page: {category} at line {line} column {column}")]
-    Json { category: &'static str, line: usize, column: usize },
+    Utf8(#[from] Utf8Error),
+    #[error("not a page: {0}")]
+    Json(#[from] Malformed),
     #[error("no list under {0:?}")]
     NoRecords(&'static str),
     #[error("pages.next leads nowhere")]
@@ -40,18 +37,6 @@ pub(super) enum PageError {
     Row(#[from] RowError),
 }
 
-impl From<serde_json::Error> for PageError {
-    fn from(error: serde_json::Error) -> Self {
-        let category = match error.classify() {
-            serde_json::error::Category::Eof => "cut short",
-            serde_json::error::Category::Data => "unexpected shape",
-            serde_json::error::Category::Syntax => "bad JSON",
-            serde_json::error::Category::Io => "unreadable",
-        };
-        Self::Json { category, line: error.line(), column: error.column() }
-    }
-}
-
 /// What an answer says around its rows.
 #[derive(Debug, Default)]
 pub(super) struct Around {
@@ -62,15 +47,6 @@ pub(super) struct Around {
     pub(super) scroll_param: Option<String>,
 }
 
-/// Where the rows of an answer go.
-#[derive(Debug)]
-pub(super) enum Sink<'r, 'de> {
-    /// Straight into builders.
-    Rows(&'r mut Rows),
-    /// Aside, as text.
-    Aside(&'r mut Vec<&'de RawValue>),
-}
-
 /// Reads the answer to a request for one object as a page of one row.
 pub(super) fn read_object(
     table: &'static TableSpec,
@@ -78,33 +54,54 @@ pub(super) fn read_object(
     body: &[u8],
     began: Timestamp,
 ) -> Result<RecordBatch, PageError> {
-    let text = format!("[{}]", std::str::from_utf8(body)?);
     let mut rows = decoder.rows(1);
-    let mut parser = serde_json::Deserializer::from_str(&text);
-    rows.deserialize(&mut parser)?;
-    parser.end()?;
+    rows.push(text(body)?, &ParentValues::default())?;
     let (batch, _) = rows.finish(began)?;
     debug_assert_eq!(batch.num_rows(), 1, "one row of {}", table.name);
     Ok(batch)
 }
 
-/// Reads an answer whose rows stand under one of the keys `records`. A bare array is taken as the rows.
-pub(super) fn read<'de>(
-    text: &'de str,
+/// The text of an answer.
+pub(super) fn text(body: &[u8]) -> Result<&str, Utf8Error> {
+    // The quicker reader does not say where.
+    simdutf8::basic::from_utf8(body).or_else(|_| std::str::from_utf8(body))
+}
+
+/// Reads an answer whose rows stand under one of the keys `records`. A bare array is taken as the rows. Each row is read
+/// by `row`, which finds it next in the text.
+pub(super) fn read<'t>(
+    text: &'t str,
     records: &[&'static str],
-    sink: Sink<'_, 'de>,
+    row: impl FnMut(&mut Scanner<'t>) -> Result<(), Fault>,
 ) -> Result<Around, PageError> {
-    let mut parser = serde_json::Deserializer::from_str(text);
-    let envelope = parser.deserialize_any(Envelope { records, sink })?;
-    parser.end()?;
+    let mut envelope = Envelope::default();
+    Scanner::read_all(text, |scan| match scan.peek() {
+        Some(b'[') => envelope.read_rows(scan, row),
+        _ => envelope.read_members(scan, records, row),
+    })?;
     if !envelope.has_records {
         return Err(PageError::NoRecords(records.first().copied().unwrap_or_default()));
     }
-    let pages: Value = envelope.pages.as_deref().map_or(Ok(Value::Null), serde_json::from_str)?;
+    let pages: Value =
+        envelope.pages.map_or(Ok(Value::Null), serde_json::from_str).map_err(|_| PageError::Next)?;
     let next = next_page(&pages)?;
     let position = pages["page"].as_u64().zip(pages["total_pages"].as_u64());
-    let Read { total_count, scroll_param, .. } = envelope;
+    let total_count = value(envelope.total_count).as_u64();
+    let scroll_param = value(envelope.scroll_param).as_str().map(str::to_owned);
     Ok(Around { next, position, total_count, scroll_param })
+}
+
+/// The texts of the rows of an answer.
+pub(super) fn texts<'t>(
+    text: &'t str,
+    records: &[&'static str],
+) -> Result<(Around, Vec<&'t str>), PageError> {
+    let mut rows = Vec::new();
+    let around = read(text, records, |scan| {
+        rows.push(scan.skip()?);
+        Ok(())
+    })?;
+    Ok((around, rows))
 }
 
 /// `pages` may be null or missing, `pages.next` an object, a URL, null or missing.
@@ -129,83 +126,55 @@ fn page_of(url: &str) -> Option<u64> {
     pairs.find(|(name, _)| name == "page").and_then(|(_, value)| value.parse().ok())
 }
 
+/// The members around the rows, still text.
 #[derive(Debug, Default)]
-struct Read {
+struct Envelope<'t> {
     has_records: bool,
-    pages: Option<String>,
-    total_count: Option<u64>,
-    scroll_param: Option<String>,
+    pages: Option<&'t str>,
+    total_count: Option<&'t str>,
+    scroll_param: Option<&'t str>,
 }
 
-/// Reads the members around the rows, and the rows where they stand.
-struct Envelope<'r, 'de> {
-    records: &'r [&'static str],
-    sink: Sink<'r, 'de>,
-}
-
-impl<'de> Visitor<'de> for Envelope<'_, 'de> {
-    type Value = Read;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a page")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut list: A) -> Result<Read, A::Error> {
-        while let Some(row) = list.next_element::<&'de RawValue>()? {
-            self.sink.take(row).map_err(serde::de::Error::custom)?;
-        }
-        Ok(Read { has_records: true, ..Read::default() })
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Read, A::Error> {
-        let mut read = Read::default();
-        while let Some(name) = members.next_key::<String>()? {
-            if !read.has_records && self.records.contains(&name.as_str()) {
-                members.next_value_seed(&mut self.sink)?;
-                read.has_records = true;
-                continue;
-            }
-            match name.as_str() {
-                "pages" => {
-                    let raw = members.next_value::<&'de RawValue>()?.get();
-                    read.pages = (raw != "null").then(|| raw.to_owned());
+impl<'t> Envelope<'t> {
+    fn read_members(
+        &mut self,
+        scan: &mut Scanner<'t>,
+        records: &[&'static str],
+        mut row: impl FnMut(&mut Scanner<'t>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let mut is_more = scan.open_object()?;
+        while is_more {
+            let name = scan.name()?;
+            if !self.has_records && records.contains(&&*name) {
+                self.read_rows(scan, &mut row)?;
+            } else {
+                let value = Some(scan.skip()?);
+                match &*name {
+                    "pages" => self.pages = value,
+                    "total_count" => self.total_count = value,
+                    "scroll_param" => self.scroll_param = value,
+                    _ => {}
                 }
-                // Neither is needed so badly that an odd shape should fail the page.
-                "total_count" => read.total_count = members.next_value::<Value>()?.as_u64(),
-                "scroll_param" => {
-                    read.scroll_param = members.next_value::<Value>()?.as_str().map(str::to_owned);
-                }
-                _ => drop(members.next_value::<IgnoredAny>()?),
             }
+            is_more = scan.next_member()?;
         }
-        Ok(read)
+        Ok(())
+    }
+
+    fn read_rows(
+        &mut self,
+        scan: &mut Scanner<'t>,
+        row: impl FnMut(&mut Scanner<'t>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        scan.each_entry(row)?;
+        self.has_records = true;
+        Ok(())
     }
 }
 
-impl<'de> Sink<'_, 'de> {
-    fn take(&mut self, row: &'de RawValue) -> serde_json::Result<()> {
-        match self {
-            Self::Rows(rows) => rows.push(row.get(), &ParentValues::default()),
-            Self::Aside(list) => {
-                list.push(row);
-                Ok(())
-            }
-        }
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for &mut Sink<'_, 'de> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        match self {
-            Sink::Rows(rows) => rows.deserialize(deserializer),
-            Sink::Aside(list) => {
-                **list = serde::Deserialize::deserialize(deserializer)?;
-                Ok(())
-            }
-        }
-    }
+/// A member that is not needed so badly that an odd one should fail the page.
+fn value(raw: Option<&str>) -> Value {
+    raw.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -217,7 +186,7 @@ mod tests {
     fn page(body: &str) -> Result<(Around, RecordBatch), PageError> {
         let decoder = Decoder::new(Layout::new(tables::find("contacts").unwrap()));
         let mut rows = decoder.rows(4);
-        let around = read(body, &["data"], Sink::Rows(&mut rows))?;
+        let around = read(body, &["data"], |scan| rows.read(scan, &ParentValues::default(), None))?;
         Ok((around, rows.finish(Timestamp::UNIX_EPOCH)?.0))
     }
 

@@ -1,14 +1,18 @@
 //! From one answer to rows of every table that its pass fills.
 
-use std::sync::Arc;
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
-use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
-use super::page::{self, Next, PageError, Sink};
+use super::page::{self, Next, PageError};
 use super::trouble::Trouble;
-use crate::batch::{self, Decoder, Embedded, Layout, Members, Owner, ParentValues, Rows, Shape, key_hashes};
+use crate::batch::{
+    self, Decoder, Embedded, Layout, Lists, Members, Owner, ParentValues, Rows, Scanner, Shape, key_hashes,
+};
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{Entry, Ledger};
 use crate::source::{Pass, Proof, Share};
@@ -137,10 +141,10 @@ impl Reader {
         &self.0.children
     }
 
-    /// Reads an answer on a thread where it holds up no other request.
+    /// Reads an answer.
     pub(super) async fn read(&self, body: Bytes) -> Result<Contents, Trouble> {
         let inner = Arc::clone(&self.0);
-        off_thread(move || inner.read(&body)).await
+        decode(body.len(), move || inner.read(&body)).await
     }
 
     /// A share for every member, without rows.
@@ -155,35 +159,59 @@ impl Reader {
     }
 }
 
-/// Runs `work` on a thread where it holds up no request.
-pub(super) async fn off_thread<T: Send + 'static>(
+/// Answers up to this many bytes are decoded where they arrive: that takes about a millisecond at most, and costs less
+/// than a thread that has to be woken. Larger ones would hold up the requests of others.
+const SMALL: usize = 1 << 20;
+
+/// Larger answers that are decoded at the same time, by whomever: more than there are cores would only hold memory.
+static LARGE: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(std::thread::available_parallelism().map_or(1, NonZero::get)));
+
+/// Carries out `work`, which decodes this many `bytes`, where it holds up no request.
+pub(super) async fn decode<T: Send + 'static>(
+    bytes: usize,
     work: impl FnOnce() -> Result<T, PageError> + Send + 'static,
 ) -> Result<T, Trouble> {
-    match tokio::task::spawn_blocking(work).await {
+    let done = if bytes <= SMALL {
+        catch_unwind(AssertUnwindSafe(work)).map_err(|_| None)
+    } else {
+        // The semaphore is never closed.
+        let _turn = LARGE.acquire().await.ok();
+        tokio::task::spawn_blocking(work).await.map_err(Some)
+    };
+    match done {
         Ok(done) => done.map_err(Trouble::failed),
-        Err(error) => {
-            Err(Trouble::Fatal(Error::new(ErrorKind::Data, "decoding was cut short").with_source(error)))
+        Err(cause) => {
+            let error = Error::new(ErrorKind::Data, "decoding was cut short");
+            Err(Trouble::Fatal(match cause {
+                Some(cause) => error.with_source(cause),
+                None => error,
+            }))
         }
     }
 }
 
 impl Inner {
-    fn read(&self, body: &[u8]) -> Result<Contents, PageError> {
-        let text = std::str::from_utf8(body)?;
+    fn read<'t>(&'t self, body: &'t [u8]) -> Result<Contents, PageError> {
+        let text = page::text(body)?;
         let mut rows = self.decoder.rows(150);
-        let mut parents: Vec<&RawValue> = Vec::new();
-        let no_parent = ParentValues::default();
-        let around = if self.records[0].is_empty() {
-            rows.push(text, &no_parent)?;
-            page::Around::default()
-        } else if self.children.is_empty() && self.of_group.is_none() {
-            page::read(text, &self.records, Sink::Rows(&mut rows))?
-        } else {
-            let around = page::read(text, &self.records, Sink::Aside(&mut parents))?;
-            for parent in &parents {
-                rows.push(parent.get(), self.of_group.as_ref().unwrap_or(&no_parent))?;
+        let mut parents: Vec<(&str, Members<'t>)> = Vec::new();
+        let no_group = ParentValues::default();
+        let group = self.of_group.as_ref().unwrap_or(&no_group);
+        let read_row = |scan: &mut Scanner<'t>| {
+            if self.children.is_empty() {
+                return rows.read(scan, group, None);
             }
-            around
+            let mut members = Members::under(&self.keys);
+            let text = scan.spanning(|scan| rows.read(scan, group, Some(&mut members)))?;
+            parents.push((text, members));
+            Ok(())
+        };
+        let around = if self.records[0].is_empty() {
+            Scanner::read_all(text, read_row)?;
+            page::Around::default()
+        } else {
+            page::read(text, &self.records, read_row)?
         };
         let (batch, oddities) = rows.finish_by_row(self.pass.began)?;
         let keys = key_hashes(self.pass.table, &batch);
@@ -191,10 +219,8 @@ impl Inner {
         let is_kept = |row: usize| dates.as_ref().is_none_or(|(dates, window)| window.contains(dates[row]));
         let mut builders: Vec<Part> = self.children.iter().map(Part::new).collect();
         let mut wants = Vec::new();
-        if !self.children.is_empty() {
-            for (_, parent) in parents.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
-                self.read_children(parent.get(), &mut builders, &mut wants)?;
-            }
+        for (_, (text, parent)) in parents.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
+            self.read_children((text, parent), &mut builders, &mut wants)?;
         }
         let kept = batch::filter(&batch, is_kept);
         let mut own = Some(Ok(Share::of(kept, oddities.of_rows(is_kept))));
@@ -218,13 +244,18 @@ impl Inner {
         })
     }
 
-    fn read_children(&self, row: &str, parts: &mut [Part], wants: &mut Vec<Want>) -> Result<(), PageError> {
-        let parent = Members::of(row, &self.keys)?;
+    fn read_children(
+        &self,
+        (row, parent): (&str, &Members<'_>),
+        parts: &mut [Part],
+        wants: &mut Vec<Want>,
+    ) -> Result<(), PageError> {
         // A parent without an id has failed the page already.
         let id = parent.text("id").unwrap_or_default();
         let version = self.pass.table.cursor.and_then(|cursor| parent.timestamp(cursor));
         for (at, (child, part)) in self.children.iter().zip(parts).enumerate() {
-            let shown = child.embedded.look(&parent);
+            let lists = child.embedded.find(parent);
+            let shown = lists.shown();
             let stated = match child.inside.more {
                 More::Object { stated } => stated.and_then(|path| parent.integer(path)),
                 _ => None,
@@ -243,7 +274,7 @@ impl Inner {
             } else if !matches!(child.inside.more, More::Object { .. }) {
                 part.cut += u64::from(shown.is_cut);
                 let is_whole = shown.is_there && !shown.is_cut;
-                part.take(child, &parent, (&id, version), is_whole, self.pass.began)?;
+                part.take(child, (parent, &lists), (&id, version), is_whole, self.pass.began)?;
             }
         }
         Ok(())
@@ -262,19 +293,19 @@ pub(super) struct Part {
 
 impl Part {
     pub(super) fn new(child: &Child) -> Self {
-        Self { rows: child.embedded.rows(32), owners: Vec::new(), entries: Vec::new(), cut: 0 }
+        Self { rows: child.embedded.rows(16), owners: Vec::new(), entries: Vec::new(), cut: 0 }
     }
 
     /// Takes the lists that the parent's row, or its object, shows.
     pub(super) fn take(
         &mut self,
         child: &Child,
-        parent: &Members<'_>,
+        (parent, lists): (&Members<'_>, &Lists<'_>),
         (id, version): (&str, Option<i64>),
         is_whole: bool,
         fetched_at: jiff::Timestamp,
     ) -> Result<(), PageError> {
-        let (rows, is_all) = child.embedded.take(parent, &mut self.rows)?;
+        let (rows, is_all) = child.embedded.take(parent, lists, &mut self.rows)?;
         self.own(child, (id, version), rows, is_whole && is_all);
         if let Some(path) = child.inside.total {
             let total = parent.integer(path);
