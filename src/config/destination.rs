@@ -62,7 +62,7 @@ impl DuckDbConfig {
             name: name.into(),
             path: path.into(),
             storage_version: Some("v1.2.0".to_owned()),
-            threads: 2,
+            threads: 1,
             memory_limit: "256MB".to_owned(),
         }
     }

@@ -177,7 +177,7 @@ impl Destination for Memory {
         // Everything that can fail comes before the first change.
         let readable = |commit: &TableCommit| {
             commit
-                .reduced()
+                .reduced(commit.batches.clone())
                 .and_then(|Reduced { batches, parents }| {
                     let rows = batches.iter().map(|batch| read_rows(commit.target.table, batch));
                     Ok((rows.collect::<Result<Vec<_>, _>>()?.concat(), parents))

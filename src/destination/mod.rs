@@ -43,6 +43,11 @@ pub trait Destination: Debug + Send {
     /// [`crate::error::ErrorKind::Conflict`] error and leaves everything as it was.
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>>;
 
+    /// The same for commits that nobody needs any more, so that rows are let go of as they are written.
+    fn commit_and_forget(&mut self, commits: Vec<TableCommit>) -> Result<Vec<Committed>> {
+        self.commit(&commits)
+    }
+
     /// The keys, each once, of the [`TableSpec::lead`] rows that the table's own rows are about, as far as
     /// these are not stamped as deleted: of a table inside another those of the parents, else its own.
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>>;
@@ -101,11 +106,12 @@ impl TableCommit {
         }
     }
 
-    /// The rows, one per key, and of a table that is replaced per parent whose rows they are.
-    fn reduced(&self) -> Result<Reduced, arrow::error::ArrowError> {
-        let Self { target, batches, owners, .. } = self;
+    /// The rows `batches` of this commit, one per key, and of a table that is replaced per parent whose rows they
+    /// are.
+    fn reduced(&self, batches: Vec<RecordBatch>) -> Result<Reduced, arrow::error::ArrowError> {
+        let Self { target, owners, .. } = self;
         match target.table.disposition {
-            WriteDisposition::PerParent { .. } => reduce_per_parent(target.table, batches, owners),
+            WriteDisposition::PerParent { .. } => reduce_per_parent(target.table, &batches, owners),
             _ => Ok(Reduced { batches: reduce(target.table, batches)?, parents: Vec::new() }),
         }
     }

@@ -1,14 +1,14 @@
 //! One row per key. Pure.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::hash::Hash;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::{Array, AsArray, RecordBatch, StringArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 
-use crate::batch::{Owner, filter, key_texts};
+use crate::batch::{Owner, filter};
 use crate::table::TableSpec;
 
 /// Rows that a batch should at least have to be worth its overhead; what DuckDB handles at once.
@@ -16,14 +16,44 @@ const CHUNK: usize = 2048;
 
 /// The rows of `batches` with one row per key: the one with the newest cursor, and of equal or unreadable
 /// cursors the one that came last. Rows keep their order; batches may be joined.
-pub fn reduce(table: &TableSpec, batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
+pub fn reduce(table: &TableSpec, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
+    let kept = match table.key {
+        // Nearly every table has one part: no list per row, then.
+        [_] => {
+            let keys: Vec<Option<&StringArray>> =
+                batches.iter().map(|batch| key_columns(table, batch).next()).collect();
+            newest(table, &batches, |batch, row| keys[batch].and_then(|column| text(column, row)))
+        }
+        _ => {
+            let keys: Vec<Vec<&StringArray>> =
+                batches.iter().map(|batch| key_columns(table, batch).collect()).collect();
+            newest(table, &batches, |batch, row| {
+                keys[batch].iter().map(|column| text(column, row)).collect::<Vec<_>>()
+            })
+        }
+    };
+    match kept {
+        None => joined(batches),
+        Some(keep) => joined(
+            batches.iter().zip(&keep).map(|(batch, keep)| filter(batch, |row| keep[row])).collect(),
+        ),
+    }
+}
+
+/// Which rows are kept of each batch; `None` if no key comes twice.
+fn newest<K: Eq + Hash>(
+    table: &TableSpec,
+    batches: &[RecordBatch],
+    key: impl Fn(usize, usize) -> K,
+) -> Option<Vec<Vec<bool>>> {
     let cursors: Vec<Vec<Option<i64>>> = batches.iter().map(|batch| cursors(table, batch)).collect();
-    let mut best: HashMap<Vec<Option<&str>>, (usize, usize)> = HashMap::new();
+    let rows = batches.iter().map(RecordBatch::num_rows).sum();
+    let mut best: HashMap<K, (usize, usize)> = HashMap::with_capacity(rows);
     let mut is_repeated = false;
     for (number, batch) in batches.iter().enumerate() {
         for row in 0..batch.num_rows() {
             let here = (number, row);
-            let kept = best.entry(key_texts(table, batch, row)).or_insert(here);
+            let kept = best.entry(key(number, row)).or_insert(here);
             if *kept == here {
                 continue;
             }
@@ -38,15 +68,22 @@ pub fn reduce(table: &TableSpec, batches: &[RecordBatch]) -> Result<Vec<RecordBa
         }
     }
     if !is_repeated {
-        return joined(batches);
+        return None;
     }
     let mut keep: Vec<Vec<bool>> = batches.iter().map(|batch| vec![false; batch.num_rows()]).collect();
     for (number, row) in best.into_values() {
         keep[number][row] = true;
     }
-    let kept: Vec<RecordBatch> =
-        batches.iter().zip(&keep).map(|(batch, keep)| filter(batch, |row| keep[row])).collect();
-    joined(&kept)
+    Some(keep)
+}
+
+/// The key columns, which are text.
+fn key_columns<'b>(table: &TableSpec, batch: &'b RecordBatch) -> impl Iterator<Item = &'b StringArray> {
+    table.key.iter().filter_map(|key| batch.column_by_name(key.name)?.as_string_opt::<i32>())
+}
+
+fn text(column: &StringArray, row: usize) -> Option<&str> {
+    column.is_valid(row).then(|| column.value(row))
 }
 
 /// Rows of a table that is replaced per parent, one per key, and whose rows they are.
@@ -101,7 +138,7 @@ pub fn reduce_per_parent(
         }
         kept.push(filter(batch, |row| keep[row]));
     }
-    Ok(Reduced { batches: reduce(table, &kept)?, parents })
+    Ok(Reduced { batches: reduce(table, kept)?, parents })
 }
 
 /// Whether what came before counts more than what comes now: it is newer, or as new and whole.
@@ -120,23 +157,30 @@ fn cursors(table: &TableSpec, batch: &RecordBatch) -> Vec<Option<i64>> {
 }
 
 /// The same rows in batches that are neither tiny nor as large as everything together.
-fn joined(batches: &[RecordBatch]) -> Result<Vec<RecordBatch>, ArrowError> {
+fn joined(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
     let mut joined = Vec::new();
-    let mut start = 0;
+    let mut group: Vec<RecordBatch> = Vec::new();
     let mut rows = 0;
-    for (at, batch) in batches.iter().enumerate() {
+    for batch in batches {
         rows += batch.num_rows();
-        let is_last = at + 1 == batches.len();
-        if rows >= CHUNK || (is_last && rows > 0) {
-            let group = &batches[start..=at];
-            joined.push(match group {
-                [single] => single.clone(),
-                _ => concat_batches(&Arc::clone(batch.schema_ref()), group)?,
-            });
-            (start, rows) = (at + 1, 0);
+        group.push(batch);
+        if rows >= CHUNK {
+            joined.push(as_one(&std::mem::take(&mut group))?);
+            rows = 0;
         }
     }
+    if rows > 0 {
+        joined.push(as_one(&group)?);
+    }
     Ok(joined)
+}
+
+fn as_one(group: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+    match group {
+        [single] => Ok(single.clone()),
+        [first, ..] => concat_batches(first.schema_ref(), group),
+        [] => Err(ArrowError::InvalidArgumentError("no batch".into())),
+    }
 }
 
 #[cfg(test)]
@@ -180,7 +224,7 @@ mod tests {
                 vec!["x", "y"],
             ),
         ] {
-            let reduced = reduce(contacts, &[batch(contacts, rows)]).unwrap();
+            let reduced = reduce(contacts, vec![batch(contacts, rows)]).unwrap();
             assert_eq!(names(&reduced), expected, "{rows}");
         }
     }
@@ -191,9 +235,9 @@ mod tests {
         let rows = r#"[{"model":"contact","full_name":"name","name":"a"},{"model":"company","full_name":"name","name":"b"},
             {"model":"company","full_name":"plan.name","name":"c"},{"model":"company","full_name":"x","id":1,"name":"d"},
             {"model":"company","full_name":"x","id":2,"name":"e"},{"model":"company","full_name":"x","id":2,"name":"f"}]"#;
-        let reduced = reduce(attributes, &[batch(attributes, rows)]).unwrap();
+        let reduced = reduce(attributes, vec![batch(attributes, rows)]).unwrap();
         assert_eq!(names(&reduced), ["a", "b", "c", "d", "f"]);
-        assert!(reduce(attributes, &[]).unwrap().is_empty());
+        assert!(reduce(attributes, Vec::new()).unwrap().is_empty());
     }
 
     #[test]

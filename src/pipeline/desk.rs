@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::pending::{CommitEvery, Pending};
-use super::writer::{Failures, Flush, Message, Reply, Rows, UNDERWAY, locked};
+use super::writer::{AT_ONCE, Failures, Flush, Message, Reply, Rows, locked};
 use crate::destination::{Committed, Destination, Scope, Stamp, TableCommit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;
@@ -44,7 +44,7 @@ impl Desk {
                 Err(_elapsed) => None,
             };
             // What else has arrived meanwhile shares the next commit; what arrives later has to wait for it.
-            let others = std::iter::from_fn(|| receiver.try_recv().ok()).take(UNDERWAY);
+            let others = std::iter::from_fn(|| receiver.try_recv().ok()).take(AT_ONCE);
             if let Err(error) = self.take(first.into_iter().chain(others)) {
                 locked(&self.failures).all = Some(error);
                 return self.destination;
@@ -69,15 +69,19 @@ impl Desk {
         let mut asked = Vec::new();
         for message in messages {
             match message {
-                Message::Rows(Rows { tables, supersedes_before, hold }) => {
+                Message::Rows(Rows { tables, supersedes_before, hold }, room) => {
                     let first = tables.first().map(|rows| rows.table);
                     for rows in tables {
                         if locked(&self.failures).of(rows.table).is_none() {
-                            self.tables[rows.table].add(rows, supersedes_before, hold);
+                            self.tables[rows.table].add(rows, supersedes_before, hold, self.every.rows);
                         }
                     }
                     // Looked at after every page, so that memory stays bounded however many have arrived.
-                    let parts = first.map(|table| self.due_with(table)).unwrap_or_default();
+                    drop(room);
+                    let mut parts = first.map(|table| self.due_with(table)).unwrap_or_default();
+                    if parts.is_empty() {
+                        parts = self.largest_if_too_much();
+                    }
                     if let Err(error) = self.commit(parts) {
                         for Asked { reply, .. } in asked {
                             reply.send(Err(error.clone())).ok();
@@ -113,17 +117,34 @@ impl Desk {
 
     /// The tables that are committed together with `table` if one of them is due.
     fn due_with(&self, table: usize) -> Vec<Part> {
-        let family: Vec<usize> = (0..self.tables.len())
-            .filter(|other| self.tables[*other].belongs_with(&self.tables[table]))
-            .collect();
-        if !family.iter().any(|table| self.tables[*table].is_due(self.every)) {
+        if self.family(table).any(|table| self.tables[table].is_due(self.every)) {
+            self.waiting_with(table)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// The table with the most rows waiting, and those committed with it, if all tables together have too many.
+    fn largest_if_too_much(&self) -> Vec<Part> {
+        let free = || (0..self.tables.len()).filter(|table| !self.tables[*table].hold);
+        if free().map(|table| self.tables[table].bytes).sum::<usize>() < self.every.bytes {
             return Vec::new();
         }
+        let largest = free().max_by_key(|table| self.tables[*table].bytes);
+        largest.map(|table| self.waiting_with(table)).unwrap_or_default()
+    }
+
+    fn family(&self, table: usize) -> impl Iterator<Item = usize> {
+        (0..self.tables.len()).filter(move |other| self.tables[*other].belongs_with(&self.tables[table]))
+    }
+
+    /// Those of the tables committed together with `table` that have something to commit.
+    fn waiting_with(&self, table: usize) -> Vec<Part> {
         let waits = |table: &usize| {
             let pending = &self.tables[*table];
             !pending.hold && (pending.has_something() || pending.state.is_some())
         };
-        family.into_iter().filter(waits).map(Part::due).collect()
+        self.family(table).filter(waits).map(Part::due).collect()
     }
 
     /// Commits the tables that were asked for and those that are due, together.
@@ -137,6 +158,7 @@ impl Desk {
                     continue;
                 }
                 let pending = &mut self.tables[flush.table];
+                pending.take_rest();
                 pending.supersedes_before = flush.supersedes_before;
                 pending.state = flush.state.or(pending.state.take());
                 parts.push(Part { table: flush.table, scope: flush.scope, stamps: flush.stamps });
@@ -180,19 +202,25 @@ impl Desk {
             .into_iter()
             .map(|part| self.tables[part.table].hand_over(part.scope, part.stamps))
             .collect();
-        match self.destination.commit(&commits) {
+        let (count, rows) =
+            (commits.len(), commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum::<usize>());
+        // Alone it is not tried again, so that its rows may go as they are written.
+        let (outcome, commits) = match commits.len() {
+            1 => (self.destination.commit_and_forget(commits), Vec::new()),
+            _ => (self.destination.commit(&commits), commits),
+        };
+        match outcome {
             Ok(committed) => {
                 for (table, done) in tables.iter().zip(&committed) {
                     self.tables[*table].note(done);
                 }
             }
             Err(error) if error.kind() == ErrorKind::Locked => return Err(error),
-            Err(error) if commits.len() == 1 => self.give_up(tables[0], error),
+            Err(error) if count == 1 => self.give_up(tables[0], error),
             Err(error) => self.commit_one_by_one(&tables, &commits, &error),
         }
         self.used = Some(Instant::now());
-        let rows: usize = commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum();
-        tracing::debug!(tables = commits.len(), rows, elapsed = ?started.elapsed(), "committed");
+        tracing::debug!(tables = count, rows, elapsed = ?started.elapsed(), "committed");
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
 use jiff::Timestamp;
 
 use super::writer::TableRows;
@@ -11,12 +12,15 @@ use crate::destination::{Committed, Scope, Stamp, TableCommit, Target};
 use crate::ledger::Entry;
 use crate::state::{StateChange, TableState};
 
+/// Rows that are joined as they come, so that they take no more memory than they need, and few allocations.
+const CHUNK: usize = 2048;
+
 /// When rows that wait are committed: whichever is reached first.
 #[derive(Debug, Clone, Copy)]
 pub struct CommitEvery {
-    /// Rows of one table.
+    /// Rows of one table. A table that is read alone is committed by exactly that many.
     pub rows: usize,
-    /// Bytes of Arrow memory of one table.
+    /// Bytes of Arrow memory of all tables together; the table with the most goes first.
     pub bytes: usize,
     /// Age of the oldest row.
     pub age: Duration,
@@ -24,7 +28,8 @@ pub struct CommitEvery {
 
 impl Default for CommitEvery {
     fn default() -> Self {
-        Self { rows: 60_000, bytes: 64 << 20, age: Duration::from_secs(30) }
+        // As many rows as DuckDB has in a row group: it then writes each of them once.
+        Self { rows: 122_880, bytes: 192 << 20, age: Duration::from_secs(60) }
     }
 }
 /// Rows of one table that are not yet committed.
@@ -42,8 +47,20 @@ pub(super) struct Pending {
     pub(super) state: Option<TableState>,
     /// See [`TableCommit::is_beside_parents`].
     pub(super) is_beside_parents: bool,
+    /// Whether nothing else is committed together with this.
+    pub(super) is_alone: bool,
+    /// What was left of a page when enough rows for a commit had gathered.
+    rest: Option<Rest>,
+    /// Batches at the end that are still small, and their rows.
+    loose: (usize, usize),
     /// What commits since the last flush did.
     pub(super) done: Committed,
+}
+
+/// Rows of the last page that wait for the commit after the next, and the state that they complete.
+struct Rest {
+    batch: RecordBatch,
+    state: Option<TableState>,
 }
 
 impl Pending {
@@ -61,26 +78,87 @@ impl Pending {
             supersedes_before: Timestamp::MIN,
             state: None,
             is_beside_parents: false,
+            is_alone: false,
+            rest: None,
+            loose: (0, 0),
             done: Committed::default(),
         }
     }
 
-    pub(super) fn add(&mut self, rows: TableRows, supersedes_before: Timestamp, hold: bool) {
+    /// Takes in a page's rows. Those beyond `most` wait for the commit after the next, where that is possible.
+    pub(super) fn add(
+        &mut self,
+        mut rows: TableRows,
+        supersedes_before: Timestamp,
+        hold: bool,
+        most: usize,
+    ) {
+        self.take_rest();
+        self.hold = hold;
+        self.supersedes_before = supersedes_before;
+        let room = most.saturating_sub(self.rows);
+        let is_cut = self.is_alone
+            && !hold
+            && rows.owners.is_empty()
+            && rows.entries.is_empty()
+            && rows.batch.num_rows() <= most
+            && (1..rows.batch.num_rows()).contains(&room);
+        if is_cut {
+            let batch = rows.batch.slice(room, rows.batch.num_rows() - room);
+            self.rest = Some(Rest { batch, state: rows.state.take() });
+            rows.batch = rows.batch.slice(0, room);
+        }
+        self.take_in(rows);
+    }
+
+    fn take_in(&mut self, rows: TableRows) {
         self.rows += rows.batch.num_rows();
         self.bytes += rows.batch.get_array_memory_size();
         // A parent without rows has a word to say as well: that it has none.
         if rows.batch.num_rows() > 0 || !rows.owners.is_empty() {
+            self.loose = (self.loose.0 + 1, self.loose.1 + rows.batch.num_rows());
             self.batches.push(rows.batch);
             self.owners.push(rows.owners);
+            self.join();
         }
         self.entries.extend(rows.entries);
         if self.has_something() {
             self.since.get_or_insert_with(Instant::now);
         }
-        self.hold = hold;
-        self.supersedes_before = supersedes_before;
         if rows.state.is_some() {
             self.state = rows.state;
+        }
+    }
+
+    /// Joins the small batches at the end once they are worth it: pages have room for more rows than came.
+    fn join(&mut self) {
+        let (count, rows) = self.loose;
+        if rows < CHUNK {
+            return;
+        }
+        self.loose = (0, 0);
+        let small = self.batches.len() - count;
+        // Whose rows a batch holds is said batch by batch.
+        if self.owners[small..].iter().any(|owners| !owners.is_empty()) {
+            return;
+        }
+        let Some(first) = self.batches.get(small) else { return };
+        // Never an error: all have the table's columns.
+        if let Ok(joined) = concat_batches(first.schema_ref(), &self.batches[small..]) {
+            let before: usize = self.batches[small..].iter().map(RecordBatch::get_array_memory_size).sum();
+            self.bytes = self.bytes.saturating_sub(before) + joined.get_array_memory_size();
+            self.batches.truncate(small);
+            self.owners.truncate(small);
+            self.batches.push(joined);
+            self.owners.push(Vec::new());
+        }
+    }
+
+    /// Takes in what was left of the last page.
+    pub(super) fn take_rest(&mut self) {
+        if let Some(Rest { batch, state }) = self.rest.take() {
+            let table = 0;
+            self.take_in(TableRows { table, batch, owners: Vec::new(), entries: Vec::new(), state });
         }
     }
 
@@ -91,8 +169,8 @@ impl Pending {
     /// Everything that waits, as a part of a commit.
     pub(super) fn hand_over(&mut self, scope: Scope, stamps: Vec<Stamp>) -> TableCommit {
         let state = self.state.take().map(|state| StateChange { expected: self.revision, state });
-        (self.rows, self.bytes, self.since, self.hold) = (0, 0, None, false);
-        TableCommit {
+        (self.rows, self.bytes, self.since, self.hold, self.loose) = (0, 0, None, false, (0, 0));
+        let commit = TableCommit {
             batches: std::mem::take(&mut self.batches),
             owners: std::mem::take(&mut self.owners),
             entries: std::mem::take(&mut self.entries),
@@ -101,7 +179,9 @@ impl Pending {
             state,
             is_beside_parents: self.is_beside_parents,
             ..TableCommit::to(self.target.clone(), self.supersedes_before)
-        }
+        };
+        self.take_rest();
+        commit
     }
 
     pub(super) fn note(&mut self, done: &Committed) {
@@ -118,7 +198,7 @@ impl Pending {
     pub(super) fn is_due(&self, every: CommitEvery) -> bool {
         let is_old = self.since.is_some_and(|since| since.elapsed() >= every.age);
         !self.hold
-            && (self.rows >= every.rows || self.bytes >= every.bytes || (is_old && self.has_something()))
+            && (self.rows >= every.rows || (is_old && self.has_something()))
     }
 
     /// Whether the rows of `inner` stand inside these.

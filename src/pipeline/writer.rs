@@ -10,7 +10,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use jiff::Timestamp;
 use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::desk::Desk;
 use super::pending::{CommitEvery, Pending};
@@ -19,13 +19,21 @@ use crate::destination::{Committed, Destination, RunRecord, Scope, Stamp, Target
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Entry, Ledger};
 use crate::state::TableState;
-/// Messages that may wait for the thread.
-pub(super) const UNDERWAY: usize = 16;
+
+/// Messages that may wait for the thread: more than a second's worth of requests at the highest rate. What they
+/// may weigh is bounded by [`UNDERWAY`].
+const MESSAGES: usize = 256;
+/// Messages that the thread takes at once.
+pub(super) const AT_ONCE: usize = 16;
+/// Kilobytes of rows that may wait for the thread: what comes during a commit, so that reading goes on.
+const UNDERWAY: u32 = 48 << 10;
 
 /// The way to the thread; clones lead to the same one.
 #[derive(Debug, Clone)]
 pub(super) struct Writer {
     sender: mpsc::Sender<Message>,
+    /// Room for rows on their way, by the kilobyte.
+    room: Arc<Semaphore>,
     failures: Arc<Mutex<Failures>>,
 }
 
@@ -77,7 +85,8 @@ pub(super) struct Flush {
 }
 
 pub(super) enum Message {
-    Rows(Rows),
+    /// With the room that they take up.
+    Rows(Rows, Option<OwnedSemaphorePermit>),
     Flush(Vec<Flush>, Reply<Vec<Result<Committed>>>),
     LiveKeys(usize, Reply<Vec<String>>),
     Ledger(usize, Option<Timestamp>, Reply<Ledger>),
@@ -108,23 +117,32 @@ impl Writer {
         targets: Vec<(Target, Option<u64>)>,
         every: CommitEvery,
     ) -> (Self, WriterThread) {
-        let (sender, receiver) = mpsc::channel(UNDERWAY);
+        let (sender, receiver) = mpsc::channel(MESSAGES);
         let failures = Arc::new(Mutex::new(Failures::default()));
         let mut tables: Vec<Pending> =
             targets.into_iter().map(|(target, revision)| Pending::new(target, revision)).collect();
         for at in 0..tables.len() {
+            let others = tables.iter().filter(|other| other.belongs_with(&tables[at]));
+            tables[at].is_alone = others.count() == 1;
             tables[at].is_beside_parents = tables.iter().any(|other| other.is_parent_of(&tables[at]));
         }
         let desk =
             Desk { destination, used: Some(Instant::now()), tables, every, failures: Arc::clone(&failures) };
         let handle = Handle::current();
         let thread = std::thread::spawn(move || desk.work(receiver, &handle));
-        (Self { sender, failures }, WriterThread { thread })
+        let room = Arc::new(Semaphore::new(UNDERWAY as usize));
+        (Self { sender, room, failures }, WriterThread { thread })
     }
 
     /// Hands rows over, waiting while the thread is behind.
     pub(super) async fn rows(&self, rows: Rows) -> Result<()> {
-        self.sender.send(Message::Rows(rows)).await.map_err(|_| self.gone())
+        let room = match rows.hold {
+            // They are kept until the flush in any case, and whoever reads them cannot wait.
+            true => None,
+            // Never an error: the room is never closed.
+            false => Arc::clone(&self.room).acquire_many_owned(weight(&rows)).await.ok(),
+        };
+        self.sender.send(Message::Rows(rows, room)).await.map_err(|_| self.gone())
     }
 
     /// Why nothing more is written of a table, if that is so.
@@ -164,6 +182,12 @@ impl Writer {
         let failure = locked(&self.failures).all.clone();
         failure.unwrap_or_else(|| Error::new(ErrorKind::Destination, "the writer ended unexpectedly"))
     }
+}
+
+/// Kilobytes of rows, as far as there is room at all.
+fn weight(rows: &Rows) -> u32 {
+    let bytes: usize = rows.tables.iter().map(|rows| rows.batch.get_array_memory_size()).sum();
+    u32::try_from(bytes >> 10).unwrap_or(UNDERWAY).min(UNDERWAY)
 }
 
 pub(super) fn locked(failures: &Mutex<Failures>) -> MutexGuard<'_, Failures> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ::duckdb::{AccessMode, Config, Connection};
 
+use super::feed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
@@ -28,7 +29,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             storage_version: Some("v1.2.0".into()),
-            threads: 2,
+            threads: 1,
             memory_limit: "256MB".into(),
             patience: PATIENCE,
         }
@@ -99,6 +100,12 @@ pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Resul
     })
 }
 
+/// Sets how many groups of small portions may be put together at a checkpoint: one, or none. Each is rewritten for
+/// that, so that a load in many portions would be written several times over.
+pub(super) fn tidy_up(connection: &Connection, is_wanted: bool) -> ::duckdb::Result<()> {
+    connection.execute_batch(&format!("SET max_vacuum_tasks = {}", u8::from(is_wanted)))
+}
+
 /// Opens an existing file to read.
 pub(super) fn open_to_read(path: &Path, options: &Options) -> Result<Connection> {
     if !path.exists() {
@@ -122,7 +129,10 @@ fn open_patiently(
     loop {
         let config = config(path, options, mode.clone()).map_err(|e| failed("configure DuckDB", &e))?;
         let error = match Connection::open_with_flags(path, config) {
-            Ok(connection) => return Ok(connection),
+            Ok(connection) => {
+                feed::register(&connection).map_err(|e| failed("prepare", &e))?;
+                return Ok(connection);
+            }
             Err(error) => error,
         };
         let Some(holder) = lock_holder(&error.to_string()) else {

@@ -5,6 +5,8 @@
 //! DuckDB 2.0 decides much of the SQL here; the reasons stand beside it.
 
 mod connect;
+mod feed;
+mod merge;
 mod parents;
 mod run_lock;
 mod sql;
@@ -16,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ::duckdb::{Connection, OptionalExt, params};
+use arrow::array::RecordBatch;
 
 pub use connect::Options;
 
@@ -25,7 +28,12 @@ use crate::ledger::Entry;
 use crate::progress::Progress;
 use crate::state::{StateChange, Stored, TableState, conflict};
 use connect::failed;
+use feed::Feed;
+use merge::{Merged, Rows};
 use run_lock::RunLock;
+
+/// A commit with so many rows is part of a load, and more are likely to follow.
+const LARGE: usize = 10_000;
 
 /// Tables in one DuckDB file, held for one run.
 #[derive(Debug)]
@@ -39,6 +47,8 @@ pub struct DuckDb {
     told: Vec<String>,
     /// Schema and name of the tables that were there when their states were read.
     stood: HashSet<(String, &'static str)>,
+    /// What need not be looked at again while the file stays open, since nobody else can change it.
+    settled: Settled,
     _lock: RunLock,
 }
 
@@ -57,6 +67,7 @@ impl DuckDb {
             connection: None,
             told: Vec::new(),
             stood: HashSet::new(),
+            settled: Settled::default(),
             _lock: lock,
         })
     }
@@ -83,10 +94,71 @@ impl DuckDb {
         })
     }
 
+    /// Publishes commits, whose rows are in `batches` and let go of as they are written.
+    fn publish(
+        &mut self,
+        commits: &[TableCommit],
+        batches: Vec<Vec<RecordBatch>>,
+    ) -> Result<Vec<Committed>> {
+        let mut notes = Vec::new();
+        let stood = self.stood.clone();
+        // After an error nothing is settled: what was made is undone.
+        let mut settled = std::mem::take(&mut self.settled);
+        let rows: usize = batches.iter().flatten().map(RecordBatch::num_rows).sum();
+        let done = self.with_connection(|connection| {
+            if settled.is_large != Some(rows >= LARGE) {
+                connect::tidy_up(connection, rows < LARGE).map_err(|e| failed("prepare", &e))?;
+                settled.is_large = Some(rows >= LARGE);
+            }
+            let done = in_transaction(connection, || {
+                if !settled.own {
+                    sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
+                }
+                let mut apply_one = |(commit, batches)| {
+                    prepare(connection, commit, &stood, &mut settled.tables)?;
+                    apply(connection, commit, batches, commits)
+                };
+                commits.iter().zip(batches).map(&mut apply_one).collect::<Result<Vec<_>>>()
+            })?;
+            // COMMIT after an aborted transaction answers Ok with nothing saved; only what is read back counts.
+            for (commit, done) in commits.iter().zip(&done) {
+                let stored = read_state(connection, &commit.target)?.map(|stored| stored.revision);
+                if done.revision.is_some() && stored != done.revision {
+                    let message = format!("table {}: the commit was not saved", commit.target.table.name);
+                    return Err(Error::new(ErrorKind::Destination, message));
+                }
+            }
+            notes = refresh_views(connection, commits, &done, &mut settled.views);
+            Ok(done)
+        })?;
+        settled.own = true;
+        self.settled = settled;
+        for note in notes {
+            if !self.told.contains(&note) {
+                tracing::warn!("{note}");
+                self.told.push(note);
+            }
+        }
+        Ok(done)
+    }
+
     /// Whether there is a database at all. The file itself is never touched for that.
     fn exists(&self) -> bool {
         self.path.exists()
     }
+}
+
+/// What is known of a file that is open.
+#[derive(Debug, Default)]
+struct Settled {
+    /// Tables that are there with all their columns.
+    tables: HashSet<(String, &'static str)>,
+    /// Tables whose views are as declared.
+    views: HashSet<(String, &'static str)>,
+    /// Whether our own tables are there.
+    own: bool,
+    /// Whether DuckDB is set up for large commits.
+    is_large: Option<bool>,
 }
 
 /// A table as `ingest status` shows it.
@@ -199,34 +271,13 @@ impl Destination for DuckDb {
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
-        let mut notes = Vec::new();
-        let stood = self.stood.clone();
-        let done = self.with_connection(|connection| {
-            let done = in_transaction(connection, || {
-                sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
-                commits
-                    .iter()
-                    .map(|commit| apply(connection, commit, commits, &stood))
-                    .collect::<Result<Vec<_>>>()
-            })?;
-            // COMMIT after an aborted transaction answers Ok with nothing saved; only what is read back counts.
-            for (commit, done) in commits.iter().zip(&done) {
-                let stored = read_state(connection, &commit.target)?.map(|stored| stored.revision);
-                if done.revision.is_some() && stored != done.revision {
-                    let message = format!("table {}: the commit was not saved", commit.target.table.name);
-                    return Err(Error::new(ErrorKind::Destination, message));
-                }
-            }
-            notes = refresh_views(connection, commits, &done);
-            Ok(done)
-        })?;
-        for note in notes {
-            if !self.told.contains(&note) {
-                tracing::warn!("{note}");
-                self.told.push(note);
-            }
-        }
-        Ok(done)
+        let batches = commits.iter().map(|commit| commit.batches.clone()).collect();
+        self.publish(commits, batches)
+    }
+
+    fn commit_and_forget(&mut self, mut commits: Vec<TableCommit>) -> Result<Vec<Committed>> {
+        let batches = commits.iter_mut().map(|commit| std::mem::take(&mut commit.batches)).collect();
+        self.publish(&commits, batches)
     }
 
     fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
@@ -260,19 +311,32 @@ impl Destination for DuckDb {
 
     fn rest(&mut self) {
         self.connection = None;
+        self.settled = Settled::default();
     }
 }
 
 /// Brings the views of custom attributes up to date where a commit changed what they show, or ended a pass: a
 /// view may be missing for other reasons. In a transaction of its own, after the rows are safe: no view is worth
 /// a row.
-fn refresh_views(connection: &Connection, commits: &[TableCommit], done: &[Committed]) -> Vec<String> {
+fn refresh_views(
+    connection: &Connection,
+    commits: &[TableCommit],
+    done: &[Committed],
+    settled: &mut HashSet<(String, &'static str)>,
+) -> Vec<String> {
     let mut schemas: Vec<&str> = Vec::new();
     for (commit, done) in commits.iter().zip(done) {
-        let has_changed = done.new + done.changed + done.removed > 0 || done.revision.is_some();
-        let schema = &*commit.target.schema;
-        if has_changed && views::concerns(commit.target.table.name) && !schemas.contains(&schema) {
+        let (schema, table) = (&*commit.target.schema, commit.target.table.name);
+        let has_changed = done.new + done.changed + done.removed > 0;
+        // A view of a table follows from what is declared elsewhere, and from the table's being there.
+        let is_declared_anew = has_changed && views::depends_on_rows_of(table);
+        let is_open = views::concerns(table) && !settled.contains(&identity(&commit.target));
+        let is_due = is_declared_anew || (is_open && (has_changed || done.revision.is_some()));
+        if is_due && !schemas.contains(&schema) {
             schemas.push(schema);
+        }
+        if is_due {
+            settled.insert(identity(&commit.target));
         }
     }
     let refresh = |schema: &&str| {
@@ -300,27 +364,44 @@ fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) 
     }
 }
 
-fn apply(
+/// Makes sure that the table of a commit is there with all its columns.
+fn prepare(
     connection: &Connection,
     commit: &TableCommit,
-    all: &[TableCommit],
     stood: &HashSet<(String, &'static str)>,
-) -> Result<Committed> {
+    settled: &mut HashSet<(String, &'static str)>,
+) -> Result<()> {
     let target = &commit.target;
-    let context =
-        |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
-    let mut done = Committed::default();
-    if sql::is_view(connection, target).map_err(context("read"))? {
+    let identity = identity(target);
+    if settled.contains(&identity) {
+        return Ok(());
+    }
+    let context = |e| failed("read", &e).within(format!("table {}", target.table.name));
+    if sql::is_view(connection, target).map_err(context)? {
         let message =
             format!("table {}: a view of that name is in the schema {}", target.table.name, target.schema);
         return Err(Error::new(ErrorKind::Destination, message)
             .with_hint("rename the view, or write to another schema with --schema"));
     }
-    if !sql::is_as_declared(connection, target).map_err(context("read"))? {
-        prepare_table(connection, target, stood.contains(&identity(target)))?;
+    if !sql::is_as_declared(connection, target).map_err(context)? {
+        prepare_table(connection, target, stood.contains(&identity))?;
     }
+    settled.insert(identity);
+    Ok(())
+}
+
+fn apply(
+    connection: &Connection,
+    commit: &TableCommit,
+    batches: Vec<RecordBatch>,
+    all: &[TableCommit],
+) -> Result<Committed> {
+    let target = &commit.target;
+    let context =
+        |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
+    let mut done = Committed::default();
     let rows = commit
-        .reduced()
+        .reduced(batches)
         .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?;
     write_rows(connection, commit, all, rows, &mut done).map_err(context("write rows"))?;
     if let Scope::Parents(keys) = &commit.scope {
@@ -344,8 +425,7 @@ fn apply(
         parents::fill_from_entries(connection, target).map_err(context("note what is missing"))?;
     }
     stage::clear(connection).map_err(context("clear the stage"))?;
-    (done.live, _) =
-        sql::count_rows(connection, &target.schema, target.table.name).map_err(context("count rows"))?;
+    done.live = sql::count_live(connection, target).map_err(context("count rows"))?;
     if let Some(change) = &commit.state {
         done.revision = Some(save_state(connection, target, change)?);
     }
@@ -387,32 +467,50 @@ fn write_rows(
 ) -> ::duckdb::Result<()> {
     let target = &commit.target;
     let Reduced { batches, parents } = rows;
-    let mut staged: u64 = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    let is_whole_table = commit.scope == Scope::All;
-    if staged == 0 && parents.is_empty() && !is_whole_table {
-        return Ok(());
-    }
-    stage::rows(connection, target, batches)?;
     if !parents.is_empty() {
+        stage::rows(connection, target, batches)?;
         stage::parents(connection, &parents)?;
         if commit.comes_with_its_parents(all) {
             parents::leave_out_outdated(connection, target)?;
-            staged = sql::count_staged(connection)?;
         }
         done.removed = parents::remove_absent(connection, target)?;
+        let staged = Rows::Staged(sql::count_staged(connection)?);
+        return merge_rows(connection, commit, &staged, done);
     }
-    // One row per key is staged: where none of the keys is there, inserting is half the cost of a merge.
-    if !is_whole_table && !sql::any_staged_is_known(connection, target)? {
-        done.new = sql::insert_staged(connection, target)?;
-    } else {
-        let (new, changed, removed) =
-            sql::merge_staged(connection, target, is_whole_table, commit.supersedes_before)?;
-        (done.new, done.changed) = (new, changed);
-        done.removed += removed;
+    let rows = Rows::Fed(Feed::of(target.table, batches));
+    if commit.scope == Scope::All {
+        done.removed = merge::remove_all_but(connection, target, &rows)?;
     }
-    done.unchanged = staged.saturating_sub(done.new + done.changed);
-    if done.new > 0 {
-        parents::fill_staged(connection, target)?;
+    // Where none is known they are inserted at once; DuckDB stores large portions best. Comparing them takes
+    // memory, and so is done by portions.
+    let is_any_known = rows.count() > 0 && merge::is_any_known(connection, target, &rows)?;
+    match rows {
+        Rows::Fed(feed) if is_any_known => {
+            for portion in feed.into_portions() {
+                merge_rows(connection, commit, &Rows::Fed(portion), done)?;
+            }
+            Ok(())
+        }
+        rows => merge_rows(connection, commit, &rows, done),
+    }
+}
+
+fn merge_rows(
+    connection: &Connection,
+    commit: &TableCommit,
+    rows: &Rows,
+    done: &mut Committed,
+) -> ::duckdb::Result<()> {
+    if rows.count() == 0 {
+        return Ok(());
+    }
+    let Merged { new, changed, unchanged } =
+        merge::merge(connection, &commit.target, rows, commit.supersedes_before)?;
+    done.new += new;
+    done.changed += changed;
+    done.unchanged += unchanged;
+    if new > 0 {
+        parents::fill(connection, &commit.target, rows)?;
     }
     Ok(())
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use ::duckdb::{Connection, Result, params};
 
 use super::super::Target;
+use super::merge::Rows;
 use super::sql::{has_table, is_as_declared, name_of, prepare_table, qualified, quoted, same_key};
 use super::stage::{STAGE, STAGED_KEYS};
 use crate::ledger::Entry;
@@ -147,22 +148,23 @@ pub(super) fn fill_from_entries(connection: &Connection, target: &Target) -> Res
     // It may not be part of the commit, and older than these columns.
     prepare_table(connection, &parents)?;
     let of = lead_key(&parents);
-    fill(connection, &parents, &format!("{STAGED_KEYS} AS e"), &format!("t.{of} = e.key"))
+    fill_with(connection, &parents, &format!("{STAGED_KEYS} AS e"), &format!("t.{of} = e.key"))
 }
 
-/// Brings what was noted earlier into rows that are staged and stored; for rows that are new.
-pub(super) fn fill_staged(connection: &Connection, target: &Target) -> Result<()> {
+/// Brings what was noted earlier into stored rows whose keys are among `rows`; for rows that are new.
+pub(super) fn fill(connection: &Connection, target: &Target, rows: &Rows) -> Result<()> {
     let Some(filled_by) = target.table.filled_by else { return Ok(()) };
     let of = lead_key(target);
     let known = format!(
-        "(SELECT l.parent_id AS key, l.total, l.shown FROM _ingest.ledger AS l JOIN {STAGE} AS s
+        "(SELECT l.parent_id AS key, l.total, l.shown FROM _ingest.ledger AS l JOIN {} AS s
           ON l.parent_id = s.{of} WHERE l.schema_name = lower('{}') AND l.table_name = '{filled_by}') AS e",
+        rows.relation(),
         target.schema.replace('\'', "''"),
     );
-    fill(connection, target, &known, &format!("t.{of} = e.key"))
+    fill_with(connection, target, &known, &format!("t.{of} = e.key"))
 }
 
-fn fill(connection: &Connection, target: &Target, entries: &str, same: &str) -> Result<()> {
+fn fill_with(connection: &Connection, target: &Target, entries: &str, same: &str) -> Result<()> {
     let (table, truncated, total) = (name_of(target), quoted(PARTS_TRUNCATED), quoted(PARTS_TOTAL));
     connection.execute_batch(&format!(
         "UPDATE {table} AS t SET {truncated} = (e.total > e.shown), {total} = e.total FROM {entries}

@@ -102,7 +102,7 @@ fn destinations_that_cannot_be_chosen() {
 fn options_of_a_duckdb_file() {
     let config = duckdb("path: x").unwrap();
     assert_eq!(config.storage_version.as_deref(), Some("v1.2.0"));
-    assert_eq!((config.threads, config.memory_limit.as_str()), (2, "256MB"));
+    assert_eq!((config.threads, config.memory_limit.as_str()), (1, "256MB"));
     let config =
         duckdb("path: '${DIR}/x', storage_version: latest, threads: 8, memory_limit: 1 GiB").unwrap();
     assert_eq!(config.path, Path::new("/srv/data/x"));

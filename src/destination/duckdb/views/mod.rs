@@ -76,6 +76,11 @@ pub(super) fn concerns(table: &str) -> bool {
     OBJECTS.iter().any(|object| object.table == table || object.declared_in.contains(&table))
 }
 
+/// Whether the views follow from the rows of the table, and not just from its being there.
+pub(super) fn depends_on_rows_of(table: &str) -> bool {
+    OBJECTS.iter().any(|object| object.declared_in.contains(&table))
+}
+
 /// Makes the views of the schema agree with the declarations stored in it. Objects without a table, and those
 /// whose declarations were never loaded, are passed over.
 ///

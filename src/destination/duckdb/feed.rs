@@ -1,0 +1,266 @@
+//! Rows that DuckDB reads where they are: a table function over record batches.
+//!
+//! What is to be written need not be copied into a table first. A feed is read as often as statements name it;
+//! one that is read for the last time lets go of each batch once DuckDB has it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+
+use ::duckdb::Connection;
+use ::duckdb::core::{
+    ArrayVector, DataChunkHandle, FlatVector, Inserter, ListVector, LogicalTypeHandle, LogicalTypeId,
+    StructVector,
+};
+use ::duckdb::vtab::arrow::{WritableVector, to_duckdb_logical_type, write_arrow_array_to_vector};
+use ::duckdb::vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, SchemaRef};
+
+use crate::table::{Kind, TableSpec};
+
+/// Rows that are handed over at once: DuckDB's vectors hold no more.
+const CHUNK: usize = 2048;
+/// Rows of a portion: what is compared at once.
+const PORTION: usize = 10 * CHUNK;
+/// The table function; it lives as long as the connection and is never stored.
+const FUNCTION: &str = "_ingest_feed";
+/// A feed's last column: the number of the row among all of it.
+pub(super) const NUMBER: &str = "_ingest_number";
+
+type Failure = Box<dyn std::error::Error>;
+
+/// DuckDB hands nothing but values to a table function: feeds are found by number.
+static FEEDS: LazyLock<Mutex<HashMap<u64, Arc<Source>>>> = LazyLock::new(Mutex::default);
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+fn feeds() -> MutexGuard<'static, HashMap<u64, Arc<Source>>> {
+    FEEDS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Makes feeds known to a connection.
+pub(super) fn register(connection: &Connection) -> ::duckdb::Result<()> {
+    connection.register_table_function::<Scan>(FUNCTION)
+}
+
+/// Rows that statements can name until this is dropped.
+#[derive(Debug)]
+pub(super) struct Feed {
+    number: u64,
+    source: Arc<Source>,
+}
+
+impl Feed {
+    /// A feed of the rows of a table.
+    pub(super) fn of(table: &TableSpec, batches: Vec<RecordBatch>) -> Self {
+        let is_json = |name: &str| {
+            table.stored_columns().iter().any(|column| column.name == name && column.kind == Kind::Json)
+        };
+        let schema = table.schema();
+        let json = schema.fields().iter().map(|field| is_json(field.name())).collect();
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        Self::with(Source { schema, json, rows, batches: Mutex::new(batches.into()) })
+    }
+
+    /// The same rows in feeds of at most about [`PORTION`] rows.
+    pub(super) fn into_portions(self) -> impl Iterator<Item = Self> {
+        let source = Arc::clone(&self.source);
+        std::iter::from_fn(move || {
+            let mut batches = source.batches.lock().unwrap_or_else(PoisonError::into_inner);
+            let (mut portion, mut rows) = (VecDeque::new(), 0);
+            while rows < PORTION
+                && let Some(batch) = batches.pop_front()
+            {
+                rows += batch.num_rows();
+                portion.push_back(batch);
+            }
+            (rows > 0).then(|| {
+                let (schema, json) = (Arc::clone(&source.schema), source.json.clone());
+                Self::with(Source { schema, json, rows, batches: Mutex::new(portion) })
+            })
+        })
+    }
+
+    fn with(source: Source) -> Self {
+        let (number, source) = (NEXT.fetch_add(1, Ordering::Relaxed), Arc::new(source));
+        feeds().insert(number, Arc::clone(&source));
+        Self { number, source }
+    }
+
+    /// The rows.
+    pub(super) fn rows(&self) -> u64 {
+        self.source.rows as u64
+    }
+
+    /// The feed in a statement's FROM: the table's columns, and [`NUMBER`].
+    pub(super) fn relation(&self) -> String {
+        format!("{FUNCTION}({}::UBIGINT, false)", self.number)
+    }
+
+    /// The feed in the FROM of the last statement that reads it, and only once: it is empty afterwards.
+    pub(super) fn last_relation(&self) -> String {
+        format!("{FUNCTION}({}::UBIGINT, true)", self.number)
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        feeds().remove(&self.number);
+    }
+}
+
+#[derive(Debug)]
+struct Source {
+    schema: SchemaRef,
+    /// Which columns are JSON; to Arrow they are text.
+    json: Vec<bool>,
+    rows: usize,
+    batches: Mutex<VecDeque<RecordBatch>>,
+}
+
+impl Source {
+    /// The rows at `place`, as many as fit, and moves it behind them. The last reader's batches go with it.
+    fn next(&self, place: &mut Place, is_last: bool) -> Option<RecordBatch> {
+        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let batch = batches.get(place.batch)?;
+            if place.row < batch.num_rows() {
+                let rows = batch.slice(place.row, CHUNK.min(batch.num_rows() - place.row));
+                place.row += rows.num_rows();
+                place.number += rows.num_rows();
+                return Some(rows);
+            }
+            place.row = 0;
+            if is_last {
+                batches.pop_front();
+            } else {
+                place.batch += 1;
+            }
+        }
+    }
+}
+
+/// How far a statement has read.
+#[derive(Debug, Default)]
+struct Place {
+    batch: usize,
+    row: usize,
+    number: usize,
+}
+
+struct Scan;
+
+struct Bound {
+    source: Arc<Source>,
+    is_last: bool,
+}
+
+struct Reading {
+    /// Positions of the columns that the statement wants.
+    columns: Vec<usize>,
+    place: Mutex<Place>,
+}
+
+impl VTab for Scan {
+    type BindData = Bound;
+    type InitData = Reading;
+
+    fn bind(bind: &BindInfo) -> Result<Bound, Failure> {
+        let number = bind.get_parameter(0).to_uint64();
+        let is_last = bind.get_parameter(1).to_int64() != 0;
+        let source = feeds().get(&number).cloned().ok_or("the rows are gone")?;
+        for (field, is_json) in source.schema.fields().iter().zip(&source.json) {
+            let mut kind = to_duckdb_logical_type(field.data_type())?;
+            if *is_json {
+                // Under its own name it is taken as it is; text would be parsed once more.
+                kind.set_alias("JSON");
+            }
+            bind.add_result_column(field.name(), kind);
+        }
+        bind.add_result_column(NUMBER, LogicalTypeId::Bigint.into());
+        bind.set_cardinality(source.rows as u64, true);
+        Ok(Bound { source, is_last })
+    }
+
+    fn init(init: &InitInfo) -> Result<Reading, Failure> {
+        // A statement that only counts wants a column that is none; it stays as it is.
+        let columns = init.get_column_indices();
+        let columns = columns.into_iter().map(|at| usize::try_from(at).unwrap_or(usize::MAX)).collect();
+        init.set_max_threads(1);
+        Ok(Reading { columns, place: Mutex::default() })
+    }
+
+    fn func(function: &TableFunctionInfo<Self>, output: &mut DataChunkHandle) -> Result<(), Failure> {
+        let (bound, reading) = (function.get_bind_data(), function.get_init_data());
+        let mut place = reading.place.lock().unwrap_or_else(PoisonError::into_inner);
+        let first = place.number;
+        let Some(rows) = bound.source.next(&mut place, bound.is_last) else {
+            output.set_len(0);
+            return Ok(());
+        };
+        for (to, from) in reading.columns.iter().enumerate() {
+            let width = rows.num_columns();
+            let column: ArrayRef = if *from < width {
+                Arc::clone(rows.column(*from))
+            } else if *from == width {
+                let numbers = first..first + rows.num_rows();
+                Arc::new(numbers.map(|number| i64::try_from(number).ok()).collect::<Int64Array>())
+            } else {
+                continue;
+            };
+            write(&column, output, to)?;
+        }
+        output.set_len(rows.num_rows());
+        Ok(())
+    }
+
+    fn supports_pushdown() -> bool {
+        true
+    }
+
+    fn parameters() -> Option<Vec<LogicalTypeHandle>> {
+        Some(vec![LogicalTypeId::UBigint.into(), LogicalTypeId::Boolean.into()])
+    }
+}
+
+fn write(column: &ArrayRef, output: &mut DataChunkHandle, at: usize) -> Result<(), Failure> {
+    if *column.data_type() == DataType::Utf8 {
+        write_text(column.as_string(), &mut output.flat_vector(at));
+        return Ok(());
+    }
+    write_arrow_array_to_vector(column, &mut Column { output, at })
+}
+
+/// Most columns are NULL in most rows: no text is handed over for those.
+fn write_text(column: &StringArray, vector: &mut FlatVector<'_>) {
+    for (row, text) in column.iter().enumerate() {
+        match text {
+            Some(text) => vector.insert(row, text),
+            None => vector.set_null(row),
+        }
+    }
+}
+
+/// One column of what is handed over.
+struct Column<'a> {
+    output: &'a mut DataChunkHandle,
+    at: usize,
+}
+
+impl WritableVector for Column<'_> {
+    fn array_vector(&mut self) -> ArrayVector<'_> {
+        self.output.array_vector(self.at)
+    }
+
+    fn flat_vector(&mut self) -> FlatVector<'_> {
+        self.output.flat_vector(self.at)
+    }
+
+    fn struct_vector(&mut self) -> StructVector<'_> {
+        self.output.struct_vector(self.at)
+    }
+
+    fn list_vector(&mut self) -> ListVector<'_> {
+        self.output.list_vector(self.at)
+    }
+}

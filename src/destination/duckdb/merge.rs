@@ -1,0 +1,237 @@
+//! How rows meet those that are stored.
+//!
+//! Nothing is updated in place: a row that changed is taken out and put in anew. An update rewrites, at the next
+//! checkpoint, every column of each row group that it touches, and keeps all new values in memory until then;
+//! what is taken out costs a few bytes.
+
+use ::duckdb::{Connection, OptionalExt, Result};
+use jiff::Timestamp;
+
+use super::super::Target;
+use super::feed::{Feed, NUMBER};
+use super::sql::{columns_of, name_of, quoted, same_key};
+use super::stage::STAGE;
+use crate::table::{DELETED_AT, INGESTED_AT, MERGED_INTO, TableSpec};
+
+/// Rows that are known: their number among the new rows, and where they stand in the table.
+const KNOWN: &str = "temp._ingest_known";
+/// Rows that were met: their number among the new rows, where they stand in the table, what becomes of them.
+const MET: &str = "temp._ingest_met";
+
+/// Rows on their way in, one per key.
+pub(super) enum Rows {
+    /// In batches, and nobody else needs them.
+    Fed(Feed),
+    /// In the temporary table, where others still look at them; their number.
+    Staged(u64),
+}
+
+impl Rows {
+    pub(super) fn count(&self) -> u64 {
+        match self {
+            Self::Fed(feed) => feed.rows(),
+            Self::Staged(rows) => *rows,
+        }
+    }
+
+    /// The rows in FROM, with [`NUMBER`].
+    pub(super) fn relation(&self) -> String {
+        match self {
+            Self::Fed(feed) => feed.relation(),
+            Self::Staged(_) => format!("(SELECT *, rowid AS {} FROM {STAGE})", quoted(NUMBER)),
+        }
+    }
+
+    /// The rows in the FROM of the last statement that reads them.
+    fn last_relation(&self) -> String {
+        match self {
+            Self::Fed(feed) => feed.last_relation(),
+            Self::Staged(_) => self.relation(),
+        }
+    }
+}
+
+/// What became of rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Merged {
+    pub(super) new: u64,
+    pub(super) changed: u64,
+    pub(super) unchanged: u64,
+}
+
+/// Brings the rows into the table; see `Destination::commit`.
+pub(super) fn merge(
+    connection: &Connection,
+    target: &Target,
+    rows: &Rows,
+    supersedes_before: Timestamp,
+) -> Result<Merged> {
+    // One row per key comes: where none of the keys is there, nothing has to be compared.
+    if !is_any_known(connection, target, rows)? {
+        connection.execute(&insert_sql(target, rows, None), [])?;
+        return Ok(Merged { new: rows.count(), ..Merged::default() });
+    }
+    let others = columns_of_others(connection, target)?;
+    connection.execute_batch(&know_sql(target, rows))?;
+    connection.execute_batch(&meet_sql(target, rows, supersedes_before, &others))?;
+    let (met, replaced, unstamped): (u64, u64, u64) = connection.query_row(
+        &format!(
+            "SELECT count(DISTINCT number), count(DISTINCT number) FILTER (is_replaced),
+                    count(DISTINCT number) FILTER (has_stamp AND NOT is_replaced) FROM {MET}"
+        ),
+        [],
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+    )?;
+    if unstamped > 0 {
+        connection.execute_batch(&unstamp_sql(target))?;
+    }
+    if replaced > 0 {
+        connection.execute_batch(&format!(
+            "DELETE FROM {} WHERE rowid IN (SELECT place FROM {MET} WHERE is_replaced)",
+            name_of(target)
+        ))?;
+    }
+    let new = rows.count().saturating_sub(met);
+    if new + replaced > 0 {
+        connection.execute(&insert_sql(target, rows, Some(&others)), [])?;
+    }
+    connection.execute_batch(&format!("DROP TABLE {MET}; DROP TABLE {KNOWN}"))?;
+    let changed = replaced + unstamped;
+    Ok(Merged { new, changed, unchanged: met.saturating_sub(changed) })
+}
+
+/// Removes the rows whose keys are not among `rows`; their number.
+pub(super) fn remove_all_but(connection: &Connection, target: &Target, rows: &Rows) -> Result<u64> {
+    let (table, same) = (name_of(target), same_key(target.table));
+    let sql = format!(
+        "DELETE FROM {table} AS t WHERE NOT EXISTS (SELECT 1 FROM {} AS s WHERE {same})",
+        rows.relation()
+    );
+    connection.execute(&sql, []).map(|rows| rows as u64)
+}
+
+/// Whether the key of any of the rows is in the table.
+pub(super) fn is_any_known(connection: &Connection, target: &Target, rows: &Rows) -> Result<bool> {
+    let (table, same) = (name_of(target), same_key(target.table));
+    let sql = format!("SELECT 1 FROM {table} AS t JOIN {} AS s ON {same} LIMIT 1", rows.relation());
+    Ok(connection.query_row(&sql, [], |_| Ok(())).optional()?.is_some())
+}
+
+/// The columns that rows do not bring and that no merge touches: those filled by the pass of another table, and
+/// whatever somebody added.
+fn columns_of_others(connection: &Connection, target: &Target) -> Result<Vec<String>> {
+    let schema = target.table.schema();
+    let is_ours = |name: &str| {
+        let is_stamp = target.table.has_stamps() && (name == DELETED_AT || name == MERGED_INTO);
+        is_stamp || schema.fields().iter().any(|field| field.name().eq_ignore_ascii_case(name))
+    };
+    Ok(columns_of(connection, target)?.into_iter().filter(|name| !is_ours(name)).collect())
+}
+
+/// Notes which rows are known. By their keys alone: a table is much larger than the few of its rows that are
+/// compared, and only these are read then.
+fn know_sql(target: &Target, rows: &Rows) -> String {
+    format!(
+        "CREATE OR REPLACE TEMP TABLE {} AS\nSELECT s.{} AS number, t.rowid AS place\nFROM {} AS t JOIN {} AS s ON {}",
+        KNOWN.trim_start_matches("temp."),
+        quoted(NUMBER),
+        name_of(target),
+        rows.relation(),
+        same_key(target.table)
+    )
+}
+
+/// Notes which of the known rows replace what is stored.
+fn meet_sql(target: &Target, rows: &Rows, supersedes_before: Timestamp, others: &[String]) -> String {
+    let spec: &TableSpec = target.table;
+    let schema = spec.schema();
+    let values = schema.fields().iter().map(|field| field.name()).filter(|name| *name != INGESTED_AT);
+    let differs: Vec<String> =
+        values.map(|name| format!("t.{0} IS DISTINCT FROM s.{0}", quoted(name))).collect();
+    let wins = spec.cursor.map_or_else(
+        || "true".to_owned(),
+        |cursor| {
+            let (cursor, ingested) = (quoted(cursor), quoted(INGESTED_AT));
+            let before = supersedes_before.as_microsecond();
+            format!(
+                "(t.{cursor} IS NULL OR s.{cursor} IS NULL OR s.{cursor} >= t.{cursor} \
+                 OR t.{ingested} IS NULL OR epoch_us(t.{ingested}) < {before})"
+            )
+        },
+    );
+    let has_stamp =
+        if spec.has_stamps() { format!("t.{} IS NOT NULL", quoted(DELETED_AT)) } else { "false".into() };
+    let mut sql = format!(
+        "CREATE OR REPLACE TEMP TABLE {} AS\nSELECT k.number, k.place, {has_stamp} AS has_stamp,\n\
+         {wins} AND ({}) AS is_replaced",
+        MET.trim_start_matches("temp."),
+        differs.join(" OR ")
+    );
+    for (at, name) in others.iter().enumerate() {
+        sql.push_str(&format!(", t.{} AS kept_{at}", quoted(name)));
+    }
+    sql.push_str(&format!(
+        "\nFROM {KNOWN} AS k JOIN {} AS t ON t.rowid = k.place JOIN {} AS s ON s.{} = k.number",
+        name_of(target),
+        rows.relation(),
+        quoted(NUMBER)
+    ));
+    sql
+}
+
+fn unstamp_sql(target: &Target) -> String {
+    let merged =
+        if target.table.is_merged { format!(", {} = NULL", quoted(MERGED_INTO)) } else { String::new() };
+    format!(
+        "UPDATE {} SET {} = NULL{merged}
+         WHERE rowid IN (SELECT place FROM {MET} WHERE has_stamp AND NOT is_replaced)",
+        name_of(target),
+        quoted(DELETED_AT)
+    )
+}
+
+/// Puts in the rows that are new, and those that replace one, with what that one had in the columns of others;
+/// all of them if none was met.
+fn insert_sql(target: &Target, rows: &Rows, met: Option<&[String]>) -> String {
+    let schema = target.table.schema();
+    let mut columns: Vec<String> =
+        schema.fields().iter().map(|field| format!("s.{}", quoted(field.name()))).collect();
+    // Whoever fills columns looks at the rows once more.
+    let is_last = target.table.filled_by.is_none();
+    let from = if is_last { rows.last_relation() } else { rows.relation() };
+    let number = quoted(NUMBER);
+    let met = match met {
+        None => String::new(),
+        Some([]) => format!(
+            "\nANTI JOIN (SELECT number FROM {MET} WHERE NOT is_replaced) AS m ON s.{number} = m.number"
+        ),
+        Some(others) => {
+            let kept = others.iter().enumerate().map(|(at, name)| format!("m.kept_{at} AS {}", quoted(name)));
+            columns.extend(kept);
+            format!(
+                "\nLEFT JOIN (SELECT DISTINCT ON (number) * FROM {MET}) AS m ON s.{number} = m.number
+                 WHERE m.number IS NULL OR m.is_replaced"
+            )
+        }
+    };
+    format!(
+        "INSERT INTO {} BY NAME\nSELECT {}\nFROM {from} AS s{met}",
+        name_of(target),
+        columns.join(", ")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::intercom::tables;
+
+    #[test]
+    fn the_merge_of_a_small_table() {
+        let target = Target { schema: "crm".into(), table: tables::find("tags").unwrap() };
+        let rows = Rows::Staged(3);
+        insta::assert_snapshot!(meet_sql(&target, &rows, Timestamp::UNIX_EPOCH, &["mine".into()]));
+        insta::assert_snapshot!(insert_sql(&target, &rows, Some(&["mine".into()])));
+        insta::assert_snapshot!(insert_sql(&target, &rows, Some(&[])));
+    }
+}
