@@ -116,6 +116,11 @@ impl TableProgress {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Tells tables apart: the same for all clones, as long as one of them lives.
+    pub(crate) fn key(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     /// Requests sent so far, attempts included.
     pub fn requests(&self) -> u64 {
         self.inner.requests.load(Ordering::Relaxed)

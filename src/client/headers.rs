@@ -17,22 +17,27 @@ pub struct RateHeaders {
     pub remaining: u32,
     /// The window's end in epoch seconds by the server's clock; tells windows apart.
     pub reset: i64,
+    /// The server's clock when it answered, in epoch seconds, cut to the second.
+    pub date: i64,
+}
+
+impl RateHeaders {
     /// Time left in the window: `Reset - Date` of the same answer, so that clocks need not agree;
     /// within 0 to 60 s.
-    pub resets_in: Duration,
+    pub fn resets_in(&self) -> Duration {
+        let seconds = self.reset.saturating_sub(self.date).clamp(0, 60);
+        Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    }
 }
 
 /// The rate headers, if all are there. `local` stands in for a server that does not say its time.
 pub(super) fn rate(headers: &HeaderMap, local: Timestamp) -> Option<RateHeaders> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<i64>().ok();
-    let reset = number("x-ratelimit-reset")?;
-    let now = date(headers).unwrap_or(local).as_second();
-    let seconds = u64::try_from((reset - now).clamp(0, 60)).unwrap_or(0);
     Some(RateHeaders {
         limit: u32::try_from(number("x-ratelimit-limit")?.max(1)).ok()?,
         remaining: u32::try_from(number("x-ratelimit-remaining")?.max(0)).ok()?,
-        reset,
-        resets_in: Duration::from_secs(seconds),
+        reset: number("x-ratelimit-reset")?,
+        date: date(headers).unwrap_or(local).as_second(),
     })
 }
 
@@ -80,7 +85,7 @@ mod tests {
             ("x-ratelimit-reset", "1768478410"),
         ]);
         let read = rate(&answer, Timestamp::UNIX_EPOCH).unwrap();
-        assert_eq!((read.limit, read.remaining, read.resets_in), (167, 12, Duration::from_secs(7)));
+        assert_eq!((read.limit, read.remaining, read.resets_in()), (167, 12, Duration::from_secs(7)));
         assert_eq!(rate(&headers(&[("x-ratelimit-limit", "167")]), Timestamp::UNIX_EPOCH), None);
     }
 
@@ -92,7 +97,7 @@ mod tests {
             ("x-ratelimit-reset", "1768478410"),
         ]);
         let local = Timestamp::from_second(1_768_478_405).unwrap();
-        assert_eq!(rate(&answer, local).unwrap().resets_in, Duration::from_secs(5));
+        assert_eq!(rate(&answer, local).unwrap().resets_in(), Duration::from_secs(5));
     }
 
     #[test]
@@ -104,7 +109,10 @@ mod tests {
                 ("x-ratelimit-remaining", "0"),
                 ("x-ratelimit-reset", reset),
             ]);
-            assert_eq!(rate(&answer, Timestamp::UNIX_EPOCH).unwrap().resets_in, Duration::from_secs(seconds));
+            assert_eq!(
+                rate(&answer, Timestamp::UNIX_EPOCH).unwrap().resets_in(),
+                Duration::from_secs(seconds)
+            );
         }
     }
 

@@ -9,6 +9,7 @@ mod rate_limit;
 mod retry;
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,7 +19,8 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, Head
 
 pub use failure::{CallError, Refusal};
 pub use headers::RateHeaders;
-pub use rate_limit::{Limiter, Priority, Quota};
+use rate_limit::Limiter;
+pub use rate_limit::{Pace, Priority};
 pub use retry::Backoff;
 use retry::{After, Verdict, judge};
 
@@ -43,29 +45,12 @@ pub struct ClientSettings {
     pub api_version: String,
     /// A ceiling below what the answers allow: requests per duration.
     pub rate_limit: Option<(u32, Duration)>,
-    /// Most requests in flight at once.
+    /// Most requests in flight at once; how many there are follows the latency.
     pub concurrency: usize,
     /// How long to wait for a connection, and between two pieces of an answer.
     pub patience: Duration,
     /// How retries are spaced.
     pub backoff: Backoff,
-}
-
-/// How fast requests may go out and come back.
-#[derive(Debug, Clone, Copy)]
-pub struct Pace {
-    /// x
-    pub left: u32,
-    /// x
-    pub per_second: f64,
-    /// x
-    pub latency: Option<Duration>,
-    /// x
-    pub in_flight: u32,
-    /// x
-    pub most_in_flight: u32,
-    /// x
-    pub waiting: u32,
 }
 
 /// One request, independent of where it is sent.
@@ -99,6 +84,18 @@ impl Call {
 
     fn method(&self) -> &'static str {
         if self.body.is_some() { "POST" } else { "GET" }
+    }
+
+    /// The same number for calls that differ only in ids and parameters.
+    fn kind(&self) -> u64 {
+        let mut kind = DefaultHasher::new();
+        self.method().hash(&mut kind);
+        let path = self.path.split('?').next().unwrap_or_default();
+        for part in path.split('/') {
+            let is_id = part.bytes().any(|byte| byte.is_ascii_digit());
+            if is_id { "#".hash(&mut kind) } else { part.hash(&mut kind) }
+        }
+        kind.finish()
     }
 
     /// Method and path without the query, for messages.
@@ -175,14 +172,15 @@ impl Client {
         let http = builder
             .build()
             .map_err(|e| Error::new(ErrorKind::Network, "cannot prepare the HTTP client").with_source(e))?;
-        let limiter = Limiter::new(Quota::new(settings.rate_limit, Instant::now()), settings.concurrency);
+        let limiter = Limiter::new(settings.rate_limit, settings.concurrency);
         Ok(Self {
             shared: Arc::new(Shared { http, settings, limiter, server_time: Mutex::new(None) }),
             progress,
         })
     }
 
-    /// The same client, reporting waits and requests to another table.
+    /// The same client, reporting waits and requests to another table. Tables take turns when permits are scarce;
+    /// whatever reports to clones of one `progress` counts as one table.
     #[must_use]
     pub fn on_behalf_of(&self, progress: TableProgress) -> Self {
         Self { shared: Arc::clone(&self.shared), progress }
@@ -203,16 +201,10 @@ impl Client {
         self.shared.limiter.left(Instant::now())
     }
 
-    /// How fast requests may go out and come back.
+    /// How fast the connection may be read at the moment: what is left of the window, what the rate and the
+    /// latency are, and how much is under way.
     pub fn pace(&self) -> Pace {
-        Pace {
-            left: self.permits_left(),
-            per_second: 166.6,
-            latency: Some(Duration::from_millis(150)),
-            in_flight: 0,
-            most_in_flight: u32::try_from(self.shared.settings.concurrency).unwrap_or(u32::MAX),
-            waiting: 0,
-        }
+        self.shared.limiter.pace()
     }
 
     /// The server's clock as of its latest success, to the second; never ahead of it.
@@ -300,7 +292,7 @@ impl Client {
     }
 
     async fn attempt(&self, call: &Call) -> Result<Answer, CallError> {
-        let permit = self.shared.limiter.acquire(call.priority, &self.progress).await;
+        let mut permit = self.shared.limiter.acquire(call.priority, &self.progress).await;
         self.progress.requested();
         let sent_at = Instant::now();
         let url = format!("{}{}", self.shared.settings.base_url, call.path);
@@ -313,30 +305,39 @@ impl Client {
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
-                permit.unanswered();
+                permit.troubled();
                 return Err(CallError::broken(call.describe(), &error));
             }
         };
         let rate = headers::rate(response.headers(), clock::now());
-        permit.answered(rate, Instant::now());
-        self.progress.permits_left(self.permits_left());
         let status = response.status().as_u16();
+        let answered_at = Instant::now();
+        permit.answered(rate, status == 429, answered_at);
+        if status >= 500 {
+            permit.troubled();
+        }
+        self.progress.permits_left(self.shared.limiter.left(answered_at));
         let date = headers::date(response.headers());
         // Only the API's own word counts: errors may come from a proxy with another clock.
         if date.is_some() && (200..300).contains(&status) {
             let mut latest = self.shared.server_time.lock().unwrap_or_else(PoisonError::into_inner);
             *latest = date;
         }
+        let to_next_window = |rate: RateHeaders| self.shared.limiter.to_end_of(rate.reset, answered_at);
         let wait = headers::retry_after(response.headers())
-            .or_else(|| rate.filter(|_| status == 429).map(|rate| rate.resets_in));
+            .or_else(|| rate.filter(|_| status == 429).map(to_next_window));
         let canonical = headers::canonical_id(response.headers());
         let body = match read_body(response).await {
             Ok(Some(body)) => body,
             Ok(None) => return Err(CallError::not_json(call.describe(), "an answer of more than 256 MB")),
             // The status of a refusal is known even if its body broke.
             Err(_) if status >= 400 => Bytes::new(),
-            Err(error) => return Err(CallError::broken(call.describe(), &error)),
+            Err(error) => {
+                permit.troubled();
+                return Err(CallError::broken(call.describe(), &error));
+            }
         };
+        permit.done(call.kind(), Instant::now());
         tracing::debug!(call = call.describe(), status, bytes = body.len(), elapsed = ?sent_at.elapsed(), "answered");
         if !(200..300).contains(&status) {
             let token = self.shared.settings.token.expose();
