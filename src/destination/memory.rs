@@ -207,13 +207,14 @@ impl Destination for Memory {
         Ok(all)
     }
 
-    fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
-        let Some(table) = self.tables.get(&name(target)) else { return Ok(Vec::new()) };
+    fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
+        let Some(table) = self.tables.get(&name(target)) else { return Ok(()) };
         let lead_key = target.table.lead_key();
         let live = table.values().filter(|row| row.deleted_at.is_none());
         let keys: BTreeSet<String> =
             live.filter_map(|row| row.values.get(&lead_key).cloned().flatten()).collect();
-        Ok(keys.into_iter().collect())
+        keys.iter().for_each(|key| each(key));
+        Ok(())
     }
 
     fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {

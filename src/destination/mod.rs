@@ -48,9 +48,9 @@ pub trait Destination: Debug + Send {
         self.commit(&commits)
     }
 
-    /// The keys, each once, of the [`TableSpec::lead`] rows that the table's own rows are about, as far as
-    /// these are not stamped as deleted: of a table inside another those of the parents, else its own.
-    fn live_keys(&mut self, target: &Target) -> Result<Vec<String>>;
+    /// Hands `each` the keys, each once, of the [`TableSpec::lead`] rows that the table's own rows are about, as far
+    /// as these are not stamped as deleted: of a table inside another those of the parents, else its own.
+    fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()>;
 
     /// Hands `each` what was noted about the parents of the table's rows; without the version where the parent
     /// was stamped since.

@@ -34,9 +34,9 @@ pub fn reduce(table: &TableSpec, batches: Vec<RecordBatch>) -> Result<Vec<Record
     };
     match kept {
         None => joined(batches),
-        Some(keep) => joined(
-            batches.iter().zip(&keep).map(|(batch, keep)| filter(batch, |row| keep[row])).collect(),
-        ),
+        Some(keep) => {
+            joined(batches.iter().zip(&keep).map(|(batch, keep)| filter(batch, |row| keep[row])).collect())
+        }
     }
 }
 

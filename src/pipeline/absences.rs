@@ -9,7 +9,6 @@ use jiff::Timestamp;
 use super::family::FamilyRun;
 use super::plan::{self, LAG};
 use super::writer::{Rows, TableRows};
-use crate::batch::hash_of_key;
 use crate::destination::Stamp;
 use crate::error::{ErrorKind, Result};
 use crate::source::{Ask, Presence};
@@ -22,14 +21,15 @@ const LOOK_UPS_IN_VAIN: u32 = 3;
 impl FamilyRun {
     /// Rows of the lead table that the members know, that a complete pass did not see, and that are gone when
     /// asked for by themselves. What is found to be there after all is merged.
-    pub(super) async fn stamps(&mut self, seen: &HashSet<u64>, began: Timestamp) -> Result<Vec<Stamp>> {
-        let mut live = HashSet::new();
+    pub(super) async fn stamps(&mut self, seen: Arc<HashSet<u64>>, began: Timestamp) -> Result<Vec<Stamp>> {
+        let mut nominees = HashSet::new();
+        let mut known = 0;
         for member in self.members.iter().filter(|member| member.error.is_none()) {
-            live.extend(self.writer.live_keys(member.position).await?);
+            let absent = self.writer.absent_keys(member.position, Arc::clone(&seen)).await?;
+            known = absent.of.max(known);
+            nominees.extend(absent.keys);
         }
-        let known = live.len() as u64;
-        let nominees: Vec<String> =
-            live.into_iter().filter(|key| !seen.contains(&hash_of_key(key))).collect();
+        let nominees: Vec<String> = nominees.into_iter().collect();
         if plan::is_mass_absence(nominees.len(), known) {
             let note = format!(
                 "{} {} of {known} are no longer shown; too many to believe, so none was marked as deleted",

@@ -150,7 +150,7 @@ impl FamilyRun {
             let is_complete =
                 tracked.refresh.whole && tracked.refresh.start.is_none() && reason != Reason::Resumed;
             let stamps = if is_complete && self.may_stamp(sees_hidden) {
-                self.stamps(&seen, began).await?
+                self.stamps(Arc::new(std::mem::take(&mut seen)), began).await?
             } else {
                 Vec::new()
             };

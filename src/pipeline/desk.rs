@@ -8,7 +8,8 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::pending::{CommitEvery, Pending};
-use super::writer::{AT_ONCE, Failures, Flush, Message, Reply, Rows, locked};
+use super::writer::{AT_ONCE, AbsentKeys, Failures, Flush, Message, Reply, Rows, locked};
+use crate::batch::hash_of_key;
 use crate::destination::{Committed, Destination, Scope, Stamp, TableCommit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Ledger;
@@ -101,9 +102,16 @@ impl Desk {
                     reply.send(read.map(|()| ledger)).ok();
                     self.used = Some(Instant::now());
                 }
-                Message::LiveKeys(table, reply) => {
+                Message::AbsentKeys(table, seen, reply) => {
                     let target = self.tables[table].target.clone();
-                    reply.send(self.destination.live_keys(&target)).ok();
+                    let mut absent = AbsentKeys::default();
+                    let read = self.destination.live_keys(&target, &mut |key| {
+                        absent.of += 1;
+                        if !seen.contains(&hash_of_key(key)) {
+                            absent.keys.push(key.to_owned());
+                        }
+                    });
+                    reply.send(read.map(|()| absent)).ok();
                     self.used = Some(Instant::now());
                 }
                 Message::Record(runs, reply) => {
@@ -202,8 +210,10 @@ impl Desk {
             .into_iter()
             .map(|part| self.tables[part.table].hand_over(part.scope, part.stamps))
             .collect();
-        let (count, rows) =
-            (commits.len(), commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum::<usize>());
+        let (count, rows) = (
+            commits.len(),
+            commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum::<usize>(),
+        );
         // Alone it is not tried again, so that its rows may go as they are written.
         let (outcome, commits) = match commits.len() {
             1 => (self.destination.commit_and_forget(commits), Vec::new()),

@@ -86,13 +86,7 @@ impl Pending {
     }
 
     /// Takes in a page's rows. Those beyond `most` wait for the commit after the next, where that is possible.
-    pub(super) fn add(
-        &mut self,
-        mut rows: TableRows,
-        supersedes_before: Timestamp,
-        hold: bool,
-        most: usize,
-    ) {
+    pub(super) fn add(&mut self, mut rows: TableRows, supersedes_before: Timestamp, hold: bool, most: usize) {
         self.take_rest();
         self.hold = hold;
         self.supersedes_before = supersedes_before;
@@ -197,8 +191,7 @@ impl Pending {
 
     pub(super) fn is_due(&self, every: CommitEvery) -> bool {
         let is_old = self.since.is_some_and(|since| since.elapsed() >= every.age);
-        !self.hold
-            && (self.rows >= every.rows || (is_old && self.has_something()))
+        !self.hold && (self.rows >= every.rows || (is_old && self.has_something()))
     }
 
     /// Whether the rows of `inner` stand inside these.

@@ -1,6 +1,7 @@
 //! Tables that are read whole every time.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::family::FamilyRun;
 use super::flow::Flow;
@@ -29,7 +30,7 @@ impl FamilyRun {
         let pass = self.pass(Ask::Everything, began).await?;
         self.pump(pass, flow).await?;
         let stamps = if self.lead.object.is_some() && !is_replaced {
-            self.stamps(&seen, began).await?
+            self.stamps(Arc::new(seen), began).await?
         } else {
             Vec::new()
         };

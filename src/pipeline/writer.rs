@@ -3,7 +3,7 @@
 //! DuckDB is synchronous and a commit takes a while; reading goes on meanwhile, as far as the bounded
 //! channel lets it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -84,11 +84,19 @@ pub(super) struct Flush {
     pub(super) state: Option<TableState>,
 }
 
+/// Keys of rows that were not seen.
+#[derive(Debug, Default)]
+pub(super) struct AbsentKeys {
+    pub(super) keys: Vec<String>,
+    /// Of how many.
+    pub(super) of: u64,
+}
+
 pub(super) enum Message {
     /// With the room that they take up.
     Rows(Rows, Option<OwnedSemaphorePermit>),
     Flush(Vec<Flush>, Reply<Vec<Result<Committed>>>),
-    LiveKeys(usize, Reply<Vec<String>>),
+    AbsentKeys(usize, Arc<HashSet<u64>>, Reply<AbsentKeys>),
     Ledger(usize, Option<Timestamp>, Reply<Ledger>),
     Record(Vec<RunRecord>, Reply<()>),
 }
@@ -155,9 +163,9 @@ impl Writer {
         self.ask(|reply| Message::Flush(flushes, reply)).await
     }
 
-    /// The keys of the lead rows that a table's rows without a stamp are about.
-    pub(super) async fn live_keys(&self, table: usize) -> Result<Vec<String>> {
-        self.ask(|reply| Message::LiveKeys(table, reply)).await
+    /// Which of the lead rows that a table's rows without a stamp are about are not among those `seen`.
+    pub(super) async fn absent_keys(&self, table: usize, seen: Arc<HashSet<u64>>) -> Result<AbsentKeys> {
+        self.ask(|reply| Message::AbsentKeys(table, seen, reply)).await
     }
 
     /// What need not be read again of a table that is read one object at a time, as far as it was read at or

@@ -51,15 +51,11 @@ pub(super) fn a_row_seen_again_loses_its_stamp(subject: &mut dyn Subject) {
 pub(super) fn live_keys_are_those_without_a_stamp(subject: &mut dyn Subject) {
     let contacts = three_contacts(subject);
     subject.commit(gone(&contacts, 2, &["2"]));
-    let mut keys = subject.destination().live_keys(&contacts).unwrap();
-    keys.sort();
-    assert_eq!(keys, ["1", "3"]);
+    assert_eq!(subject.live_keys(&contacts), ["1", "3"]);
     // A table that is replaced has no stamps: all its rows are live.
     let tags = target("tags");
     subject.commit(replace(&tags, pass(1), r#"[{"id":"x"},{"id":"y"}]"#));
-    let mut keys = subject.destination().live_keys(&tags).unwrap();
-    keys.sort();
-    assert_eq!(keys, ["x", "y"]);
+    assert_eq!(subject.live_keys(&tags), ["x", "y"]);
 }
 
 pub(super) fn stamps_are_set_after_the_rows_of_the_same_commit(subject: &mut dyn Subject) {

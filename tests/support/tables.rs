@@ -40,6 +40,14 @@ impl dyn Subject + '_ {
         self.destination().commit(&[commit]).expect("a commit")[0]
     }
 
+    /// The live keys of a table, in their order.
+    pub(crate) fn live_keys(&mut self, target: &Target) -> Vec<String> {
+        let mut keys = Vec::new();
+        self.destination().live_keys(target, &mut |key| keys.push(key.to_owned())).expect("the keys");
+        keys.sort();
+        keys
+    }
+
     /// What stands in some columns (names divided by spaces), a line per row; NULL is `-`.
     pub(crate) fn see(&mut self, target: &Target, columns: &str) -> Vec<String> {
         let rows = self.rows(target).unwrap_or_else(|| panic!("no table {}", target.table.name));

@@ -63,8 +63,8 @@ impl Destination for Faulty {
         }
     }
 
-    fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
-        self.inner.live_keys(target)
+    fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
+        self.inner.live_keys(target, each)
     }
 
     fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {

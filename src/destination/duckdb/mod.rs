@@ -95,11 +95,7 @@ impl DuckDb {
     }
 
     /// Publishes commits, whose rows are in `batches` and let go of as they are written.
-    fn publish(
-        &mut self,
-        commits: &[TableCommit],
-        batches: Vec<Vec<RecordBatch>>,
-    ) -> Result<Vec<Committed>> {
+    fn publish(&mut self, commits: &[TableCommit], batches: Vec<Vec<RecordBatch>>) -> Result<Vec<Committed>> {
         let mut notes = Vec::new();
         let stood = self.stood.clone();
         // After an error nothing is settled: what was made is undone.
@@ -280,12 +276,12 @@ impl Destination for DuckDb {
         self.publish(&commits, batches)
     }
 
-    fn live_keys(&mut self, target: &Target) -> Result<Vec<String>> {
+    fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
         if !self.exists() {
-            return Ok(Vec::new());
+            return Ok(());
         }
         self.with_connection(|connection| {
-            parents::live_keys(connection, target).map_err(|e| failed("read the keys", &e))
+            parents::live_keys(connection, target, each).map_err(|e| failed("read the keys", &e))
         })
     }
 

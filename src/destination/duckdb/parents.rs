@@ -92,17 +92,24 @@ pub(super) fn forget_entries(connection: &Connection, target: &Target) -> Result
     Ok(())
 }
 
-/// Keys, each once, of the lead rows that rows without a stamp are about.
-pub(super) fn live_keys(connection: &Connection, target: &Target) -> Result<Vec<String>> {
+/// Hands `each` the keys, each once, of the lead rows that rows without a stamp are about.
+pub(super) fn live_keys(connection: &Connection, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
     if !has_table(connection, &target.schema, target.table.name)? {
-        return Ok(Vec::new());
+        return Ok(());
     }
     let (table, of) = (name_of(target), lead_key(target));
-    let mut sql = format!("SELECT DISTINCT {of} FROM {table} WHERE {of} IS NOT NULL");
+    let is_own = target.table.key.len() == 1 && target.table.lead().name == target.table.name;
+    let distinct = if is_own { "" } else { "DISTINCT " };
+    let mut sql = format!("SELECT {distinct}{of} FROM {table} WHERE {of} IS NOT NULL");
     if target.table.has_stamps() {
         sql.push_str(&format!(" AND {} IS NULL", quoted(DELETED_AT)));
     }
-    connection.prepare(&sql)?.query_map([], |row| row.get(0))?.collect()
+    let mut statement = connection.prepare(&sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        each(row.get_ref(0)?.as_str().unwrap_or_default());
+    }
+    Ok(())
 }
 
 /// Saves the staged entries.

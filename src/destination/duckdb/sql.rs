@@ -126,7 +126,8 @@ pub(super) fn count_staged(connection: &Connection) -> Result<u64> {
 
 /// Rows without a stamp, of a table that is as declared.
 pub(super) fn count_live(connection: &Connection, target: &Target) -> Result<u64> {
-    let deleted = if target.table.has_stamps() { format!("count({})", quoted(DELETED_AT)) } else { "0".into() };
+    let deleted =
+        if target.table.has_stamps() { format!("count({})", quoted(DELETED_AT)) } else { "0".into() };
     let sql = format!("SELECT count(*) - {deleted} FROM {}", name_of(target));
     connection.query_row(&sql, [], |row| row.get(0))
 }

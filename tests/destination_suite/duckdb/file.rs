@@ -104,7 +104,7 @@ fn nothing_but_the_lock_file_is_created_before_the_first_commit() {
     let tags = target("tags");
     let destination = file.destination();
     destination.load(std::slice::from_ref(&tags)).unwrap();
-    destination.live_keys(&tags).unwrap();
+    destination.live_keys(&tags, &mut |_| ()).unwrap();
     assert!(!file.path().exists());
     assert_eq!(read_states(file.path(), &Options::default(), &[tags]).unwrap(), [None]);
     let error = status(file.path(), &Options::default(), 5).unwrap_err();
