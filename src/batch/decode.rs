@@ -11,8 +11,9 @@ use jiff::Timestamp;
 
 use super::builder::Builder;
 use super::embedded::{Members, ParentValues};
+use super::fault::{Fault, Malformed};
 use super::layout::{Field, Layout, Node, Object, Spot};
-use super::scan::{Fault, Malformed, Raw, Scanner};
+use super::scan::{Raw, Scanner};
 use super::shape::{Oddities, Shape, What};
 use crate::table::Kind;
 

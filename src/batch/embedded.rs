@@ -1,8 +1,9 @@
 //! Rows that stand inside other rows: finding their lists, and what the parent's row says about them.
 
 use super::decode::{Decoder, Rows};
+use super::fault::Malformed;
 use super::layout::Layout;
-use super::scan::{Malformed, Scanner};
+use super::scan::Scanner;
 use crate::table::{Inside, TableSpec};
 
 /// How to read the rows of one table out of the rows of its parent.

@@ -6,6 +6,7 @@
 mod builder;
 mod decode;
 mod embedded;
+mod fault;
 mod json_text;
 mod keys;
 mod layout;
@@ -17,9 +18,10 @@ mod value;
 
 pub use decode::{Decoder, RowError, Rows};
 pub use embedded::{Embedded, Lists, Members, ParentValues, Shown};
+pub use fault::{Fault, Malformed};
 pub use keys::{hash_of_key, key_hashes, key_texts};
 pub use layout::Layout;
 pub use owner::Owner;
-pub use scan::{Fault, Malformed, Scanner};
+pub use scan::Scanner;
 pub use select::{filter, seconds};
 pub use shape::{Oddities, Shape};
