@@ -194,9 +194,12 @@ impl Feed {
                 "id" => {
                     Arc::new(numbers.clone().map(|n| Some(format!("65a{n:021x}"))).collect::<StringArray>())
                 }
-                "email" => Arc::new(numbers.clone().map(|n| Some(format!("p{n}@x.test"))).collect::<StringArray>()),
+                "email" => {
+                    Arc::new(numbers.clone().map(|n| Some(format!("p{n}@x.test"))).collect::<StringArray>())
+                }
                 "updated_at" => {
-                    let moved = columns[at].as_primitive::<TimestampMicrosecondType>().iter().zip(numbers.clone());
+                    let moved =
+                        columns[at].as_primitive::<TimestampMicrosecondType>().iter().zip(numbers.clone());
                     let moved = moved.map(|(moment, n)| Some(moment? + (n + later) * 1_000_000));
                     Arc::new(moved.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
                 }

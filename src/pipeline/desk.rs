@@ -202,8 +202,10 @@ impl Desk {
             .into_iter()
             .map(|part| self.tables[part.table].hand_over(part.scope, part.stamps))
             .collect();
-        let (count, rows) =
-            (commits.len(), commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum::<usize>());
+        let (count, rows) = (
+            commits.len(),
+            commits.iter().flat_map(|commit| &commit.batches).map(RecordBatch::num_rows).sum::<usize>(),
+        );
         // Alone it is not tried again, so that its rows may go as they are written.
         let (outcome, commits) = match commits.len() {
             1 => (self.destination.commit_and_forget(commits), Vec::new()),

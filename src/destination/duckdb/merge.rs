@@ -214,11 +214,7 @@ fn insert_sql(target: &Target, rows: &Rows, met: Option<&[String]>) -> String {
             )
         }
     };
-    format!(
-        "INSERT INTO {} BY NAME\nSELECT {}\nFROM {from} AS s{met}",
-        name_of(target),
-        columns.join(", ")
-    )
+    format!("INSERT INTO {} BY NAME\nSELECT {}\nFROM {from} AS s{met}", name_of(target), columns.join(", "))
 }
 
 #[cfg(test)]

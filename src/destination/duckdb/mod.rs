@@ -95,11 +95,7 @@ impl DuckDb {
     }
 
     /// Publishes commits, whose rows are in `batches` and let go of as they are written.
-    fn publish(
-        &mut self,
-        commits: &[TableCommit],
-        batches: Vec<Vec<RecordBatch>>,
-    ) -> Result<Vec<Committed>> {
+    fn publish(&mut self, commits: &[TableCommit], batches: Vec<Vec<RecordBatch>>) -> Result<Vec<Committed>> {
         let mut notes = Vec::new();
         let stood = self.stood.clone();
         // After an error nothing is settled: what was made is undone.
