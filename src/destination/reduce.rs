@@ -17,20 +17,15 @@ const CHUNK: usize = 2048;
 /// The rows of `batches` with one row per key: the one with the newest cursor, and of equal or unreadable
 /// cursors the one that came last. Rows keep their order; batches may be joined.
 pub fn reduce(table: &TableSpec, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
-    let kept = match table.key {
+    let keys: Vec<Vec<&StringArray>> =
+        batches.iter().map(|batch| key_columns(table, batch).collect()).collect();
+    let kept = if table.key.len() == 1 {
         // Nearly every table has one part: no list per row, then.
-        [_] => {
-            let keys: Vec<Option<&StringArray>> =
-                batches.iter().map(|batch| key_columns(table, batch).next()).collect();
-            newest(table, &batches, |batch, row| keys[batch].and_then(|column| text(column, row)))
-        }
-        _ => {
-            let keys: Vec<Vec<&StringArray>> =
-                batches.iter().map(|batch| key_columns(table, batch).collect()).collect();
-            newest(table, &batches, |batch, row| {
-                keys[batch].iter().map(|column| text(column, row)).collect::<Vec<_>>()
-            })
-        }
+        newest(table, &batches, |batch, row| keys[batch].first().and_then(|column| text(column, row)))
+    } else {
+        newest(table, &batches, |batch, row| {
+            keys[batch].iter().map(|column| text(column, row)).collect::<Vec<_>>()
+        })
     };
     match kept {
         None => joined(batches),

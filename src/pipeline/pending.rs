@@ -206,3 +206,106 @@ impl Pending {
             && self.target.schema == other.target.schema
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{ArrayRef, AsArray, StringArray, new_null_array};
+
+    use super::*;
+    use crate::source::intercom::tables;
+
+    fn pending(is_alone: bool) -> Pending {
+        let target = Target { schema: "crm".into(), table: tables::find("tags").unwrap() };
+        Pending { is_alone, ..Pending::new(target, Some(3)) }
+    }
+
+    /// A page of tags with these ids, and the state that it completes.
+    fn page(ids: std::ops::Range<usize>, state: &str) -> TableRows {
+        let schema = tables::find("tags").unwrap().schema();
+        let columns = schema.fields().iter().map(|field| -> ArrayRef {
+            match field.name().as_str() {
+                "id" => Arc::new(ids.clone().map(|id| Some(id.to_string())).collect::<StringArray>()),
+                _ => new_null_array(field.data_type(), ids.len()),
+            }
+        });
+        let batch = RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap();
+        let state = Some(TableState::new(state, "2.14", String::new()));
+        TableRows { table: 0, batch, owners: Vec::new(), entries: Vec::new(), state }
+    }
+
+    fn add(pending: &mut Pending, rows: TableRows, most: usize) {
+        pending.add(rows, Timestamp::UNIX_EPOCH, false, most);
+    }
+
+    /// The ids of a commit, and the state it saves.
+    fn contents(commit: &TableCommit) -> (Vec<usize>, Option<String>) {
+        let ids = commit.batches.iter().flat_map(|batch| {
+            let ids = batch.column_by_name("id").unwrap().as_string::<i32>();
+            ids.iter().map(|id| id.unwrap().parse().unwrap()).collect::<Vec<usize>>()
+        });
+        (ids.collect(), commit.state.as_ref().map(|change| change.state.workspace.clone()))
+    }
+
+    #[test]
+    fn a_table_read_alone_is_committed_by_exactly_so_many_rows() {
+        let every = CommitEvery { rows: 10, ..CommitEvery::default() };
+        let mut pending = pending(true);
+        add(&mut pending, page(0..4, "one"), 10);
+        add(&mut pending, page(4..8, "two"), 10);
+        assert!(!pending.is_due(every));
+        add(&mut pending, page(8..12, "three"), 10);
+        assert!(pending.is_due(every));
+        let commit = pending.hand_over(Scope::Some, Vec::new());
+        // The third page is not all there, so what it completes waits with its rest.
+        assert_eq!(contents(&commit), ((0..10).collect(), Some("two".into())));
+        assert!(!pending.is_due(every));
+        assert!(pending.has_something());
+        add(&mut pending, page(12..14, "four"), 10);
+        let commit = pending.hand_over(Scope::Some, Vec::new());
+        assert_eq!(contents(&commit), ((10..14).collect(), Some("four".into())));
+        assert!(!pending.has_something());
+    }
+
+    #[test]
+    fn at_the_end_of_a_pass_nothing_is_left_behind() {
+        let mut pending = pending(true);
+        add(&mut pending, page(0..6, "one"), 10);
+        add(&mut pending, page(6..12, "two"), 10);
+        pending.take_rest();
+        let commit = pending.hand_over(Scope::All, Vec::new());
+        assert_eq!(contents(&commit), ((0..12).collect(), Some("two".into())));
+    }
+
+    #[test]
+    fn pages_are_cut_only_where_nothing_else_depends_on_them() {
+        for (what, is_alone, hold, first, most) in [
+            ("together with others", false, false, 6, 10),
+            ("held until the flush", true, true, 6, 10),
+            ("a page larger than a commit", true, false, 1, 5),
+            ("a page that ends where the commit does", true, false, 4, 10),
+        ] {
+            let mut pending = pending(is_alone);
+            pending.add(page(0..first, "one"), Timestamp::UNIX_EPOCH, hold, most);
+            pending.add(page(first..first + 6, "two"), Timestamp::UNIX_EPOCH, hold, most);
+            let commit = pending.hand_over(Scope::Some, Vec::new());
+            assert_eq!(contents(&commit), ((0..first + 6).collect(), Some("two".into())), "{what}");
+        }
+    }
+
+    #[test]
+    fn small_pages_are_joined_and_keep_their_order() {
+        let mut pending = pending(true);
+        for at in 0..30 {
+            add(&mut pending, page(at * 100..(at + 1) * 100, "state"), usize::MAX);
+        }
+        let sizes: Vec<usize> = pending.batches.iter().map(RecordBatch::num_rows).collect();
+        assert_eq!((sizes[0], sizes.len()), (2100, 10));
+        assert_eq!(pending.owners.len(), sizes.len());
+        assert_eq!(
+            (pending.rows, contents(&pending.hand_over(Scope::Some, Vec::new())).0.len()),
+            (3000, 3000)
+        );
+    }
+}

@@ -144,11 +144,12 @@ impl Writer {
 
     /// Hands rows over, waiting while the thread is behind.
     pub(super) async fn rows(&self, rows: Rows) -> Result<()> {
-        let room = match rows.hold {
-            // They are kept until the flush in any case, and whoever reads them cannot wait.
-            true => None,
+        // What is held is kept until the flush in any case, and whoever reads it cannot wait.
+        let room = if rows.hold {
+            None
+        } else {
             // Never an error: the room is never closed.
-            false => Arc::clone(&self.room).acquire_many_owned(weight(&rows)).await.ok(),
+            Arc::clone(&self.room).acquire_many_owned(weight(&rows)).await.ok()
         };
         self.sender.send(Message::Rows(rows, room)).await.map_err(|_| self.gone())
     }

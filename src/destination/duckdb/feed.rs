@@ -3,6 +3,7 @@
 //! What is to be written need not be copied into a table first. A feed is read as often as statements name it;
 //! one that is read for the last time lets go of each batch once DuckDB has it.
 
+use std::cmp::Ordering as CmpOrdering;
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -200,13 +201,13 @@ impl VTab for Scan {
         };
         for (to, from) in reading.columns.iter().enumerate() {
             let width = rows.num_columns();
-            let column: ArrayRef = if *from < width {
-                Arc::clone(rows.column(*from))
-            } else if *from == width {
-                let numbers = first..first + rows.num_rows();
-                Arc::new(numbers.map(|number| i64::try_from(number).ok()).collect::<Int64Array>())
-            } else {
-                continue;
+            let column: ArrayRef = match from.cmp(&width) {
+                CmpOrdering::Less => Arc::clone(rows.column(*from)),
+                CmpOrdering::Equal => {
+                    let numbers = first..first + rows.num_rows();
+                    Arc::new(numbers.map(|number| i64::try_from(number).ok()).collect::<Int64Array>())
+                }
+                CmpOrdering::Greater => continue,
             };
             write(&column, output, to)?;
         }
@@ -262,5 +263,86 @@ impl WritableVector for Column<'_> {
 
     fn list_vector(&mut self) -> ListVector<'_> {
         self.output.list_vector(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::TimestampMicrosecondArray;
+
+    use super::*;
+    use crate::source::intercom::tables;
+
+    fn tags(from: usize, to: usize) -> RecordBatch {
+        let table = tables::find("tags").unwrap();
+        let text = |of: fn(usize) -> Option<String>| -> ArrayRef {
+            Arc::new((from..to).map(of).collect::<StringArray>())
+        };
+        let schema = table.schema();
+        let columns = schema.fields().iter().map(|field| match field.name().as_str() {
+            "id" => text(|number| Some(number.to_string())),
+            "name" => text(|number| (number % 3 > 0).then(|| format!("größer {number}"))),
+            "_ingested_at" => {
+                Arc::new(TimestampMicrosecondArray::from_value(7, to - from).with_timezone("UTC"))
+            }
+            _ => text(|_| None),
+        });
+        RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()
+    }
+
+    fn open() -> Connection {
+        let connection = Connection::open_in_memory().unwrap();
+        register(&connection).unwrap();
+        connection
+    }
+
+    fn fingerprint(connection: &Connection, relation: &str) -> (u64, Option<i64>, u64, Option<i64>) {
+        let sql = format!(
+            "SELECT count(*), sum(CAST(id AS BIGINT) - {NUMBER})::BIGINT, count(name), max(epoch_us(_ingested_at))
+             FROM {relation} WHERE name IS NULL OR name = 'größer ' || id"
+        );
+        let row =
+            connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+        row.unwrap()
+    }
+
+    #[test]
+    fn a_feed_is_read_as_often_as_wanted_and_empty_after_the_last_time() {
+        let connection = open();
+        // Small, larger than a vector, empty.
+        let batches = vec![tags(0, 5), tags(5, 5000), tags(5000, 5000), tags(5000, 9000)];
+        let feed = Feed::of(tables::find("tags").unwrap(), batches);
+        for _ in 0..2 {
+            assert_eq!(fingerprint(&connection, &feed.relation()), (9000, Some(0), 6000, Some(7)));
+        }
+        let count = |relation: &str| -> u64 {
+            connection.query_row(&format!("SELECT count(*) FROM {relation}"), [], |row| row.get(0)).unwrap()
+        };
+        assert_eq!(count(&feed.relation()), 9000, "without any column");
+        assert_eq!(fingerprint(&connection, &feed.last_relation()), (9000, Some(0), 6000, Some(7)));
+        assert_eq!(count(&feed.relation()), 0);
+        let gone = feed.relation();
+        drop(feed);
+        assert!(connection.prepare(&format!("SELECT * FROM {gone}")).is_err());
+    }
+
+    #[test]
+    fn portions_are_all_of_it() {
+        let batches = (0..50).map(|at| tags(at * 1000, (at + 1) * 1000)).collect();
+        let portions: Vec<Feed> = Feed::of(tables::find("tags").unwrap(), batches).into_portions().collect();
+        let sizes: Vec<u64> = portions.iter().map(Feed::rows).collect();
+        assert_eq!(sizes, [21_000, 21_000, 8_000]);
+        let connection = open();
+        let last = fingerprint(&connection, &portions[2].relation());
+        assert_eq!((last.0, last.1), (8_000, Some(8_000 * 42_000)), "numbers are the portion's own");
+    }
+
+    #[test]
+    fn json_is_taken_as_it_is() {
+        let feed = Feed::of(tables::find("tags").unwrap(), vec![tags(0, 1)]);
+        let sql =
+            format!("SELECT typeof(_extra) || typeof(id) || typeof(_ingested_at) FROM {}", feed.relation());
+        let kinds: String = open().query_row(&sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(kinds, "JSONVARCHARTIMESTAMP WITH TIME ZONE");
     }
 }

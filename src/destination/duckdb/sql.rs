@@ -87,26 +87,42 @@ pub(super) fn prepare_table(connection: &Connection, target: &Target) -> Result<
     let existing = columns_of(connection, target)?;
     let columns = target.table.stored_columns();
     if existing.is_empty() {
-        let list = |compression: &str| {
-            let column = |c: &StoredColumn| {
-                let compression = if c.kind == Kind::Json { compression } else { "" };
-                format!("{} {}{compression}", quoted(&c.name), c.kind.sql())
-            };
-            columns.iter().map(column).collect::<Vec<_>>().join(", ")
+        // A third smaller, and a sixth less CPU, than what DuckDB finds by trying.
+        let compression =
+            if has_zstd(&storage_version(connection)?) { " USING COMPRESSION zstd" } else { "" };
+        let column = |c: &StoredColumn| {
+            let compression = if c.kind == Kind::Json { compression } else { "" };
+            format!("{} {}{compression}", quoted(&c.name), c.kind.sql())
         };
-        connection.execute_batch(&format!("CREATE SCHEMA IF NOT EXISTS {}", quoted(&target.schema)))?;
-        // A third smaller, and a sixth less CPU, than what DuckDB finds by trying. Files for releases before 1.2 do
-        // not have it, and refuse it before anything happens.
-        let compressed = format!("CREATE TABLE {table} ({})", list(" USING COMPRESSION zstd"));
-        return connection
-            .execute_batch(&compressed)
-            .or_else(|_| connection.execute_batch(&format!("CREATE TABLE {table} ({})", list(""))));
+        let (schema, list) = (quoted(&target.schema), columns.iter().map(column).collect::<Vec<_>>());
+        return connection.execute_batch(&format!(
+            "CREATE SCHEMA IF NOT EXISTS {schema}; CREATE TABLE {table} ({});",
+            list.join(", ")
+        ));
     }
     for column in columns.iter().filter(|c| !existing.contains(&c.name.to_lowercase())) {
         let (name, kind) = (quoted(&column.name), column.kind.sql());
         connection.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {name} {kind}"))?;
     }
     Ok(())
+}
+
+/// The oldest release that can open the file, such as `v1.2.0+`.
+fn storage_version(connection: &Connection) -> Result<String> {
+    connection.query_row(
+        "SELECT coalesce(tags['storage_version'], '') FROM duckdb_databases() WHERE database_name = current_database()",
+        [],
+        |row| row.get(0),
+    )
+}
+
+/// Whether a file of that version may hold what is compressed with zstd, which came with 1.2.
+fn has_zstd(storage_version: &str) -> bool {
+    let mut numbers = storage_version.trim_start_matches('v').split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (1, 2),
+        _ => false,
+    }
 }
 
 /// The condition under which a stored row `t` and a staged row `s` are the same.
@@ -258,5 +274,20 @@ mod tests {
     #[test]
     fn names_are_quoted() {
         assert_eq!(quoted(r#"a"b"#), r#""a""b""#);
+    }
+
+    #[test]
+    fn compression_of_json_is_for_files_that_may_have_it() {
+        for (version, expected) in [
+            ("v1.2.0+", true),
+            ("v1.10.0+", true),
+            ("v2.0.0+", true),
+            ("v1.1.3+", false),
+            ("v0.10.2+", false),
+            ("v1.0.0-v1.1.3", false),
+            ("", false),
+        ] {
+            assert_eq!(has_zstd(version), expected, "{version}");
+        }
     }
 }
