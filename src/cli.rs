@@ -133,8 +133,8 @@ pub struct RunArgs {
     /// Schema in the destination [default: the connection's name]
     #[arg(long, value_name = "NAME", env = "INGEST_SCHEMA")]
     pub schema: Option<String>,
-    /// Most requests in flight at once
-    #[arg(long, value_name = "N", env = "INGEST_CONCURRENCY", default_value = "64",
+    /// Most requests in flight at once; how many there are follows the latency
+    #[arg(long, value_name = "N", env = "INGEST_CONCURRENCY", default_value = "256",
           value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
     /// Ceiling below what the API allows, such as 100/10s

@@ -196,11 +196,6 @@ impl Client {
         self.shared.settings.backoff
     }
 
-    /// Requests left in the current rate window, as far as known.
-    pub fn permits_left(&self) -> u32 {
-        self.shared.limiter.left(Instant::now())
-    }
-
     /// How fast the connection may be read at the moment: what is left of the window, what the rate and the
     /// latency are, and how much is under way.
     pub fn pace(&self) -> Pace {

@@ -38,8 +38,8 @@ fn help_fits_on_a_page() {
           --dry-run                Say what would be asked, and read and write nothing
           --schema <NAME>          Schema in the destination [default: the connection's name] [env:
                                    INGEST_SCHEMA=]
-          --concurrency <N>        Most requests in flight at once [env: INGEST_CONCURRENCY=] [default:
-                                   64]
+          --concurrency <N>        Most requests in flight at once; how many there are follows the
+                                   latency [env: INGEST_CONCURRENCY=] [default: 256]
           --rate-limit <N/TIME>    Ceiling below what the API allows, such as 100/10s [env:
                                    INGEST_RATE_LIMIT=]
           --wait[=<TIME>]          Wait for another run or a reader of the destination, at most this
@@ -112,10 +112,10 @@ fn help_of_reading_tables_explains_every_option_and_its_environment_twin() {
               [env: INGEST_SCHEMA=]
 
           --concurrency <N>
-              Most requests in flight at once
+              Most requests in flight at once; how many there are follows the latency
               
               [env: INGEST_CONCURRENCY=]
-              [default: 64]
+              [default: 256]
 
           --rate-limit <N/TIME>
               Ceiling below what the API allows, such as 100/10s

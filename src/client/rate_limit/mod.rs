@@ -1,7 +1,7 @@
 //! One budget per connection: how many requests may go out now, and whose.
 //!
-//! What decides is pure (time is handed in): [`quota`] says whether one more may go, led by the rate headers;
-//! [`window_end`] and [`server_clock`] when the next window begins; [`others`] what to leave to other clients;
+//! What decides is pure (time is handed in): [`quota`] says whether one more may go, led by the rate headers
+//! ([`window`]); [`window_end`] and [`server_clock`] when the next window begins; [`others`] what to leave to other clients;
 //! [`concurrency`] how many are worth having in flight; [`queue`] whose turn it is. [`Limiter`] waits.
 
 mod ceiling;
@@ -13,6 +13,9 @@ mod quota;
 mod server_clock;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
+mod window;
 mod window_end;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -143,7 +146,9 @@ impl Limiter {
         let held = if state.gate.is_idle() { Vec::new() } else { self.look_after(&mut state, now) };
         drop(state);
         freed.iter().for_each(TableProgress::working);
-        held.iter().for_each(|(progress, wait)| progress.waiting("the rate limit", *wait));
+        for (progress, wait) in held {
+            progress.waiting("the rate limit", wait);
+        }
     }
 
     /// Sets the watch for those who wait. Returns who is to be told for how long.

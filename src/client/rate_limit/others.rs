@@ -155,7 +155,7 @@ impl Others {
                 let about_now = past.sums[to] - past.sums[slot.saturating_sub(WOBBLE)];
                 about_now.min(past.total().saturating_sub(so_far))
             } else {
-                (past.sums[to] - past.sums[slot])
+                past.sums[to] - past.sums[slot]
             }
         };
         let current = || self.current.map_or(0, |course| course.in_slots(to - slot));

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::ceiling::Ceiling;
 use super::others::{Others, SLOTS};
+use super::window::Window;
 use super::window_end::WindowEnd;
 use crate::client::headers::RateHeaders;
 
@@ -91,25 +92,6 @@ pub(super) struct Quota {
     /// Windows since a request went ahead although there should have been nothing left.
     since_risk: u32,
     held_back_until: Option<Instant>,
-}
-
-/// What the server said last of its current window.
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    reset: i64,
-    limit: u32,
-    /// Left after request `as_of` was counted, and requests before it.
-    remaining: u32,
-    as_of: Number,
-    /// When that request was sent.
-    known_at: i64,
-    /// The first request known to be counted in this window, and when it was sent.
-    first: Number,
-    first_sent: i64,
-    /// Our answered requests that are in `limit - remaining`.
-    own: u32,
-    /// Since when the window is over for certain, and nothing is known of the one that followed.
-    lapsed: Option<i64>,
 }
 
 impl Quota {
@@ -243,45 +225,24 @@ impl Quota {
             }
         }
         self.end.learn(rate.reset, rate.date, at, self.micros(now));
-        self.adopt(number, rate, refused, at);
+        self.adopt(Window::told(number, rate, refused, at));
     }
 
-    fn adopt(&mut self, number: Number, rate: RateHeaders, refused: bool, at: i64) {
-        let RateHeaders { limit, remaining, reset, .. } = rate;
-        let remaining = if refused { 0 } else { remaining.min(limit) };
-        let own = u32::from(!refused);
-        let fresh = Window {
-            reset,
-            limit,
-            remaining,
-            as_of: number,
-            known_at: at,
-            first: number,
-            first_sent: at,
-            own,
-            lapsed: None,
-        };
+    fn adopt(&mut self, told: Window) {
         let mut is_surprise = false;
         match &mut self.window {
-            Some(window) if window.reset == reset && window.lapsed.is_none() => {
-                is_surprise = refused && window.remaining > 0 && self.scout_at_risk != Some(number);
-                if window.limit != limit {
+            Some(window) if window.reset == told.reset && window.lapsed.is_none() => {
+                let is_at_risk = self.scout_at_risk == Some(told.as_of);
+                is_surprise = told.own == 0 && window.remaining > 0 && !is_at_risk;
+                if window.limit != told.limit {
                     self.others.forget();
                 }
-                window.own += own;
-                window.first = window.first.min(number);
-                window.first_sent = window.first_sent.min(at);
-                if remaining < window.remaining || window.limit != limit {
-                    window.remaining = remaining;
-                    window.limit = limit;
-                    window.known_at = window.known_at.max(at);
-                    window.as_of = window.as_of.max(number);
-                }
+                window.hear(told);
             }
             _ => {
                 self.others.turn();
                 self.since_risk = self.since_risk.saturating_add(1);
-                self.window = Some(fresh);
+                self.window = Some(told);
             }
         }
         self.note_others(is_surprise);
@@ -306,10 +267,7 @@ impl Quota {
     pub(super) fn unanswered(&mut self, number: Number) {
         self.settle(number);
         if let Some(window) = &mut self.window {
-            window.own += u32::from(number >= window.first);
-            if number > window.as_of {
-                window.remaining = window.remaining.saturating_sub(1);
-            }
+            window.lose(number);
         }
     }
 
@@ -386,7 +344,7 @@ impl Quota {
         let Some(window) = self.window.filter(|window| at >= self.over_at(window)) else { return };
         self.others.turn();
         self.scout = None;
-        self.window = Some(Window { remaining: window.limit, as_of: 0, own: 0, lapsed: Some(at), ..window });
+        self.window = Some(window.lapse(at));
     }
 
     /// The part of the window in which `at` lies.

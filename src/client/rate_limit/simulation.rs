@@ -59,7 +59,7 @@ struct Tally {
     others_refused: u32,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
     Arrives(Number, i64),
     Answered { number: Number, sent: i64, refused: bool, limit: u32, remaining: u32, reset: i64, date: i64 },
@@ -284,7 +284,7 @@ fn alone_every_window_is_used_up() {
 fn a_second_client_that_goes_on_steadily_gets_its_half_and_we_get_the_other() {
     check(
         |_| Second::Steady,
-        |outcome| outcome.mean >= 97.0 && outcome.refused < 0.5 && outcome.others >= 45.0,
+        |outcome| outcome.mean >= 96.0 && outcome.least >= 90.0 && outcome.refused < 0.5,
     );
 }
 
@@ -301,7 +301,7 @@ fn a_second_client_that_takes_a_twentieth_of_a_window_every_second() {
     for every in [1_000, 970] {
         check(
             |limit| Second::Bursts(limit / 20, every, 0),
-            |outcome| outcome.mean >= 92.0 && outcome.refused < 1.0 && outcome.others >= 43.0,
+            |outcome| outcome.mean >= 92.0 && outcome.refused < 1.0 && outcome.others >= 40.0,
         );
     }
 }

@@ -27,6 +27,8 @@ const LONGEST_GAP: i64 = 32;
 #[derive(Debug)]
 pub(super) struct WindowEnd {
     clock: ServerClock,
+    /// Whether a request was still counted in a window after the second that was told as its end.
+    is_rounded_down: bool,
     length: i64,
     /// What the last two windows differed by, if nothing can have gone by unseen in between.
     step: Option<i64>,
@@ -48,6 +50,7 @@ impl WindowEnd {
     pub(super) fn new() -> Self {
         Self {
             clock: ServerClock::default(),
+            is_rounded_down: false,
             length: LENGTH,
             step: None,
             seen: VecDeque::new(),
@@ -61,6 +64,7 @@ impl WindowEnd {
             self.too_early += 1;
         }
         self.clock.learn(date, sent, received);
+        self.is_rounded_down |= self.clock.latest(reset).is_some_and(|end| sent > end);
         if let Some(known) = self.seen.iter_mut().find(|seen| seen.reset == reset) {
             known.first = known.first.min(sent);
             known.last = known.last.max(sent);
@@ -90,6 +94,7 @@ impl WindowEnd {
     pub(super) fn forget(&mut self) {
         self.seen.clear();
         self.clock = ServerClock::default();
+        self.is_rounded_down = false;
         self.too_early = 0;
     }
 
@@ -106,9 +111,7 @@ impl WindowEnd {
         let shifted = |seen: &Seen, moment: i64| moment + (now.reset - seen.reset).saturating_mul(SECOND);
         let not_before = self.seen.iter().map(|seen| shifted(seen, seen.last)).max();
         let not_after = self.seen.iter().map(|seen| shifted(seen, seen.first) + self.length).min();
-        // A server that rounds the end down is caught out by a request that it still counted after that.
-        let told =
-            self.clock.latest(now.reset).filter(|told| not_before.is_none_or(|before| *told >= before));
+        let told = self.clock.latest(now.reset).filter(|_| !self.is_rounded_down);
         let latest = not_after.into_iter().chain(told).min().unwrap_or(i64::MIN);
         if self.too_early > 0 {
             let gap = GAP * (1_i64 << (self.too_early - 1).min(5)).min(LONGEST_GAP);
@@ -224,7 +227,9 @@ mod tests {
             (&[(1_900, 10), (2_000, 10_000), (2_100, 20_000)], 10),
         ] {
             let mut end = WindowEnd::new();
-            answers.iter().for_each(|(at, reset)| end.learn(*reset, 0, at * MS, at * MS));
+            for (at, reset) in answers {
+                end.learn(*reset, 0, at * MS, at * MS);
+            }
             assert_eq!(end.length(), expected * SECOND, "{answers:?}");
         }
     }
