@@ -13,9 +13,11 @@ use super::sql::{columns_of, name_of, quoted, same_key};
 use super::stage::STAGE;
 use crate::table::{DELETED_AT, INGESTED_AT, MERGED_INTO, TableSpec};
 
-/// Rows that are known: their number among the new rows, and where they stand in the table.
+/// Rows that are known: their number among the new rows, where they stand in the table, and what their dates say.
 const KNOWN: &str = "temp._ingest_known";
-/// Rows that were met: their number among the new rows, where they stand in the table, what becomes of them.
+/// The numbers of known rows that differ although their dates do not.
+const DIFFERENT: &str = "temp._ingest_different";
+/// The known rows, and what becomes of them.
 const MET: &str = "temp._ingest_met";
 
 /// Rows on their way in, one per key.
@@ -72,8 +74,9 @@ pub(super) fn merge(
         return Ok(Merged { new: rows.count(), ..Merged::default() });
     }
     let others = columns_of_others(connection, target)?;
-    connection.execute_batch(&know_sql(target, rows))?;
-    connection.execute_batch(&meet_sql(target, rows, supersedes_before, &others))?;
+    connection.execute_batch(&know_sql(target, rows, supersedes_before))?;
+    connection.execute_batch(&compare_sql(target, rows))?;
+    connection.execute_batch(&meet_sql(target, &others))?;
     let (met, replaced, unstamped): (u64, u64, u64) = connection.query_row(
         &format!(
             "SELECT count(DISTINCT number), count(DISTINCT number) FILTER (is_replaced),
@@ -95,7 +98,7 @@ pub(super) fn merge(
     if new + replaced > 0 {
         connection.execute(&insert_sql(target, rows, Some(&others)), [])?;
     }
-    connection.execute_batch(&format!("DROP TABLE {MET}; DROP TABLE {KNOWN}"))?;
+    connection.execute_batch(&format!("DROP TABLE {MET}; DROP TABLE {DIFFERENT}; DROP TABLE {KNOWN}"))?;
     let changed = replaced + unstamped;
     Ok(Merged { new, changed, unchanged: met.saturating_sub(changed) })
 }
@@ -128,55 +131,71 @@ fn columns_of_others(connection: &Connection, target: &Target) -> Result<Vec<Str
     Ok(columns_of(connection, target)?.into_iter().filter(|name| !is_ours(name)).collect())
 }
 
-/// Notes which rows are known. By their keys alone: a table is much larger than the few of its rows that are
-/// compared, and only these are read then.
-fn know_sql(target: &Target, rows: &Rows) -> String {
-    format!(
-        "CREATE OR REPLACE TEMP TABLE {} AS\nSELECT s.{} AS number, t.rowid AS place\nFROM {} AS t JOIN {} AS s ON {}",
-        KNOWN.trim_start_matches("temp."),
-        quoted(NUMBER),
-        name_of(target),
-        rows.relation(),
-        same_key(target.table)
-    )
-}
-
-/// Notes which of the known rows replace what is stored.
-fn meet_sql(target: &Target, rows: &Rows, supersedes_before: Timestamp, others: &[String]) -> String {
+/// Notes which rows are known, and which of those win. By their keys and dates alone: a table is much larger than
+/// the few of its rows that have to be compared, and only these are read as a whole.
+fn know_sql(target: &Target, rows: &Rows, supersedes_before: Timestamp) -> String {
     let spec: &TableSpec = target.table;
-    let schema = spec.schema();
-    let values = schema.fields().iter().map(|field| field.name()).filter(|name| *name != INGESTED_AT);
-    let differs: Vec<String> =
-        values.map(|name| format!("t.{0} IS DISTINCT FROM s.{0}", quoted(name))).collect();
-    let wins = spec.cursor.map_or_else(
-        || "true".to_owned(),
+    let (wins, is_redated) = spec.cursor.map_or_else(
+        || ("true".to_owned(), "false".to_owned()),
         |cursor| {
             let (cursor, ingested) = (quoted(cursor), quoted(INGESTED_AT));
             let before = supersedes_before.as_microsecond();
-            format!(
-                "(t.{cursor} IS NULL OR s.{cursor} IS NULL OR s.{cursor} >= t.{cursor} \
-                 OR t.{ingested} IS NULL OR epoch_us(t.{ingested}) < {before})"
-            )
+            let wins = format!(
+                "coalesce(t.{cursor} IS NULL OR s.{cursor} IS NULL OR s.{cursor} >= t.{cursor} \
+                 OR t.{ingested} IS NULL OR epoch_us(t.{ingested}) < {before}, false)"
+            );
+            (wins, format!("t.{cursor} IS DISTINCT FROM s.{cursor}"))
         },
     );
     let has_stamp =
         if spec.has_stamps() { format!("t.{} IS NOT NULL", quoted(DELETED_AT)) } else { "false".into() };
-    let mut sql = format!(
-        "CREATE OR REPLACE TEMP TABLE {} AS\nSELECT k.number, k.place, {has_stamp} AS has_stamp,\n\
-         {wins} AND ({}) AS is_replaced",
-        MET.trim_start_matches("temp."),
-        differs.join(" OR ")
-    );
-    for (at, name) in others.iter().enumerate() {
-        sql.push_str(&format!(", t.{} AS kept_{at}", quoted(name)));
-    }
-    sql.push_str(&format!(
-        "\nFROM {KNOWN} AS k JOIN {} AS t ON t.rowid = k.place JOIN {} AS s ON s.{} = k.number",
+    format!(
+        "{}SELECT s.{} AS number, t.rowid AS place, {has_stamp} AS has_stamp,\n\
+         {wins} AS wins,\n{is_redated} AS is_redated\nFROM {} AS t JOIN {} AS s ON {}",
+        create(KNOWN),
+        quoted(NUMBER),
         name_of(target),
         rows.relation(),
-        quoted(NUMBER)
-    ));
-    sql
+        same_key(spec)
+    )
+}
+
+/// Notes which of the rows that win differ from what is stored, where their dates do not say so already.
+fn compare_sql(target: &Target, rows: &Rows) -> String {
+    let schema = target.table.schema();
+    let values = schema.fields().iter().map(|field| field.name()).filter(|name| *name != INGESTED_AT);
+    let differs: Vec<String> =
+        values.map(|name| format!("t.{0} IS DISTINCT FROM s.{0}", quoted(name))).collect();
+    format!(
+        "{}SELECT DISTINCT k.number\nFROM (SELECT * FROM {KNOWN} WHERE wins AND NOT is_redated) AS k\n\
+         JOIN {} AS t ON t.rowid = k.place JOIN {} AS s ON s.{} = k.number\nWHERE {}",
+        create(DIFFERENT),
+        name_of(target),
+        rows.relation(),
+        quoted(NUMBER),
+        differs.join(" OR ")
+    )
+}
+
+/// Notes what becomes of the known rows, and what they hold in the columns of others.
+fn meet_sql(target: &Target, others: &[String]) -> String {
+    let kept = others.iter().enumerate().map(|(at, name)| format!(", t.{} AS kept_{at}", quoted(name)));
+    let stored = if others.is_empty() {
+        String::new()
+    } else {
+        format!("\nJOIN {} AS t ON t.rowid = k.place", name_of(target))
+    };
+    format!(
+        "{}SELECT k.number, k.place, k.has_stamp, \
+         k.wins AND (k.is_redated OR d.number IS NOT NULL) AS is_replaced{}\n\
+         FROM {KNOWN} AS k LEFT JOIN {DIFFERENT} AS d ON d.number = k.number{stored}",
+        create(MET),
+        kept.collect::<String>()
+    )
+}
+
+fn create(table: &str) -> String {
+    format!("CREATE OR REPLACE TEMP TABLE {} AS\n", table.trim_start_matches("temp."))
 }
 
 fn unstamp_sql(target: &Target) -> String {
@@ -223,10 +242,19 @@ mod tests {
     use crate::source::intercom::tables;
 
     #[test]
+    fn dates_are_looked_at_before_anything_else() {
+        let target = Target { schema: "crm".into(), table: tables::find("contacts").unwrap() };
+        insta::assert_snapshot!(know_sql(&target, &Rows::Staged(3), Timestamp::UNIX_EPOCH));
+        insta::assert_snapshot!(meet_sql(&target, &[]));
+    }
+
+    #[test]
     fn the_merge_of_a_small_table() {
         let target = Target { schema: "crm".into(), table: tables::find("tags").unwrap() };
         let rows = Rows::Staged(3);
-        insta::assert_snapshot!(meet_sql(&target, &rows, Timestamp::UNIX_EPOCH, &["mine".into()]));
+        insta::assert_snapshot!(know_sql(&target, &rows, Timestamp::UNIX_EPOCH));
+        insta::assert_snapshot!(compare_sql(&target, &rows));
+        insta::assert_snapshot!(meet_sql(&target, &["mine".into()]));
         insta::assert_snapshot!(insert_sql(&target, &rows, Some(&["mine".into()])));
         insta::assert_snapshot!(insert_sql(&target, &rows, Some(&[])));
     }
