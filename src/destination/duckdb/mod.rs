@@ -4,6 +4,7 @@
 //! The file is open only while a transaction runs, so that readers get in between. What was learnt by trying
 //! DuckDB 2.0 decides much of the SQL here; the reasons stand beside it.
 
+mod commit;
 mod connect;
 mod feed;
 mod merge;
@@ -22,18 +23,14 @@ use arrow::array::RecordBatch;
 
 pub use connect::Options;
 
-use super::{Committed, Destination, Reduced, RunRecord, Scope, TableCommit, Target};
-use crate::error::{Error, ErrorKind, Result};
+use super::{Committed, Destination, RunRecord, TableCommit, Target};
+use crate::error::Result;
 use crate::ledger::Entry;
 use crate::progress::Progress;
-use crate::state::{StateChange, Stored, TableState, conflict};
+use crate::state::{Stored, TableState};
+use commit::{Settled, identity};
 use connect::failed;
-use feed::Feed;
-use merge::{Merged, Rows};
 use run_lock::RunLock;
-
-/// A commit with so many rows is part of a load, and more are likely to follow.
-const LARGE: usize = 10_000;
 
 /// Tables in one DuckDB file, held for one run.
 #[derive(Debug)]
@@ -99,35 +96,14 @@ impl DuckDb {
         let mut notes = Vec::new();
         let stood = self.stood.clone();
         // After an error nothing is settled: what was made is undone.
-        let mut settled = std::mem::take(&mut self.settled);
-        let rows: usize = batches.iter().flatten().map(RecordBatch::num_rows).sum();
+        let settled = std::mem::take(&mut self.settled);
+        // Nor is anything while the file was closed.
+        let mut settled = if self.connection.is_some() { settled } else { Settled::default() };
         let done = self.with_connection(|connection| {
-            if settled.is_large != Some(rows >= LARGE) {
-                connect::tidy_up(connection, rows < LARGE).map_err(|e| failed("prepare", &e))?;
-                settled.is_large = Some(rows >= LARGE);
-            }
-            let done = in_transaction(connection, || {
-                if !settled.own {
-                    sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
-                }
-                let mut apply_one = |(commit, batches)| {
-                    prepare(connection, commit, &stood, &mut settled.tables)?;
-                    apply(connection, commit, batches, commits)
-                };
-                commits.iter().zip(batches).map(&mut apply_one).collect::<Result<Vec<_>>>()
-            })?;
-            // COMMIT after an aborted transaction answers Ok with nothing saved; only what is read back counts.
-            for (commit, done) in commits.iter().zip(&done) {
-                let stored = read_state(connection, &commit.target)?.map(|stored| stored.revision);
-                if done.revision.is_some() && stored != done.revision {
-                    let message = format!("table {}: the commit was not saved", commit.target.table.name);
-                    return Err(Error::new(ErrorKind::Destination, message));
-                }
-            }
-            notes = refresh_views(connection, commits, &done, &mut settled.views);
+            let (done, told) = commit::publish(connection, commits, batches, &stood, &mut settled)?;
+            notes = told;
             Ok(done)
         })?;
-        settled.own = true;
         self.settled = settled;
         for note in notes {
             if !self.told.contains(&note) {
@@ -142,19 +118,6 @@ impl DuckDb {
     fn exists(&self) -> bool {
         self.path.exists()
     }
-}
-
-/// What is known of a file that is open.
-#[derive(Debug, Default)]
-struct Settled {
-    /// Tables that are there with all their columns.
-    tables: HashSet<(String, &'static str)>,
-    /// Tables whose views are as declared.
-    views: HashSet<(String, &'static str)>,
-    /// Whether our own tables are there.
-    own: bool,
-    /// Whether DuckDB is set up for large commits.
-    is_large: Option<bool>,
 }
 
 /// A table as `ingest status` shows it.
@@ -311,39 +274,6 @@ impl Destination for DuckDb {
     }
 }
 
-/// Brings the views of custom attributes up to date where a commit changed what they show, or ended a pass: a
-/// view may be missing for other reasons. In a transaction of its own, after the rows are safe: no view is worth
-/// a row.
-fn refresh_views(
-    connection: &Connection,
-    commits: &[TableCommit],
-    done: &[Committed],
-    settled: &mut HashSet<(String, &'static str)>,
-) -> Vec<String> {
-    let mut schemas: Vec<&str> = Vec::new();
-    for (commit, done) in commits.iter().zip(done) {
-        let (schema, table) = (&*commit.target.schema, commit.target.table.name);
-        let has_changed = done.new + done.changed + done.removed > 0;
-        // A view of a table follows from what is declared elsewhere, and from the table's being there.
-        let is_declared_anew = has_changed && views::depends_on_rows_of(table);
-        let is_open = views::concerns(table) && !settled.contains(&identity(&commit.target));
-        let is_due = is_declared_anew || (is_open && (has_changed || done.revision.is_some()));
-        if is_due && !schemas.contains(&schema) {
-            schemas.push(schema);
-        }
-        if is_due {
-            settled.insert(identity(&commit.target));
-        }
-    }
-    let refresh = |schema: &&str| {
-        let refreshed = in_transaction(connection, || {
-            views::refresh(connection, schema).map_err(|e| failed("make the views of custom attributes", &e))
-        });
-        refreshed.unwrap_or_else(|error| vec![error.to_string()])
-    };
-    schemas.iter().flat_map(refresh).collect()
-}
-
 /// Runs `work` in a transaction. Any error means ROLLBACK and failure.
 fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) -> Result<T> {
     connection.execute_batch("BEGIN TRANSACTION").map_err(|e| failed("begin", &e))?;
@@ -360,157 +290,6 @@ fn in_transaction<T>(connection: &Connection, work: impl FnOnce() -> Result<T>) 
     }
 }
 
-/// Makes sure that the table of a commit is there with all its columns.
-fn prepare(
-    connection: &Connection,
-    commit: &TableCommit,
-    stood: &HashSet<(String, &'static str)>,
-    settled: &mut HashSet<(String, &'static str)>,
-) -> Result<()> {
-    let target = &commit.target;
-    let identity = identity(target);
-    if settled.contains(&identity) {
-        return Ok(());
-    }
-    let context = |e| failed("read", &e).within(format!("table {}", target.table.name));
-    if sql::is_view(connection, target).map_err(context)? {
-        let message =
-            format!("table {}: a view of that name is in the schema {}", target.table.name, target.schema);
-        return Err(Error::new(ErrorKind::Destination, message)
-            .with_hint("rename the view, or write to another schema with --schema"));
-    }
-    if !sql::is_as_declared(connection, target).map_err(context)? {
-        prepare_table(connection, target, stood.contains(&identity))?;
-    }
-    settled.insert(identity);
-    Ok(())
-}
-
-fn apply(
-    connection: &Connection,
-    commit: &TableCommit,
-    batches: Vec<RecordBatch>,
-    all: &[TableCommit],
-) -> Result<Committed> {
-    let target = &commit.target;
-    let context =
-        |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
-    let mut done = Committed::default();
-    let rows = commit
-        .reduced(batches)
-        .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?;
-    write_rows(connection, commit, all, rows, &mut done).map_err(context("write rows"))?;
-    if let Scope::Parents(keys) = &commit.scope {
-        stage::keys(connection, keys).map_err(context("stage keys"))?;
-        done.removed += parents::remove_others(connection, target).map_err(context("remove rows"))?;
-    }
-    if !commit.stamps.is_empty() {
-        stage::stamps(connection, &commit.stamps).map_err(context("stage stamps"))?;
-        if target.table.has_stamps() {
-            done.stamped = parents::stamp_staged(connection, target).map_err(context("stamp rows"))?;
-            parents::unsettle(connection, target).map_err(context("correct the ledger"))?;
-        } else {
-            done.removed +=
-                parents::remove_with_parents(connection, target).map_err(context("remove rows"))?;
-        }
-    }
-    if !commit.entries.is_empty() {
-        stage::entries(connection, &commit.entries).map_err(context("stage entries"))?;
-        parents::unstamp_found(connection, target).map_err(context("take stamps off"))?;
-        parents::save_entries(connection, target).map_err(context("save the ledger"))?;
-        parents::fill_from_entries(connection, target).map_err(context("note what is missing"))?;
-    }
-    stage::clear(connection).map_err(context("clear the stage"))?;
-    done.live = sql::count_live(connection, target).map_err(context("count rows"))?;
-    if let Some(change) = &commit.state {
-        done.revision = Some(save_state(connection, target, change)?);
-    }
-    Ok(done)
-}
-
-/// A table as DuckDB tells it from others, ignoring case.
-fn identity(target: &Target) -> (String, &'static str) {
-    (target.schema.to_lowercase(), target.table.name)
-}
-
-/// Creates the table, or adds the columns it lacks. What was noted of the parents of its rows, and of a table that
-/// was dropped what its state says, was true of other rows than those that it will have.
-fn prepare_table(connection: &Connection, target: &Target, has_stood: bool) -> Result<()> {
-    let context =
-        |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
-    let stood = sql::has_table(connection, &target.schema, target.table.name).map_err(context("read"))?;
-    if has_stood && !stood {
-        let message = format!("table {}: somebody dropped it while this run went on", target.table.name);
-        return Err(Error::new(ErrorKind::Conflict, message).with_hint("run again; it is loaded anew"));
-    }
-    sql::prepare_table(connection, target).map_err(context("create the table or its columns"))?;
-    parents::forget_entries(connection, target).map_err(context("correct the ledger"))?;
-    if !stood && let Some(Stored { revision, state }) = read_state(connection, target)? {
-        let state = state.without_table();
-        sql::write_state(connection, target, revision, &state.to_json()?, state.checkpoint)
-            .map_err(context("correct the state"))?;
-    }
-    Ok(())
-}
-
-/// Writes the rows of a commit, one per key, and removes those that they take the place of.
-fn write_rows(
-    connection: &Connection,
-    commit: &TableCommit,
-    all: &[TableCommit],
-    rows: Reduced,
-    done: &mut Committed,
-) -> ::duckdb::Result<()> {
-    let target = &commit.target;
-    let Reduced { batches, parents } = rows;
-    if !parents.is_empty() {
-        stage::rows(connection, target, batches)?;
-        stage::parents(connection, &parents)?;
-        if commit.comes_with_its_parents(all) {
-            parents::leave_out_outdated(connection, target)?;
-        }
-        done.removed = parents::remove_absent(connection, target)?;
-        let staged = Rows::Staged(sql::count_staged(connection)?);
-        return merge_rows(connection, commit, &staged, done);
-    }
-    let rows = Rows::Fed(Feed::of(target.table, batches));
-    if commit.scope == Scope::All {
-        done.removed = merge::remove_all_but(connection, target, &rows)?;
-    }
-    // Where none is known they are inserted at once; DuckDB stores large portions best. Comparing them takes
-    // memory, and so is done by portions.
-    let is_any_known = rows.count() > 0 && merge::is_any_known(connection, target, &rows)?;
-    match rows {
-        Rows::Fed(feed) if is_any_known => {
-            for portion in feed.into_portions() {
-                merge_rows(connection, commit, &Rows::Fed(portion), done)?;
-            }
-            Ok(())
-        }
-        rows => merge_rows(connection, commit, &rows, done),
-    }
-}
-
-fn merge_rows(
-    connection: &Connection,
-    commit: &TableCommit,
-    rows: &Rows,
-    done: &mut Committed,
-) -> ::duckdb::Result<()> {
-    if rows.count() == 0 {
-        return Ok(());
-    }
-    let Merged { new, changed, unchanged } =
-        merge::merge(connection, &commit.target, rows, commit.supersedes_before)?;
-    done.new += new;
-    done.changed += changed;
-    done.unchanged += unchanged;
-    if new > 0 {
-        parents::fill(connection, &commit.target, rows)?;
-    }
-    Ok(())
-}
-
 fn read_state(connection: &Connection, target: &Target) -> Result<Option<Stored>> {
     let row = connection
         .query_row(
@@ -521,16 +300,4 @@ fn read_state(connection: &Connection, target: &Target) -> Result<Option<Stored>
         .optional()
         .map_err(|e| failed("read the state", &e))?;
     row.map(|(revision, text)| Ok(Stored { revision, state: TableState::from_json(&text)? })).transpose()
-}
-
-/// Compare and swap: the revision that was read at the start must still be there.
-fn save_state(connection: &Connection, target: &Target, change: &StateChange) -> Result<u64> {
-    let stored = read_state(connection, target)?.map(|stored| stored.revision);
-    if stored != change.expected {
-        return Err(conflict(target.table.name));
-    }
-    let revision = stored.unwrap_or(0) + 1;
-    sql::write_state(connection, target, revision, &change.state.to_json()?, change.state.checkpoint)
-        .map_err(|e| failed("save the state", &e))?;
-    Ok(revision)
 }

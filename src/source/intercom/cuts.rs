@@ -19,13 +19,13 @@ use crate::window::Window;
 /// Rows of a full page.
 const PAGE: u64 = 150;
 /// One more page for so many may be spent on cutting: at each joint there is about one that is not full.
-const PAGES_PER_CUT: u64 = 11;
+const PAGES_PER_CUT: u64 = 10;
 /// Requests that it costs beside to know that all rows have dates.
 const COUNTS: u64 = 2;
 /// What is left of a stretch should at least be so many pages, or a cut saves nothing.
 const WORTH_CUTTING: u64 = 4;
 /// Cuts that may be unanswered for each stretch whose rows are counted: how dense the others are is not known.
-const CUTS_AHEAD: usize = 3;
+const CUTS_AHEAD: usize = 5;
 
 /// The stretches of one read, each with a cursor of its own.
 #[derive(Debug)]
