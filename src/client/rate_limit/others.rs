@@ -100,11 +100,13 @@ impl Others {
     /// The window is over.
     pub(super) fn turn(&mut self) {
         if let Some(mut course) = self.current {
-            // What was not looked at went on much as in earlier windows (a little less, for habits end), or as before.
+            // What was not looked at went on much as in earlier windows (a little less, for habits end), or as before
+            // if that was long.
+            let is_cut_short = course.upto < SLOTS * 9 / 10;
             for slot in course.upto + 1..SLOTS {
                 let as_ever = if self.past.is_empty() { 0 } else { self.between(course.upto, slot) };
-                let more = (as_ever - as_ever / 4).max(course.in_slots(slot - course.upto));
-                course.sums[slot] = course.sums[course.upto] + more;
+                let as_before = if is_cut_short { course.in_slots(slot - course.upto) } else { 0 };
+                course.sums[slot] = course.sums[course.upto] + (as_ever - as_ever / 4).max(as_before);
             }
             self.current = None;
             self.past.push_back(course);
