@@ -96,7 +96,7 @@ async fn read_once(source: &Intercom, progress: &TableProgress) -> ingest::error
     let table = tables::find("contacts").expect("contacts is a table");
     let (sender, mut pages) = page_channel();
     let window = Window { from: None, to: None };
-    let ask = Ask::Dated { by: DateField::UpdatedAt, window, order: Order::OldestFirst };
+    let ask = Ask::dated(DateField::UpdatedAt, window, Order::OldestFirst);
     let began = source.identify(progress).await?.date.expect("the sandbox has a clock");
     let reading = source.read(Pass::alone(table, ask, began), sender, progress);
     let dropping = async {

@@ -213,7 +213,9 @@ impl Destination for Memory {
         let live = table.values().filter(|row| row.deleted_at.is_none());
         let keys: BTreeSet<String> =
             live.filter_map(|row| row.values.get(&lead_key).cloned().flatten()).collect();
-        keys.iter().for_each(|key| each(key));
+        for key in &keys {
+            each(key);
+        }
         Ok(())
     }
 
