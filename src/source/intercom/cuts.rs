@@ -20,6 +20,8 @@ use crate::window::Window;
 const PAGE: u64 = 150;
 /// One more page for so many may be spent on cutting: at each joint there is about one that is not full.
 const PAGES_PER_CUT: u64 = 10;
+/// Pages a second that are decoded and written, about: more cursors than that takes would only wait.
+const FASTEST: f64 = 500.0;
 /// Requests that it costs beside to know that all rows have dates.
 const COUNTS: u64 = 2;
 /// What is left of a stretch should at least be so many pages, or a cut saves nothing.
@@ -263,20 +265,19 @@ impl Cuts {
     }
 }
 
-/// How many cursors are worth having: as many as keep the allowed rate in use at this latency, or all that may be in
-/// flight while the requests that are left fit into what the current rate window still allows.
+/// How many cursors are worth having: as many as keep the allowed rate in use at this latency or, while the requests
+/// that are left fit into what the current rate window still allows, as many as we can keep up with.
 pub(super) fn cursors_wanted(
     pages_left: u64,
     (permits_left, per_second): (u32, f64),
     latency: Option<Duration>,
     most: usize,
 ) -> usize {
-    if pages_left <= u64::from(permits_left) {
-        return most;
-    }
+    let is_burst = pages_left <= u64::from(permits_left);
+    let pages_per_second = if is_burst { FASTEST } else { per_second.min(FASTEST) };
     let latency = latency.unwrap_or(Duration::from_secs(1));
     // A fifth more, since answers do not come evenly.
-    let busy = (per_second * latency.as_secs_f64() * 1.2).ceil();
+    let busy = (pages_per_second * latency.as_secs_f64() * 1.2).ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded on both sides")]
     let busy = busy.clamp(1.0, 10_000.0) as usize;
     (busy + 1).min(most)

@@ -71,8 +71,11 @@ fn a_cut_behind_which_there_is_nothing_is_not_tried_again() {
 fn as_many_cursors_as_the_rate_is_worth() {
     let ms = |ms| Some(Duration::from_millis(ms));
     for (pages, (left, rate), latency, most, expected) in [
-        // All that is left fits into the window: as many as may be.
+        // All that is left fits into the window: as many as there is work for.
         (100, (1_600, 166.6), ms(150), 64, 64),
+        (100, (1_600, 166.6), ms(150), 256, 91),
+        (100, (1_600, 166.6), ms(3), 256, 3),
+        (5_000, (100_000, 10_000.0), ms(5), 256, 4),
         (5_000, (1_600, 166.6), ms(150), 64, 31),
         (5_000, (1_600, 166.6), ms(600), 200, 121),
         (5_000, (160, 16.6), ms(150), 64, 4),
