@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
 use ingest::batch::{Decoder, Layout};
 use ingest::destination::duckdb::{DuckDb, Options};
@@ -29,6 +30,8 @@ use nix::sys::time::TimeValLike;
 const PAGE: usize = 150;
 /// Contacts that differ in more than key and dates; a multiple of [`PAGE`].
 const INVENTED: usize = 6_000;
+/// Rows that pages are joined to.
+const CHUNK: usize = 2_048;
 /// Changed rows that go into tables of different sizes.
 const FEW: usize = 300;
 
@@ -121,18 +124,30 @@ impl Database {
     /// Commits pages, given by their first row and their length, as often as a run does.
     fn write(&mut self, feed: &Feed, pages: impl Iterator<Item = (usize, usize)>, later: i64) {
         let every = CommitEvery::default();
-        let (mut batches, mut rows, mut bytes) = (Vec::new(), 0, 0);
+        let (mut batches, mut small) = (Vec::new(), Vec::new());
+        let (mut rows, mut bytes) = (0, 0);
         for (first, length) in pages {
             let page = feed.page(first, length, later);
             let here = page.num_rows().min(every.rows - rows);
-            batches.push(page.slice(0, here));
-            (rows, bytes) = (rows + here, bytes + page.get_array_memory_size());
-            if rows >= every.rows || bytes >= every.bytes {
+            small.push(page.slice(0, here));
+            rows += here;
+            // Pages are joined as they come, as the writer does.
+            let is_full = rows >= every.rows;
+            if is_full || small.iter().map(RecordBatch::num_rows).sum::<usize>() >= CHUNK {
+                let before = cpu_time();
+                let joined = concat_batches(small[0].schema_ref(), &small).expect("pages of one table");
+                self.spent += cpu_time().saturating_sub(before);
+                bytes += joined.get_array_memory_size();
+                batches.push(joined);
+                small.clear();
+            }
+            if is_full || bytes >= every.bytes {
                 self.commit(std::mem::take(&mut batches));
-                batches.extend((here < page.num_rows()).then(|| page.slice(here, page.num_rows() - here)));
+                small.extend((here < page.num_rows()).then(|| page.slice(here, page.num_rows() - here)));
                 (rows, bytes) = (page.num_rows() - here, 0);
             }
         }
+        batches.append(&mut small);
         self.commit(batches);
     }
 

@@ -26,7 +26,7 @@ const MESSAGES: usize = 256;
 /// Messages that the thread takes at once.
 pub(super) const AT_ONCE: usize = 16;
 /// Kilobytes of rows that may wait for the thread: what comes during a commit, so that reading goes on.
-const UNDERWAY: u32 = 48 << 10;
+const UNDERWAY: u32 = 32 << 10;
 
 /// The way to the thread; clones lead to the same one.
 #[derive(Debug, Clone)]

@@ -6,7 +6,7 @@ use ::duckdb::Connection;
 use arrow::array::RecordBatch;
 
 use super::super::{Committed, Reduced, Scope, TableCommit, Target};
-use super::connect::{failed, tidy_up};
+use super::connect::{Options, failed, shrink, tidy_up};
 use super::feed::Feed;
 use super::merge::{self, Merged, Rows};
 use super::{in_transaction, parents, read_state, sql, stage, views};
@@ -33,6 +33,7 @@ pub(super) struct Settled {
 /// be said about views.
 pub(super) fn publish(
     connection: &Connection,
+    options: &Options,
     commits: &[TableCommit],
     batches: Vec<Vec<RecordBatch>>,
     stood: &HashSet<(String, &'static str)>,
@@ -61,6 +62,9 @@ pub(super) fn publish(
             let message = format!("table {}: the commit was not saved", commit.target.table.name);
             return Err(Error::new(ErrorKind::Destination, message));
         }
+    }
+    if rows >= LARGE {
+        shrink(connection, options).map_err(|e| failed("free memory", &e))?;
     }
     let notes = refresh_views(connection, commits, &done, &mut settled.views);
     Ok((done, notes))

@@ -106,6 +106,13 @@ pub(super) fn tidy_up(connection: &Connection, is_wanted: bool) -> ::duckdb::Res
     connection.execute_batch(&format!("SET max_vacuum_tasks = {}", u8::from(is_wanted)))
 }
 
+/// Lets go of what is kept in memory of a file, which a load never reads again.
+pub(super) fn shrink(connection: &Connection, options: &Options) -> ::duckdb::Result<()> {
+    // A limit below what cannot be let go of is refused, and nothing is lost by that.
+    drop(connection.execute_batch("SET memory_limit = '16MB'"));
+    connection.execute_batch(&format!("SET memory_limit = '{}'", options.memory_limit.replace('\'', "''")))
+}
+
 /// Opens an existing file to read.
 pub(super) fn open_to_read(path: &Path, options: &Options) -> Result<Connection> {
     if !path.exists() {

@@ -94,13 +94,13 @@ impl DuckDb {
     /// Publishes commits, whose rows are in `batches` and let go of as they are written.
     fn publish(&mut self, commits: &[TableCommit], batches: Vec<Vec<RecordBatch>>) -> Result<Vec<Committed>> {
         let mut notes = Vec::new();
-        let stood = self.stood.clone();
+        let (stood, options) = (self.stood.clone(), self.options.clone());
         // After an error nothing is settled: what was made is undone.
         let settled = std::mem::take(&mut self.settled);
         // Nor is anything while the file was closed.
         let mut settled = if self.connection.is_some() { settled } else { Settled::default() };
         let done = self.with_connection(|connection| {
-            let (done, told) = commit::publish(connection, commits, batches, &stood, &mut settled)?;
+            let (done, told) = commit::publish(connection, &options, commits, batches, &stood, &mut settled)?;
             notes = told;
             Ok(done)
         })?;
