@@ -12,8 +12,17 @@ use crate::support::world::{DATED, DAY, HOUR, World, of};
 const CONTACTS: &[&str] = &["contacts"];
 const PAGES: usize = 80;
 
+/// Without any latency one or two cursors would do.
+const LATENCY: Duration = Duration::from_millis(40);
+
 fn settings() -> Settings {
-    Settings { contacts: PAGES * 150, conversations: 0, companies: 10, ..Settings::default() }
+    Settings {
+        contacts: PAGES * 150,
+        conversations: 0,
+        companies: 10,
+        latency: LATENCY,
+        ..Settings::default()
+    }
 }
 
 /// Queries, oldest rows first, that pages were asked for in the last run; each belongs to one cursor.
@@ -147,7 +156,7 @@ async fn an_increment_of_many_pages_reads_its_rest_in_several_places() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn steps_of_the_log_are_read_side_by_side() {
-    let settings = Settings { latency: Duration::from_millis(20), ..Settings::default() };
+    let settings = Settings { latency: LATENCY, ..Settings::default() };
     let world = World::start(settings).await;
     world.load(&["activity_logs"]).await;
     world.assert_truth(&["activity_logs"]);
