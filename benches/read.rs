@@ -66,7 +66,6 @@ fn main() {
 
 /// Reads all contacts, as often at once as there are readers, and drops them.
 fn read(base_url: &str, readers: usize) {
-    ingest::memory::learn_block_size();
     let settings = ClientSettings {
         base_url: base_url.to_owned(),
         token: Secret::new("sandbox-token".to_owned()),

@@ -24,7 +24,7 @@ pub mod config;
 pub mod destination;
 pub mod error;
 pub mod ledger;
-pub mod memory;
+mod memory;
 pub mod pipeline;
 pub mod progress;
 pub mod report;

@@ -24,7 +24,7 @@ pub(super) struct Settled {
     /// Tables whose views are as declared.
     views: HashSet<(String, &'static str)>,
     /// Whether our own tables are there.
-    own: bool,
+    pub(super) own: bool,
     /// Whether DuckDB is set up for large commits.
     is_large: Option<bool>,
 }

@@ -14,7 +14,7 @@ mod sql;
 mod stage;
 mod views;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -155,14 +155,15 @@ pub struct PastRun {
 pub fn status(path: &Path, options: &Options, runs: usize) -> Result<(Vec<TableStatus>, Vec<PastRun>)> {
     let path = connect::canonical(path)?;
     let connection = connect::open_to_read(&path, options)?;
-    if !sql::has_table(&connection, "_ingest", "state").map_err(|e| failed("read", &e))? {
+    let standing = sql::tables(&connection).map_err(|e| failed("read", &e))?;
+    if !sql::contains(&standing, "_ingest", "state") {
         return Ok((Vec::new(), Vec::new()));
     }
     let mut tables = Vec::new();
-    for (schema, table, text) in sql::all_states(&connection).map_err(|e| failed("read the state", &e))? {
+    for (schema, table, _, text) in sql::all_states(&connection).map_err(|e| failed("read the state", &e))? {
         let mut live = None;
         let mut deleted = 0;
-        if sql::has_table(&connection, &schema, &table).map_err(|e| failed("read", &e))? {
+        if sql::contains(&standing, &schema, &table) {
             let (alive, gone) =
                 sql::count_rows(&connection, &schema, &table).map_err(|e| failed("count rows", &e))?;
             (live, deleted) = (Some(alive), gone);
@@ -180,7 +181,8 @@ pub fn read_states(path: &Path, options: &Options, targets: &[Target]) -> Result
         return Ok(vec![None; targets.len()]);
     }
     let connection = connect::open_to_read(&path, options)?;
-    let states = load_states(&connection, targets)?;
+    let standing = sql::tables(&connection).map_err(|e| failed("read", &e))?;
+    let states = load_states(&connection, targets, &standing)?;
     Ok(states.into_iter().map(|stored| stored.map(|stored| stored.state)).collect())
 }
 
@@ -190,20 +192,27 @@ pub fn query(path: &Path, options: &Options, sql: &str) -> Result<Vec<Vec<String
     sql::text_rows(&connection, sql).map_err(|e| failed("answer the query", &e))
 }
 
-fn load_states(connection: &Connection, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
-    if !sql::has_table(connection, "_ingest", "state").map_err(|e| failed("read", &e))? {
+/// The states of the targets, of which those in `standing` have a table.
+fn load_states(
+    connection: &Connection,
+    targets: &[Target],
+    standing: &HashSet<(String, String)>,
+) -> Result<Vec<Option<Stored>>> {
+    if !sql::contains(standing, "_ingest", "state") {
         return Ok(vec![None; targets.len()]);
     }
+    let mut states = HashMap::new();
+    for (schema, table, revision, text) in sql::all_states(connection).map_err(|e| failed("read the state", &e))? {
+        states.insert((schema.to_lowercase(), table), (revision, text));
+    }
     let load = |target: &Target| {
-        let Some(stored) = read_state(connection, target)? else { return Ok(None) };
-        let has_table = sql::has_table(connection, &target.schema, target.table.name);
+        let named = (target.schema.to_lowercase(), target.table.name.to_owned());
+        let Some((revision, text)) = states.get(&named) else { return Ok(None) };
+        let state = TableState::from_json(text)?;
         // Whoever drops a table to have it loaded again has not dropped what we remember of it.
-        let state = if has_table.map_err(|e| failed("read", &e))? {
-            stored.state
-        } else {
-            stored.state.without_table()
-        };
-        Ok(Some(Stored { state, ..stored }))
+        let stands = sql::contains(standing, &target.schema, target.table.name);
+        let state = if stands { state } else { state.without_table() };
+        Ok(Some(Stored { revision: *revision, state }))
     };
     targets.iter().map(load).collect()
 }
@@ -213,19 +222,13 @@ impl Destination for DuckDb {
         if !self.exists() {
             return Ok(vec![None; targets.len()]);
         }
-        let (states, stood) = self.with_connection(|connection| {
-            let states = load_states(connection, targets)?;
-            let mut stood = HashSet::new();
-            for target in targets {
-                if sql::has_table(connection, &target.schema, target.table.name)
-                    .map_err(|e| failed("read", &e))?
-                {
-                    stood.insert(identity(target));
-                }
-            }
-            Ok((states, stood))
+        let (states, standing) = self.with_connection(|connection| {
+            let standing = sql::tables(connection).map_err(|e| failed("read", &e))?;
+            Ok((load_states(connection, targets, &standing)?, standing))
         })?;
-        self.stood = stood;
+        let stands = |target: &&Target| sql::contains(&standing, &target.schema, target.table.name);
+        self.stood = targets.iter().filter(stands).map(identity).collect();
+        self.settled.own = sql::OWN_TABLES.iter().all(|table| sql::contains(&standing, "_ingest", table));
         Ok(states)
     }
 
@@ -258,9 +261,13 @@ impl Destination for DuckDb {
     }
 
     fn record(&mut self, runs: &[RunRecord]) -> Result<()> {
+        // Not while it was closed: anybody may have changed it then.
+        let is_prepared = self.connection.is_some() && self.settled.own;
         self.with_connection(|connection| {
             in_transaction(connection, || {
-                sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
+                if !is_prepared {
+                    sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
+                }
                 runs.iter()
                     .try_for_each(|run| sql::insert_run(connection, run))
                     .map_err(|e| failed("log the run", &e))

@@ -4,6 +4,8 @@
 //! once a table has grown. Moments are compared by `epoch_us`, which means UTC with and without the ICU
 //! extension; casts of `TIMESTAMP WITH TIME ZONE` do not.
 
+use std::collections::HashSet;
+
 use ::duckdb::{Connection, Result, params};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
@@ -26,7 +28,10 @@ pub(super) fn name_of(target: &Target) -> String {
     qualified(&target.schema, target.table.name)
 }
 
-/// Creates our own tables in `_ingest` where they are missing.
+/// Our own tables, in `_ingest`.
+pub(super) const OWN_TABLES: [&str; 3] = ["state", "runs", "ledger"];
+
+/// Creates [`OWN_TABLES`] where they are missing.
 pub(super) fn prepare_own_tables(connection: &Connection) -> Result<()> {
     connection.execute_batch(
         "CREATE SCHEMA IF NOT EXISTS _ingest;
@@ -43,6 +48,23 @@ pub(super) fn prepare_own_tables(connection: &Connection) -> Result<()> {
              parent_updated_at TIMESTAMP WITH TIME ZONE, stated BIGINT, total BIGINT, shown BIGINT,
              fetched_at TIMESTAMP WITH TIME ZONE);",
     )
+}
+
+/// Schema and name of all tables, in lower case. One question about all of them: DuckDB takes longer to understand
+/// a statement than to answer it.
+pub(super) fn tables(connection: &Connection) -> Result<HashSet<(String, String)>> {
+    connection
+        .prepare(
+            "SELECT lower(schema_name), lower(table_name) FROM duckdb_tables()
+             WHERE database_name = current_database()",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect()
+}
+
+/// Whether `tables` has this one; names are compared as DuckDB does, ignoring case.
+pub(super) fn contains(tables: &HashSet<(String, String)>, schema: &str, table: &str) -> bool {
+    tables.contains(&(schema.to_lowercase(), table.to_lowercase()))
 }
 
 /// Whether a table exists; schema and table are compared as DuckDB does, ignoring case.
@@ -183,11 +205,14 @@ pub(super) fn write_state(
     Ok(())
 }
 
-/// Schema, table and state of every table.
-pub(super) fn all_states(connection: &Connection) -> Result<Vec<(String, String, String)>> {
+/// Schema, table, revision and state of every table.
+pub(super) fn all_states(connection: &Connection) -> Result<Vec<(String, String, u64, String)>> {
     connection
-        .prepare("SELECT schema_name, table_name, state::VARCHAR FROM _ingest.state ORDER BY schema_name, table_name")?
-        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .prepare(
+            "SELECT schema_name, table_name, revision, state::VARCHAR FROM _ingest.state
+             ORDER BY schema_name, table_name",
+        )?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect()
 }
 
