@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{print, setup};
 use crate::cli::{Output, StatusArgs};
 use crate::clock;
-use crate::destination::duckdb::{self, PastRun, TableStatus};
+use crate::destination::{PastRun, TableStatus, duckdb};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::{aligned, grouped};
 

@@ -2,7 +2,10 @@
 
 pub mod duckdb;
 mod memory;
+pub mod parquet;
 mod reduce;
+mod run_lock;
+mod status;
 mod text;
 
 use std::fmt::Debug;
@@ -13,6 +16,7 @@ use jiff::Timestamp;
 
 pub use memory::{Memory, TextRow};
 pub use reduce::{Parent, Reduced, reduce, reduce_per_parent};
+pub use status::{PastRun, TableStatus};
 use text::in_utc;
 
 use crate::batch::Owner;

@@ -9,7 +9,6 @@ mod connect;
 mod feed;
 mod merge;
 mod parents;
-mod run_lock;
 mod sql;
 mod stage;
 mod views;
@@ -23,14 +22,14 @@ use arrow::array::RecordBatch;
 
 pub use connect::Options;
 
-use super::{Committed, Destination, RunRecord, TableCommit, Target};
+use super::run_lock::RunLock;
+use super::{Committed, Destination, PastRun, RunRecord, TableCommit, TableStatus, Target};
 use crate::error::Result;
 use crate::ledger::Entry;
 use crate::progress::Progress;
 use crate::state::{Stored, TableState};
 use commit::{Settled, identity};
 use connect::failed;
-use run_lock::RunLock;
 
 /// Tables in one DuckDB file, held for one run.
 #[derive(Debug)]
@@ -120,36 +119,6 @@ impl DuckDb {
     }
 }
 
-/// A table as `ingest status` shows it.
-#[derive(Debug, Clone)]
-pub struct TableStatus {
-    /// Schema of the table.
-    pub schema: String,
-    /// Name of the table.
-    pub table: String,
-    /// Its state.
-    pub state: TableState,
-    /// Rows without a stamp; `None` if the table is gone.
-    pub live: Option<u64>,
-    /// Rows with one.
-    pub deleted: u64,
-}
-
-/// A line of the log of runs as `ingest status` shows it.
-#[derive(Debug, Clone)]
-pub struct PastRun {
-    /// When it ended, in epoch microseconds.
-    pub finished_at: i64,
-    /// Schema and table.
-    pub table: String,
-    /// `complete`, `failed`, `interrupted` or `partial`.
-    pub outcome: String,
-    /// Rows that were new, changed, removed.
-    pub rows: (u64, u64, u64),
-    /// Why it failed.
-    pub error: Option<String>,
-}
-
 /// What a file says about its tables and its latest runs (`runs` at most), newest first. Takes no lock on
 /// runs, so it works beside one.
 pub fn status(path: &Path, options: &Options, runs: usize) -> Result<(Vec<TableStatus>, Vec<PastRun>)> {
@@ -202,7 +171,9 @@ fn load_states(
         return Ok(vec![None; targets.len()]);
     }
     let mut states = HashMap::new();
-    for (schema, table, revision, text) in sql::all_states(connection).map_err(|e| failed("read the state", &e))? {
+    for (schema, table, revision, text) in
+        sql::all_states(connection).map_err(|e| failed("read the state", &e))?
+    {
         states.insert((schema.to_lowercase(), table), (revision, text));
     }
     let load = |target: &Target| {

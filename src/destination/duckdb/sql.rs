@@ -10,8 +10,7 @@ use ::duckdb::{Connection, Result, params};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 
-use super::super::{RunRecord, Target, in_utc};
-use super::PastRun;
+use super::super::{PastRun, RunRecord, Target, in_utc};
 use super::stage::STAGE;
 use crate::table::{DELETED_AT, Kind, StoredColumn, TableSpec};
 

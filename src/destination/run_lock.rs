@@ -1,7 +1,7 @@
-//! One run per file.
+//! One run per destination.
 //!
-//! DuckDB's own lock only lasts while the file is open, which is not the whole run. So a run locks
-//! `<file>.lock` beside it. The operating system releases the lock with the process, however it ends; what
+//! A DuckDB file is only open now and then, and a lake is never locked as a whole. So a run locks a file of its
+//! own beside them, such as `ingest.duckdb.lock`. The operating system releases the lock with the process, however it ends; what
 //! the file says is only for people.
 
 use std::fs::{File, OpenOptions, TryLockError};
@@ -20,13 +20,13 @@ pub(super) struct RunLock {
 
 impl RunLock {
     /// Takes the lock, waiting up to `wait` while another run has it.
-    pub(super) fn take(database: &Path, wait: Duration, progress: &Progress) -> Result<Self> {
-        let path = lock_path(database);
+    pub(super) fn take(place: &Path, wait: Duration, progress: &Progress) -> Result<Self> {
+        let path = lock_path(place);
         let unusable = |e: std::io::Error| {
             let message = format!("lock file {} cannot be written", path.display());
             Error::new(ErrorKind::Destination, message)
                 .with_source(e)
-                .with_hint("a run locks a file beside the database; the folder has to be writable")
+                .with_hint("a run locks a file beside what it writes; the folder has to be writable")
         };
         let mut file = OpenOptions::new()
             .read(true)
@@ -45,7 +45,7 @@ impl RunLock {
                     if !is_told {
                         progress.note(&format!(
                             "waiting for another run on {}{}",
-                            database.display(),
+                            place.display(),
                             holder(&path)
                         ));
                         is_told = true;
@@ -53,7 +53,7 @@ impl RunLock {
                     std::thread::sleep(Duration::from_millis(100).min(wait));
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let message = format!("another run is writing {}{}", database.display(), holder(&path));
+                    let message = format!("another run is writing {}{}", place.display(), holder(&path));
                     return Err(Error::new(ErrorKind::Locked, message)
                         .with_hint("let it finish; cron may simply try again, --wait waits for it"));
                 }
@@ -69,8 +69,8 @@ impl RunLock {
     }
 }
 
-fn lock_path(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
+fn lock_path(place: &Path) -> PathBuf {
+    let mut path = place.as_os_str().to_owned();
     path.push(".lock");
     path.into()
 }

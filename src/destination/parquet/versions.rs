@@ -1,0 +1,1 @@
+//! Versions of a table: built aside, published in one step.
