@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// Shorthand used all over the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-type BoxError = Box<dyn std::error::Error + Send + Sync>;
+/// What an error was caused by.
+pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 type SharedError = Arc<dyn std::error::Error + Send + Sync>;
 
 /// What went wrong, as far as anything is decided by it.

@@ -7,6 +7,7 @@ mod duckdb;
 mod families;
 mod ledger;
 mod merge;
+mod parquet;
 mod per_parent;
 mod replace;
 mod runs;
@@ -14,7 +15,7 @@ mod stamps;
 mod state;
 mod tables;
 
-use crate::support::tables::{InDuckDb, InMemory, Subject};
+use crate::support::tables::{InDuckDb, InMemory, InParquet, InSmallFiles, Subject};
 
 /// Makes the macro that lists every behaviour as a test of one destination.
 macro_rules! behaviours {
@@ -96,3 +97,5 @@ behaviours! {
 
 suite!(in_memory, super::InMemory);
 suite!(in_duckdb, super::InDuckDb);
+suite!(in_parquet, super::InParquet);
+suite!(in_small_parquet_files, super::InSmallFiles);

@@ -11,7 +11,7 @@ use ingest::destination::{Scope, Stamp, TableCommit};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::support::tables::{InDuckDb, InMemory, Subject, Target, batch, nothing, pass, tally, target};
+use crate::support::tables::{InDuckDb, InMemory, InParquet, InSmallFiles, Subject, Target, batch, nothing, pass, tally, target};
 
 /// One version of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -222,8 +222,21 @@ proptest! {
     }
 
     #[test]
+    fn any_commits_in_parquet_equal_a_map_and_the_reference(steps in vec(step(), 1..7)) {
+        let (mut in_memory, mut in_parquet, mut in_small_files) =
+            (InMemory::fresh(), InParquet::fresh(), InSmallFiles::fresh());
+        follow(&mut in_memory, &steps);
+        follow(&mut in_parquet, &steps);
+        follow(&mut in_small_files, &steps);
+        let contacts = target("contacts");
+        prop_assert_eq!(in_parquet.rows(&contacts), in_memory.rows(&contacts));
+        prop_assert_eq!(in_small_files.rows(&contacts), in_memory.rows(&contacts));
+    }
+
+    #[test]
     fn any_replay_ends_with_the_newest_rows(steps in any_replay()) {
         ends_with_the_newest(&mut InMemory::fresh(), &steps);
         ends_with_the_newest(&mut InDuckDb::fresh(), &steps);
+        ends_with_the_newest(&mut InSmallFiles::fresh(), &steps);
     }
 }

@@ -16,7 +16,7 @@ use serde::Deserializer;
 use serde::de::{MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::support::tables::{InDuckDb, Subject, Target, pass, tally, target, upsert};
+use crate::support::tables::{InDuckDb, InParquet, Subject, Target, pass, tally, target, upsert};
 use oracle::{DoesNotFit, Expected};
 use written::{Json, Literal};
 
@@ -28,7 +28,12 @@ fn list(rows: &[Json]) -> String {
 /// all of them again.
 fn comes_back(target: &Target, rows: &[Json]) {
     let mut file = InDuckDb::fresh();
-    let subject: &mut dyn Subject = &mut file;
+    comes_back_from(&mut file, target, rows);
+    readable(&mut file, target, rows);
+    comes_back_from(&mut InParquet::fresh(), target, rows);
+}
+
+fn comes_back_from(subject: &mut dyn Subject, target: &Target, rows: &[Json]) {
     let (first, second) = rows.split_at(rows.len() / 2);
     subject.commit(upsert(target, pass(1), &list(first)));
     subject.commit(upsert(target, pass(1), &list(second)));
@@ -54,7 +59,6 @@ fn comes_back(target: &Target, rows: &[Json]) {
         assert_eq!(members(stored_extra.as_deref()), extra, "{}", row.source());
     }
     assert!(found.is_empty(), "{found:?}");
-    readable(&mut file, target, rows);
 }
 
 /// An object's members with their values as they are written, in their order, repeated ones too.

@@ -12,7 +12,7 @@ fn state(word: &str) -> TableState {
 }
 
 /// Rows together with a state.
-fn saving(rows: TableCommit, expected: Option<u64>, word: &str) -> TableCommit {
+pub(super) fn saving(rows: TableCommit, expected: Option<u64>, word: &str) -> TableCommit {
     TableCommit { state: Some(StateChange { expected, state: state(word) }), ..rows }
 }
 

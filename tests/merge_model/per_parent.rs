@@ -7,7 +7,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use crate::support::tables::{
-    InDuckDb, InMemory, Of, Subject, Target, gone, inside, nothing, of, pass, tally, target, upsert,
+    InDuckDb, InMemory, InSmallFiles, Of, Subject, Target, gone, inside, nothing, of, pass, tally, target, upsert,
 };
 
 /// What one parent shows: its links, with a value each.
@@ -253,8 +253,18 @@ proptest! {
     }
 
     #[test]
+    fn any_lists_in_parquet_equal_a_map_and_the_reference(steps in vec(step(), 1..7)) {
+        let (mut in_memory, mut in_small_files) = (InMemory::fresh(), InSmallFiles::fresh());
+        follow(&mut in_memory, &steps);
+        follow(&mut in_small_files, &steps);
+        let (_, tags) = targets();
+        prop_assert_eq!(in_small_files.rows(&tags), in_memory.rows(&tags));
+    }
+
+    #[test]
     fn any_replay_ends_with_the_newest_lists(steps in any_replay()) {
         ends_with_the_newest(&mut InMemory::fresh(), &steps);
         ends_with_the_newest(&mut InDuckDb::fresh(), &steps);
+        ends_with_the_newest(&mut InSmallFiles::fresh(), &steps);
     }
 }

@@ -1,8 +1,8 @@
 //! Destinations to try, the rows that go in and what is found in them afterwards.
 
+mod lake;
 mod rows;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use tempfile::TempDir;
 
 pub(crate) use ingest::destination::Target;
+pub(crate) use lake::{InParquet, InSmallFiles, begin as begin_lake};
 pub(crate) use rows::{Of, batch, gone, inside, nothing, of, pass, replace, upsert};
 
 /// A destination with the means to look into it from outside.
@@ -153,15 +154,46 @@ impl InDuckDb {
         // The file must not be open twice in one process.
         self.destination.rest();
         let connection = open(&self.path, AccessMode::ReadOnly);
-        let mut statement = connection.prepare(sql).expect(sql);
-        let mut rows = statement.query([]).expect(sql);
-        let mut found = Vec::new();
-        while let Some(row) = rows.next().expect(sql) {
-            let width = row.as_ref().column_count();
-            found.push((0..width).map(|at| row.get(at).expect(sql)).collect());
-        }
-        found
+        texts(&connection, sql)
     }
+}
+
+/// The rows of a query, each value as text.
+fn texts(connection: &Connection, sql: &str) -> Vec<Vec<Option<String>>> {
+    let mut statement = connection.prepare(sql).expect(sql);
+    let mut rows = statement.query([]).expect(sql);
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().expect(sql) {
+        let width = row.as_ref().column_count();
+        found.push((0..width).map(|at| row.get(at).expect(sql)).collect());
+    }
+    found
+}
+
+/// A SELECT's list of all columns. No cast for text, so that nothing can be lost in one; moments as numbers, free of
+/// time zones.
+fn as_texts(target: &Target) -> String {
+    let list = target.table.stored_columns().into_iter().map(|column| match column.kind {
+        Kind::Timestamp => format!(r#"epoch_us("{}")::VARCHAR"#, column.name),
+        Kind::Text | Kind::Body | Kind::Reference | Kind::Word(_) | Kind::Json => {
+            format!(r#""{}""#, column.name)
+        }
+        _ => format!(r#""{}"::VARCHAR"#, column.name),
+    });
+    list.collect::<Vec<_>>().join(", ")
+}
+
+/// What such a SELECT found, by column.
+fn named(target: &Target, values: Vec<Option<String>>) -> TextRow {
+    let pairs = target.table.stored_columns().into_iter().zip(values).map(|(column, value)| {
+        match (column.kind, value) {
+            (Kind::Timestamp, Some(micros)) => {
+                (column.name, Some(seconds(micros.parse().expect("a number"))))
+            }
+            (_, value) => (column.name, value),
+        }
+    });
+    pairs.collect()
 }
 
 impl Subject for InDuckDb {
@@ -174,29 +206,10 @@ impl Subject for InDuckDb {
     }
 
     fn rows(&mut self, target: &Target) -> Option<Vec<TextRow>> {
-        let columns = target.table.stored_columns();
-        // No cast for text, so that nothing can be lost in one; moments as numbers, free of time zones.
-        let list = columns.iter().map(|column| match column.kind {
-            Kind::Timestamp => format!(r#"epoch_us("{}")::VARCHAR"#, column.name),
-            Kind::Text | Kind::Body | Kind::Reference | Kind::Word(_) | Kind::Json => {
-                format!(r#""{}""#, column.name)
-            }
-            _ => format!(r#""{}"::VARCHAR"#, column.name),
-        });
-        let list = list.collect::<Vec<_>>().join(", ");
         self.columns(target)?;
-        let schema = target.schema.replace('"', "\"\"");
+        let (list, schema) = (as_texts(target), target.schema.replace('"', "\"\""));
         let found = self.query(&format!(r#"SELECT {list} FROM "{schema}"."{}""#, target.table.name));
-        let named = |values: Vec<Option<String>>| {
-            let pairs = columns.iter().zip(values).map(|(column, value)| match (column.kind, value) {
-                (Kind::Timestamp, Some(micros)) => {
-                    (column.name.clone(), Some(seconds(micros.parse().expect("a number"))))
-                }
-                (_, value) => (column.name.clone(), value),
-            });
-            pairs.collect::<BTreeMap<_, _>>()
-        };
-        Some(in_key_order(target, found.into_iter().map(named).collect()))
+        Some(in_key_order(target, found.into_iter().map(|values| named(target, values)).collect()))
     }
 
     fn columns(&mut self, target: &Target) -> Option<Vec<(String, String)>> {

@@ -1,0 +1,176 @@
+//! The columns of stored rows: their types, and which of them say something about the row itself.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
+
+use crate::table::{DELETED_AT, INGESTED_AT, Kind, MERGED_INTO, PARTS_TOTAL, PARTS_TRUNCATED, TableSpec};
+
+/// How Arrow marks a column whose type is more than its layout, and the mark of JSON.
+const EXTENSION_TYPE_NAME_KEY: &str = "ARROW:extension:name";
+const EXTENSION_TYPE_METADATA_KEY: &str = "ARROW:extension:metadata";
+const JSON: &str = "arrow.json";
+
+/// How the rows of one set of files are built.
+#[derive(Debug, Clone)]
+pub(super) struct Columns {
+    /// As they are stored; all nullable.
+    pub(super) stored: SchemaRef,
+    /// As they come: for each stored column its place in an incoming batch, if it has one.
+    pub(super) brought: Vec<Option<usize>>,
+    /// The schema of incoming batches.
+    pub(super) incoming: SchemaRef,
+    /// Places, among the stored columns, of the parts of the key.
+    pub(super) key: Vec<usize>,
+    /// The key of the lead table's row that the row is about.
+    pub(super) lead: usize,
+    /// The date by which the newer of two rows is told.
+    pub(super) cursor: Option<usize>,
+    /// When the row was read.
+    pub(super) ingested: Option<usize>,
+    /// When it was found to be gone, and into what it was merged.
+    pub(super) deleted: Option<usize>,
+    pub(super) merged: Option<usize>,
+    /// Whether parts are missing, and how many there are: filled by another table's pass.
+    pub(super) filled: Option<(usize, usize)>,
+}
+
+/// The columns of a ledger, in their order.
+pub(super) const LEDGER: [(&str, Kind); 6] = [
+    ("parent_id", Kind::Text),
+    ("parent_updated_at", Kind::Timestamp),
+    ("stated", Kind::Integer),
+    ("total", Kind::Integer),
+    ("shown", Kind::Integer),
+    ("fetched_at", Kind::Timestamp),
+];
+
+/// A ledger's columns: one row for each parent.
+pub(super) static OF_LEDGER: LazyLock<Columns> = LazyLock::new(|| {
+    let fields: Vec<Field> = LEDGER.iter().map(|(name, kind)| field(name, *kind)).collect();
+    let stored: SchemaRef = Arc::new(Schema::new(fields));
+    Columns {
+        brought: (0..LEDGER.len()).map(Some).collect(),
+        incoming: Arc::clone(&stored),
+        stored,
+        key: vec![0],
+        lead: 0,
+        cursor: None,
+        ingested: None,
+        deleted: None,
+        merged: None,
+        filled: None,
+    }
+});
+
+impl Columns {
+    /// Those of a table; columns that its files have and that are no longer declared stay, after the others.
+    pub(super) fn of(table: &TableSpec, known: &[(String, String)]) -> Self {
+        let declared = table.stored_columns();
+        let mut fields: Vec<Field> = declared.iter().map(|column| field(&column.name, column.kind)).collect();
+        let is_declared = |name: &str| declared.iter().any(|column| column.name.eq_ignore_ascii_case(name));
+        let left = known.iter().filter(|(name, _)| !is_declared(name));
+        fields.extend(left.map(|(name, sql)| of_sql(name, sql)));
+        let incoming = table.schema();
+        let place = |name: &str| fields.iter().position(|field| field.name() == name);
+        let brought = fields.iter().map(|field| incoming.index_of(field.name()).ok()).collect();
+        let (truncated, total) = (place(PARTS_TRUNCATED), place(PARTS_TOTAL));
+        Self {
+            key: table.key.iter().filter_map(|key| place(key.name)).collect(),
+            lead: place(&table.lead_key()).unwrap_or_default(),
+            cursor: table.cursor.and_then(place),
+            ingested: place(INGESTED_AT),
+            deleted: place(DELETED_AT).filter(|_| table.has_stamps()),
+            merged: place(MERGED_INTO).filter(|_| table.is_merged),
+            filled: truncated.zip(total).filter(|_| !table.filled.is_empty()),
+            brought,
+            incoming,
+            stored: Arc::new(Schema::new(fields)),
+        }
+    }
+
+    /// Names and SQL types, as they are noted beside the files.
+    pub(super) fn named(&self) -> Vec<(String, String)> {
+        self.stored.fields().iter().map(|field| (field.name().clone(), sql(field).to_owned())).collect()
+    }
+
+    /// A stored batch that may be older than these columns, with all of them.
+    pub(super) fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let of_type = |field: &Field, column: &ArrayRef| {
+            if column.data_type() == field.data_type() {
+                return Ok(Arc::clone(column));
+            }
+            let strictly = CastOptions { safe: false, ..CastOptions::default() };
+            cast_with_options(column, field.data_type(), &strictly)
+        };
+        let columns = self.stored.fields().iter().map(|field| match batch.column_by_name(field.name()) {
+            Some(column) => of_type(field, column),
+            None => Ok(new_null_array(field.data_type(), batch.num_rows())),
+        });
+        RecordBatch::try_new(Arc::clone(&self.stored), columns.collect::<Result<_, _>>()?)
+    }
+}
+
+fn field(name: &str, kind: Kind) -> Field {
+    let field = Field::new(name, kind.arrow(), true);
+    if kind == Kind::Json { as_json(field) } else { field }
+}
+
+/// Text that every tool is told to be JSON.
+fn as_json(field: Field) -> Field {
+    field.with_metadata(HashMap::from([
+        (EXTENSION_TYPE_NAME_KEY.to_owned(), JSON.to_owned()),
+        (EXTENSION_TYPE_METADATA_KEY.to_owned(), String::new()),
+    ]))
+}
+
+/// The type as SQL knows it.
+fn sql(field: &Field) -> &'static str {
+    let is_json = field.metadata().get(EXTENSION_TYPE_NAME_KEY).is_some_and(|name| name == JSON);
+    match field.data_type() {
+        DataType::Int64 => Kind::Integer.sql(),
+        DataType::Float64 => Kind::Float.sql(),
+        DataType::Boolean => Kind::Boolean.sql(),
+        DataType::Timestamp(..) => Kind::Timestamp.sql(),
+        _ if is_json => Kind::Json.sql(),
+        _ => Kind::Text.sql(),
+    }
+}
+
+/// A column by the type that was noted.
+fn of_sql(name: &str, sql: &str) -> Field {
+    let kinds = [Kind::Integer, Kind::Float, Kind::Boolean, Kind::Timestamp, Kind::Json];
+    field(name, kinds.into_iter().find(|kind| kind.sql() == sql).unwrap_or(Kind::Text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::intercom::tables::{TABLES, find};
+
+    #[test]
+    fn types_are_noted_so_that_they_are_found_again() {
+        for table in TABLES {
+            let columns = Columns::of(table, &[]);
+            let expected: Vec<_> =
+                table.stored_columns().into_iter().map(|c| (c.name, c.kind.sql().to_owned())).collect();
+            assert_eq!(columns.named(), expected, "{}", table.name);
+            let anew = columns.named().iter().map(|(name, sql)| of_sql(name, sql)).collect::<Vec<_>>();
+            assert_eq!(Schema::new(anew), *columns.stored, "{}", table.name);
+        }
+    }
+
+    #[test]
+    fn columns_that_are_no_longer_declared_stay() {
+        let tags = find("tags").unwrap();
+        let known = [("old".to_owned(), "BIGINT".to_owned()), ("NAME".to_owned(), "VARCHAR".to_owned())];
+        let columns = Columns::of(tags, &known);
+        assert_eq!(columns.named().last(), Some(&known[0]));
+        assert_eq!(columns.stored.fields().len(), tags.stored_columns().len() + 1);
+        assert_eq!(columns.brought.last(), Some(&None));
+    }
+}

@@ -1,0 +1,157 @@
+//! One Parquet file: how it is written, and how it is read.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use parquet::arrow::ProjectionMask;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
+};
+use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::SortingColumn;
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::schema::types::ColumnPath;
+
+use super::columns::Columns;
+use super::keys::{Keys, text_column};
+use super::manifest::FileEntry;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Rows of a batch that is read.
+const BATCH: usize = 4096;
+/// Rows of a row group at most. Readers skip whole groups by their least and greatest values.
+const GROUP_ROWS: usize = 122_880;
+/// Bytes of a row group that is being written: it is in memory until it ends.
+const GROUP_BYTES: usize = 24 << 20;
+
+/// A file that is being written.
+pub(super) struct Writer {
+    columns: Columns,
+    writer: ArrowWriter<File>,
+    entry: FileEntry,
+}
+
+impl Writer {
+    /// Begins a file of that name in a folder.
+    pub(super) fn create(folder: &Path, name: String, columns: &Columns) -> Result<Self> {
+        let path = folder.join(&name);
+        let file = File::create_new(&path).map_err(|e| failed("created", &path, e))?;
+        let options = ArrowWriterOptions::new()
+            .with_properties(properties(columns)?)
+            // What the Parquet schema says is all that is meant; some tools warn of what else they find.
+            .with_skip_arrow_metadata(true);
+        let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&columns.stored), options)
+            .map_err(|e| failed("written", &path, e))?;
+        let (first, last) = (Vec::new(), Vec::new());
+        let leads = (String::new(), String::new());
+        let entry = FileEntry { name, rows: 0, deleted: 0, bytes: 0, first, last, leads };
+        Ok(Self { columns: columns.clone(), writer, entry })
+    }
+
+    /// Adds rows, whose keys come after those before.
+    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+        let broken = |e| Error::new(ErrorKind::Destination, "rows cannot be written").with_source(e);
+        if batch.num_rows() == 0 {
+            return Ok(());
+        }
+        let keys = Keys::of(batch, &self.columns.key).map_err(broken)?;
+        if self.entry.rows == 0 {
+            self.entry.first = keys.key(0);
+        }
+        self.entry.last = keys.key(batch.num_rows() - 1);
+        let leads = text_column(batch, self.columns.lead).map_err(broken)?;
+        for lead in leads.iter().flatten() {
+            let (least, greatest) = &mut self.entry.leads;
+            if greatest.as_str() < lead {
+                lead.clone_into(greatest);
+            }
+            if least.is_empty() || lead < least.as_str() {
+                lead.clone_into(least);
+            }
+        }
+        let deleted = self.columns.deleted.map(|place| batch.column(place));
+        self.entry.deleted += deleted.map_or(0, |stamps| (stamps.len() - stamps.null_count()) as u64);
+        self.entry.rows += batch.num_rows() as u64;
+        self.writer.write(batch).map_err(|e| unwritten(&self.entry.name, e))?;
+        if self.writer.in_progress_size() >= GROUP_BYTES {
+            self.writer.flush().map_err(|e| unwritten(&self.entry.name, e))?;
+        }
+        Ok(())
+    }
+
+    /// Bytes so far, near enough.
+    pub(super) fn bytes(&self) -> u64 {
+        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+    }
+
+    /// Ends the file.
+    pub(super) fn finish(mut self) -> Result<FileEntry> {
+        self.writer.finish().map_err(|e| unwritten(&self.entry.name, e))?;
+        self.entry.bytes = self.writer.bytes_written() as u64;
+        Ok(self.entry)
+    }
+}
+
+fn properties(columns: &Columns) -> Result<WriterProperties> {
+    let level = ZstdLevel::try_new(1)
+        .map_err(|e| Error::new(ErrorKind::Destination, "zstd has no such level").with_source(e))?;
+    let sorted = columns.key.iter().filter_map(|place| i32::try_from(*place).ok());
+    let sorted = sorted.map(|column_idx| SortingColumn { column_idx, descending: false, nulls_first: true });
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("ingest ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(GROUP_ROWS))
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_sorting_columns(Some(sorted.collect()));
+    for place in columns.key.iter().chain([&columns.lead]) {
+        let path = ColumnPath::from(columns.stored.field(*place).name().as_str());
+        properties = properties.set_column_bloom_filter_enabled(path, true);
+    }
+    Ok(properties.build())
+}
+
+/// Reads columns of a file, in their order, from the first row to the last or only rows that were selected.
+pub(super) fn read(
+    path: &Path,
+    names: Option<&[&str]>,
+    selection: Option<RowSelection>,
+) -> Result<ParquetRecordBatchReader> {
+    let file = File::open(path).map_err(|e| missing(path, e))?;
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+        .map_err(|e| failed("read", path, e))?
+        .with_batch_size(BATCH);
+    if let Some(names) = names {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    if let Some(selection) = selection {
+        builder = builder.with_row_selection(selection);
+    }
+    builder.build().map_err(|e| failed("read", path, e))
+}
+
+/// What went wrong with a file.
+pub(super) fn failed(what: &str, path: &Path, source: impl Into<crate::error::BoxError>) -> Error {
+    Error::new(ErrorKind::Destination, format!("{} cannot be {what}", path.display())).with_source(source)
+}
+
+fn unwritten(name: &str, source: parquet::errors::ParquetError) -> Error {
+    let words = source.to_string();
+    let full = ["No space left on device", "Disk quota exceeded", "File too large"];
+    let is_full = full.iter().any(|reason| words.contains(reason));
+    let error = Error::new(ErrorKind::Destination, format!("file {name} cannot be written")).with_source(source);
+    if is_full { error.with_hint("there is no room; nothing was lost, make some and run again") } else { error }
+}
+
+fn missing(path: &Path, source: std::io::Error) -> Error {
+    let is_gone = source.kind() == std::io::ErrorKind::NotFound;
+    let error = failed("read", path, source);
+    if !is_gone {
+        return error;
+    }
+    error.with_hint("somebody removed the file; remove the folder of the table too to have it loaded again")
+}

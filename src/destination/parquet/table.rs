@@ -1,0 +1,256 @@
+//! One table in the middle of a commit: its current version, and the next one as far as it is built.
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::error::ArrowError;
+
+use super::change::{Change, Filled};
+use super::columns::{Columns, OF_LEDGER};
+use super::entries;
+use super::file::failed;
+use super::keys::{Incoming, moment, moments, text, text_column};
+use super::manifest::{self, Manifest};
+use super::rows::{Folders, Rows};
+use super::versions::{Draft, Versions};
+use crate::destination::{Committed, Target};
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::Entry;
+use crate::state::{StateChange, conflict};
+
+/// How the files of ledgers end: tools are not to take them for the table's.
+const LEDGER: &str = ".ledger";
+
+/// A table.
+#[derive(Debug)]
+pub(super) struct Table {
+    pub(super) target: Target,
+    folder: PathBuf,
+    /// As the next version will have it.
+    manifest: Manifest,
+    rows: Rows,
+    ledger: Rows,
+    /// Whether there is a version already.
+    pub(super) is_there: bool,
+    is_changed: bool,
+    draft: Option<Draft>,
+    /// Files written for the next version.
+    written: usize,
+}
+
+impl Table {
+    /// Looks at the current version in `folder`; new files are to have about `file_bytes`.
+    pub(super) fn open(target: &Target, folder: PathBuf, file_bytes: u64) -> Result<Self> {
+        let found = Manifest::read(&folder)?;
+        let is_there = found.is_some();
+        let mut manifest = found.unwrap_or_default();
+        let columns = Columns::of(target.table, &manifest.columns);
+        let is_older = is_there && columns.named() != manifest.columns;
+        let ledger = if is_older { Vec::new() } else { manifest.ledger.clone() };
+        let rows = Rows { files: manifest.files.clone(), is_older, columns, file_bytes };
+        let ledger = Rows { columns: OF_LEDGER.clone(), files: ledger, is_older: false, file_bytes };
+        manifest.generation += 1;
+        let target = target.clone();
+        Ok(Self { target, folder, manifest, rows, ledger, is_there, is_changed: false, draft: None, written: 0 })
+    }
+
+    /// Fails if the folder holds what is not ours, although there is no version: it would go with the first.
+    pub(super) fn refuse_foreign(&self) -> Result<()> {
+        if self.is_there || !self.folder.exists() {
+            return Ok(());
+        }
+        let mut listed = std::fs::read_dir(&self.folder).map_err(|e| failed("read", &self.folder, e))?;
+        let is_foreign = |found: std::io::Result<std::fs::DirEntry>| {
+            found.is_ok_and(|found| !found.file_name().to_string_lossy().starts_with('.'))
+        };
+        if listed.any(is_foreign) {
+            let message = format!("{} holds files that ingest did not write", self.folder.display());
+            return Err(Error::new(ErrorKind::Destination, message)
+                .with_hint("move them elsewhere, or write to another folder, or schema with --schema"));
+        }
+        Ok(())
+    }
+
+    /// Whether the files have every declared column and no other order.
+    pub(super) fn is_as_declared(&self) -> bool {
+        self.is_there && !self.rows.is_older
+    }
+
+    /// Carries out what a commit says about the rows.
+    pub(super) fn apply(
+        &mut self,
+        versions: &Versions,
+        batches: Vec<RecordBatch>,
+        change: &Change<'_>,
+    ) -> Result<Committed> {
+        let unreadable = |e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e);
+        let incoming = Incoming::of(&self.rows.columns, batches).map_err(unreadable)?;
+        let mut done = Committed::default();
+        let is_written = self.change(versions, ".parquet", &incoming, change, &mut done)?;
+        self.is_changed |= is_written;
+        done.live = self.count_live();
+        Ok(done)
+    }
+
+    /// Saves entries of the ledger, each the last word about its key.
+    pub(super) fn save_entries(&mut self, versions: &Versions, saved: &[Entry]) -> Result<()> {
+        if saved.is_empty() {
+            return Ok(());
+        }
+        let unreadable = |e: ArrowError| Error::new(ErrorKind::Destination, "the ledger cannot be written").with_source(e);
+        let batch = entries::to_rows(saved).map_err(unreadable)?;
+        let incoming = Incoming::of(&self.ledger.columns, vec![batch]).map_err(unreadable)?;
+        let is_written =
+            self.change(versions, LEDGER, &incoming, &Change::default(), &mut Committed::default())?;
+        self.is_changed |= is_written;
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        versions: &Versions,
+        ending: &str,
+        incoming: &Incoming,
+        change: &Change<'_>,
+        done: &mut Committed,
+    ) -> Result<bool> {
+        if self.draft.is_none() {
+            self.draft = Some(versions.draft(&self.target.schema, self.target.table.name)?);
+        }
+        let Some(draft) = &self.draft else { return Ok(false) };
+        let folders = Folders { current: &self.folder, draft: draft.folder() };
+        let (generation, written) = (self.manifest.generation, &mut self.written);
+        let mut name = || {
+            *written += 1;
+            format!("{generation:08}-{written:04}{ending}")
+        };
+        let rows = if ending == LEDGER { &mut self.ledger } else { &mut self.rows };
+        rows.apply(folders, incoming, change, &mut name, done)
+    }
+
+    fn folders(&self) -> Folders<'_> {
+        let draft = self.draft.as_ref().map_or(self.folder.as_path(), Draft::folder);
+        Folders { current: &self.folder, draft }
+    }
+
+    /// Whether the next version has rows of its own already.
+    pub(super) fn has_draft(&self) -> bool {
+        self.draft.is_some()
+    }
+
+    /// Takes a state up, if nobody else changed it; its revision.
+    pub(super) fn save_state(&mut self, change: &StateChange) -> Result<u64> {
+        if self.manifest.revision() != change.expected {
+            return Err(conflict(self.target.table.name));
+        }
+        self.is_changed = true;
+        self.manifest.save(&change.state)
+    }
+
+    /// Rows without a stamp.
+    pub(super) fn count_live(&self) -> u64 {
+        self.rows.files.iter().map(|file| file.rows - file.deleted).sum()
+    }
+
+    /// The dates of the rows with these keys.
+    pub(super) fn cursors(&self, keys: &HashSet<&str>) -> Result<HashMap<String, Option<i64>>> {
+        let (Some(key), Some(cursor)) = (self.rows.columns.key.first(), self.rows.columns.cursor) else {
+            return Ok(HashMap::new());
+        };
+        let mut found = HashMap::new();
+        for batch in self.rows.find(self.folders(), keys, &[cursor])? {
+            let read = text_column(&batch, *key).and_then(|keys| Ok((keys, moments(&batch, cursor)?)));
+            let (keys, dates) = read.map_err(|e| failed("read", &self.folder, e))?;
+            let row = |row| Some((text(&keys, row)?.to_owned(), moment(&dates, row)));
+            found.extend((0..batch.num_rows()).filter_map(row));
+        }
+        Ok(found)
+    }
+
+    /// The entries about these keys.
+    pub(super) fn entries_about(&self, keys: &HashSet<&str>) -> Result<HashMap<String, Entry>> {
+        let mut found = HashMap::new();
+        for batch in self.ledger.find(self.folders(), keys, &[0, 1, 2, 3, 4, 5])? {
+            entries::of_rows(&batch, &mut |entry| {
+                found.insert(entry.key.clone(), entry);
+            });
+        }
+        Ok(found)
+    }
+
+    /// Hands `each` all entries.
+    pub(super) fn entries(&self, each: &mut dyn FnMut(Entry)) -> Result<()> {
+        self.ledger.scan(self.folders(), &[0, 1, 2, 3, 4, 5], &mut |batch| {
+            entries::of_rows(batch, each);
+            Ok(())
+        })
+    }
+
+    /// Hands `each` the keys, each once, of the lead rows that rows without a stamp are about.
+    pub(super) fn live_keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
+        let Columns { lead, deleted, key, .. } = &self.rows.columns;
+        let is_own = key.as_slice() == [*lead];
+        let mut seen: HashSet<String> = HashSet::new();
+        let places: Vec<usize> = [Some(*lead), *deleted].into_iter().flatten().collect();
+        self.rows.scan(self.folders(), &places, &mut |batch| {
+            let keys = text_column(batch, *lead)?;
+            let stamps = deleted.map(|deleted| batch.column(deleted));
+            for row in 0..batch.num_rows() {
+                let is_live = stamps.is_none_or(|stamps| stamps.is_null(row));
+                let Some(key) = text(&keys, row).filter(|_| is_live) else { continue };
+                if is_own || seen.insert(key.to_owned()) {
+                    each(key);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// The next version, to be published; `None` if it is the current one.
+    pub(super) fn finish(mut self, versions: &Versions) -> Result<Option<Draft>> {
+        if !self.is_changed {
+            return Ok(None);
+        }
+        let draft = match self.draft.take() {
+            Some(draft) => draft,
+            None => versions.draft(&self.target.schema, self.target.table.name)?,
+        };
+        let before: Vec<String> =
+            [&self.manifest.files, &self.manifest.ledger].into_iter().flatten().map(|f| f.name.clone()).collect();
+        self.manifest.columns = self.rows.columns.named();
+        self.manifest.files = self.rows.files;
+        self.manifest.ledger = self.ledger.files;
+        let path = draft.folder().join(manifest::FILE);
+        std::fs::write(&path, self.manifest.to_json()?).map_err(|e| failed("written", &path, e))?;
+        for file in self.manifest.files.iter().chain(&self.manifest.ledger) {
+            if before.contains(&file.name) {
+                draft.keep(&file.name)?;
+            }
+        }
+        if self.is_there {
+            keep_foreign(&self.folder, &before, &draft)?;
+        }
+        Ok(Some(draft))
+    }
+}
+
+/// Whether parts are missing, and how many there are, as far as an entry says so.
+pub(super) fn filled(entry: &Entry) -> Option<Filled> {
+    Some((entry.is_truncated()?, entry.total?))
+}
+
+/// Takes over what somebody else put into the folder of a table.
+fn keep_foreign(folder: &std::path::Path, ours: &[String], draft: &Draft) -> Result<()> {
+    let listed = std::fs::read_dir(folder).map_err(|e| failed("read", folder, e))?;
+    for found in listed {
+        let found = found.map_err(|e| failed("read", folder, e))?;
+        let name = found.file_name();
+        let Some(name) = name.to_str() else { continue };
+        let is_ours = name.starts_with('.') || ours.iter().any(|own| own == name);
+        if !is_ours && found.file_type().is_ok_and(|kind| kind.is_file()) {
+            draft.keep(name)?;
+        }
+    }
+    Ok(())
+}

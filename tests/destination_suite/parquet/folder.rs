@@ -1,0 +1,152 @@
+//! The folder of a table: made by an older version, by somebody else, or gone.
+
+use duckdb::Connection;
+use ingest::destination::parquet::{self, table_folder};
+use ingest::error::ErrorKind;
+use serde_json::Value;
+
+use super::super::ledger::{entry, noted, noting};
+use super::super::state::saving;
+use crate::support::tables::{InParquet, Subject, begin_lake, inside, nothing, of, pass, tally, target, upsert};
+
+/// Makes the only file of a table what `sql` selects from it as `old`, and notes the columns that it has then.
+fn rewrite(folder: &std::path::Path, sql: &str) {
+    let manifest = folder.join(".ingest.json");
+    let mut noted: Value = serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
+    let name = noted["files"][0]["name"].as_str().unwrap().to_owned();
+    let (file, new) = (folder.join(&name), folder.join("new"));
+    let connection = Connection::open_in_memory().unwrap();
+    let (old, new_text) = (file.display(), new.display());
+    connection
+        .execute_batch(&format!(
+            "CREATE VIEW old AS SELECT * FROM read_parquet('{old}');
+             COPY ({sql}) TO '{new_text}' (FORMAT parquet)"
+        ))
+        .unwrap();
+    let mut statement = connection.prepare(&format!("DESCRIBE SELECT * FROM read_parquet('{new_text}')")).unwrap();
+    let columns: Vec<Value> = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
+        .unwrap()
+        .map(|column| column.map(|(name, kind)| serde_json::json!([name, kind])).unwrap())
+        .collect();
+    noted["columns"] = Value::Array(columns);
+    std::fs::rename(&new, &file).unwrap();
+    std::fs::write(manifest, noted.to_string()).unwrap();
+}
+
+#[test]
+fn missing_columns_are_added_and_others_kept() {
+    let mut lake = InParquet::fresh();
+    let (contacts, path) = (target("contacts"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    let rows = r#"[{"id":"1","updated_at":5,"name":"Ada"},{"id":"2","updated_at":9,"name":"Bob"}]"#;
+    subject.commit(upsert(&contacts, pass(1), rows));
+    rewrite(
+        &table_folder(&path, &contacts),
+        "SELECT id, updated_at, name, _ingested_at, 10 + id::BIGINT AS score, 'mine' AS note FROM old ORDER BY id",
+    );
+    let rows = r#"[{"id":"1","updated_at":6,"name":"Ada L.","role":"user"},{"id":"3","updated_at":1,"name":"Cy"}]"#;
+    assert_eq!(tally(&subject.commit(upsert(&contacts, pass(2), rows))), "1 new, 1 changed, 3 live");
+    let seen = subject.see(&contacts, "id name role updated_at _deleted_at");
+    assert_eq!(seen, ["1 Ada L. user 6 -", "2 Bob - 9 -", "3 Cy - 1 -"]);
+    let columns = subject.columns(&contacts).unwrap();
+    let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names[names.len() - 2..], ["score", "note"]);
+    let sql = format!("SELECT string_agg(concat(score, note), ' ' ORDER BY id) FROM read_parquet('{}')", lake.glob(&contacts).unwrap());
+    let others: String = Connection::open_in_memory().unwrap().query_row(&sql, [], |row| row.get(0)).unwrap();
+    assert_eq!(others, "11mine 12mine ");
+}
+
+/// What was noted of rows that lack columns is no reason to leave their parents out.
+#[test]
+fn what_was_noted_about_an_older_table_is_forgotten() {
+    let mut lake = InParquet::fresh();
+    let (parts, path) = (target("conversation_parts"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    subject.commit(noting(inside(&parts, pass(1), &[of("a", 1, "x")]), vec![entry("a", 1, Some(1), 1)]));
+    assert_eq!(noted(subject, &parts).len(), 1);
+    rewrite(&table_folder(&path, &parts), "SELECT * EXCLUDE (body) FROM old");
+    assert!(noted(subject, &parts).is_empty());
+    subject.commit(nothing(&parts));
+    assert!(noted(subject, &parts).is_empty());
+    assert_eq!(subject.see(&parts, "id body"), ["x -"]);
+}
+
+#[test]
+fn what_others_put_into_the_folder_stays() {
+    let mut lake = InParquet::fresh();
+    let (tags, path) = (target("tags"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    subject.commit(upsert(&tags, pass(1), r#"[{"id":"1"}]"#));
+    let note = table_folder(&path, &tags).join("README.txt");
+    std::fs::write(&note, "mine").unwrap();
+    subject.commit(upsert(&tags, pass(2), r#"[{"id":"2"}]"#));
+    assert_eq!(std::fs::read_to_string(&note).unwrap(), "mine");
+    assert_eq!(subject.see(&tags, "id"), ["1", "2"]);
+}
+
+/// It would go with the version that it is taken for.
+#[test]
+fn a_folder_of_somebody_else_is_not_replaced() {
+    let mut lake = InParquet::fresh();
+    let (tags, path) = (target("tags"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    let folder = table_folder(&path, &tags);
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("theirs.parquet"), "x").unwrap();
+    let error = subject.destination().commit(&[upsert(&tags, pass(1), r#"[{"id":"1"}]"#)]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Destination);
+    assert!(error.to_string().contains("did not write"), "{error}");
+    assert!(folder.join("theirs.parquet").exists());
+    // An empty folder is nobody's.
+    std::fs::remove_file(folder.join("theirs.parquet")).unwrap();
+    subject.commit(upsert(&tags, pass(1), r#"[{"id":"1"}]"#));
+    assert_eq!(subject.see(&tags, "id"), ["1"]);
+}
+
+#[test]
+fn a_table_whose_folder_was_removed_is_loaded_anew() {
+    let mut lake = InParquet::fresh();
+    let (tags, path) = (target("tags"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    subject.commit(saving(upsert(&tags, pass(1), r#"[{"id":"1"}]"#), None, "w"));
+    assert!(subject.destination().load(std::slice::from_ref(&tags)).unwrap()[0].is_some());
+    std::fs::remove_dir_all(table_folder(&path, &tags)).unwrap();
+    // In the middle of a run what follows would be a part of the table.
+    let next = saving(upsert(&tags, pass(2), r#"[{"id":"2"}]"#), Some(1), "w");
+    let error = subject.destination().commit(&[next]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert_eq!(subject.destination().load(std::slice::from_ref(&tags)).unwrap(), [None]);
+    subject.commit(saving(upsert(&tags, pass(3), r#"[{"id":"3"}]"#), None, "w"));
+    assert_eq!(subject.see(&tags, "id"), ["3"]);
+}
+
+#[test]
+fn a_missing_file_is_an_error_that_says_what_to_do() {
+    let mut lake = InParquet::fresh();
+    let (tags, path) = (target("tags"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    subject.commit(upsert(&tags, pass(1), r#"[{"id":"1"}]"#));
+    let folder = table_folder(&path, &tags);
+    for file in std::fs::read_dir(&folder).unwrap().flatten() {
+        if file.file_name().to_string_lossy().ends_with(".parquet") {
+            std::fs::remove_file(file.path()).unwrap();
+        }
+    }
+    let error = subject.destination().commit(&[upsert(&tags, pass(2), r#"[{"id":"1","name":"x"}]"#)]).unwrap_err();
+    assert!(error.hint().is_some_and(|hint| hint.contains("remove the folder")), "{error:?}");
+}
+
+#[test]
+fn one_run_at_a_time_and_anybody_may_look() {
+    let mut lake = InParquet::fresh();
+    let (tags, path) = (target("tags"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    subject.commit(saving(upsert(&tags, pass(1), r#"[{"id":"1"}]"#), None, "w"));
+    assert_eq!(begin_lake(&path).unwrap_err().kind(), ErrorKind::Locked);
+    let (tables, runs) = parquet::status(&path, 10).unwrap();
+    assert_eq!((tables.len(), runs.len()), (1, 0));
+    assert_eq!((tables[0].schema.as_str(), tables[0].table.as_str(), tables[0].live), ("crm", "tags", Some(1)));
+    let states = parquet::read_states(&path, &[tags, target("teams")]).unwrap();
+    assert_eq!(states.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
+}
