@@ -1,1 +1,0 @@
-//! Versions of a table: built aside, published in one step.
