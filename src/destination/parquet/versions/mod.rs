@@ -1,0 +1,385 @@
+//! Versions of a table: built aside, published in one step.
+//!
+//! A table is a folder in the lake. Its next version is made in `.<lake>.ingest/` beside the lake, on the same file
+//! system and outside its globs, and then the two folders change places. Readers and crashes see one or the other:
+//!
+//! ```text
+//! lake/intercom/contacts/        what readers see
+//! .lake.ingest/new/<id>/         a version being made; whatever else is there after a kill was only begun
+//! .lake.ingest/old/<when>-<n>/   a version that was replaced, whole for another minute
+//! .lake.ingest/journal.json      several tables that are to be published together, until they are
+//! ```
+//!
+//! Only the holder of the run lock makes, publishes and recovers versions.
+
+mod disk;
+mod journal;
+mod names;
+mod replaced;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use disk::{Disk, Exchange, failed, not_moved, sync_folder};
+use journal::{Entry, MARKER, Seen, Step};
+pub(super) use names::{folder_of, schemas};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The versions of the tables of one lake.
+#[derive(Debug)]
+pub(super) struct Versions {
+    place: Arc<Place>,
+    way: Exchange,
+    clock: Clock,
+    /// Whether a publication failed between its first and its last table.
+    is_halfway: bool,
+}
+
+/// A version being made. Dropped unpublished, it goes.
+#[derive(Debug)]
+pub(super) struct Draft {
+    place: Arc<Place>,
+    entry: Entry,
+    folder: PathBuf,
+    live: PathBuf,
+    /// Whether the folder is no longer this draft's to remove.
+    is_let_go: bool,
+}
+
+/// The lake and what is beside it.
+#[derive(Debug)]
+struct Place {
+    lake: PathBuf,
+    area: PathBuf,
+    disk: Disk,
+}
+
+/// Time that goes on evenly for as long as a run lasts, whatever is done to the clock of the machine.
+#[derive(Debug)]
+struct Clock {
+    start: i64,
+    since: Instant,
+}
+
+impl Versions {
+    /// Finishes what a killed run had decided to publish, removes what it had only begun, and lets go of versions that
+    /// were replaced a minute ago or more. Makes nothing where nothing is to be finished.
+    pub(super) fn open(lake: &Path) -> Result<Self> {
+        let now = crate::clock::now().as_millisecond();
+        Self::open_at(lake, Disk::default(), Exchange::Atomic, now)
+    }
+
+    fn open_at(lake: &Path, disk: Disk, way: Exchange, now: i64) -> Result<Self> {
+        let place = Arc::new(Place::of(lake, disk)?);
+        let clock = Clock { start: now, since: Instant::now() };
+        let mut versions = Self { place: Arc::clone(&place), way, clock, is_halfway: false };
+        if !place.area.is_dir() {
+            return Ok(versions);
+        }
+        let journal = place.journal();
+        if let Some(entries) = journal::read(&journal)? {
+            versions
+                .carry_out(&entries, now)
+                .map_err(|error| error.within("finishing what an earlier run had begun to publish"))?;
+            place.forget_decision()?;
+        }
+        place.disk.remove_begun(&journal);
+        replaced::clear(&place.disk, &place.new(), &place.old(), now)?;
+        replaced::let_go(&place.disk, &place.old(), &place.new(), now)?;
+        for folder in [place.new(), place.old(), place.area.clone()] {
+            place.disk.remove_empty(&folder);
+        }
+        Ok(versions)
+    }
+
+    /// A new empty folder for the next version of a table, which is to replace the one that is there now.
+    pub(super) fn draft(&self, schema: &str, table: &str) -> Result<Draft> {
+        self.check_whole()?;
+        let place = &self.place;
+        let live = folder_of(&place.lake, schema, table);
+        let replaces = match Seen::at(&live)? {
+            Seen::Nothing => None,
+            Seen::Version(id) => Some(id),
+            Seen::Foreign(what) => return Err(foreign(&live, what)),
+        };
+        let model = live.ancestors().find(|folder| folder.is_dir()).filter(|it| it.starts_with(&place.lake));
+        let new = place.new();
+        place.disk.make_folders(&new, Some(&place.lake))?;
+        if model.is_some_and(|model| disk::are_apart(model, &new)) {
+            return Err(not_moved(&new, &live, std::io::ErrorKind::CrossesDevices.into()));
+        }
+        let id = format!("{:x}-{:016x}", self.clock.now(), fastrand::u64(..));
+        let folder = new.join(&id);
+        let entry = Entry { live: place.name(&live)?, id, replaces };
+        place.disk.make_folders(&folder, model)?;
+        let draft = Draft { place: Arc::clone(place), entry, folder, live, is_let_go: false };
+        place.disk.write_empty(&draft.folder.join(format!("{MARKER}{}", draft.entry.id)))?;
+        Ok(draft)
+    }
+
+    /// Replaces the current versions by the drafts, in their order: all of them or none. If the process is killed or
+    /// the power fails on the way, the next [`Versions::open`] finishes it or forgets it.
+    ///
+    /// An error leaves everything as it was, unless it comes between the first and the last table: then the next
+    /// `open` finishes it, and until then nothing more can be drafted or published.
+    pub(super) fn publish(&mut self, drafts: Vec<Draft>) -> Result<()> {
+        let now = self.clock.now();
+        self.publish_at(drafts, now)
+    }
+
+    fn publish_at(&mut self, mut drafts: Vec<Draft>, now: i64) -> Result<()> {
+        self.check_whole()?;
+        let entries: Vec<Entry> = drafts.iter().map(|draft| draft.entry.clone()).collect();
+        self.make_ready(&entries)?;
+        let place = Arc::clone(&self.place);
+        let published = self
+            .decide(&entries)
+            .and_then(|()| self.carry_out(&entries, now))
+            .and_then(|()| place.forget_decision());
+        if let Err(error) = published {
+            if place.is_untouched(&entries) && place.forget_decision().is_ok() {
+                return Err(error);
+            }
+            self.is_halfway = true;
+            drafts.iter_mut().for_each(|draft| draft.is_let_go = true);
+            let hint = error.hint().unwrap_or("run again: what was begun is finished first").to_owned();
+            return Err(error.within("published in part").with_hint(hint));
+        }
+        drafts.iter_mut().for_each(|draft| draft.is_let_go = true);
+        if let Err(error) = replaced::let_go(&place.disk, &place.old(), &place.new(), now) {
+            tracing::warn!(%error, "replaced versions stay for now");
+        }
+        Ok(())
+    }
+
+    /// Everything that can fail before anything is decided, and all that a decision relies on after a loss of power.
+    fn make_ready(&self, entries: &[Entry]) -> Result<()> {
+        let Place { lake, disk, .. } = &*self.place;
+        let mut tables = BTreeSet::new();
+        for entry in entries {
+            if !tables.insert(&entry.live) {
+                let message = format!("{} has two next versions", lake.join(&entry.live).display());
+                return Err(Error::new(ErrorKind::Destination, message));
+            }
+            let folder = self.place.draft_of(entry);
+            if Seen::at(&folder)? != Seen::Version(entry.id.clone()) {
+                let message = format!("{} lost the file {MARKER}*", folder.display());
+                return Err(Error::new(ErrorKind::Destination, message));
+            }
+            self.next_step(entry)?;
+        }
+        for entry in entries {
+            disk::sync_tree(&self.place.draft_of(entry))?;
+            disk.make_folders(self.place.parent_of(entry).as_path(), None)?;
+        }
+        if entries.is_empty() {
+            return Ok(());
+        }
+        disk.make_folders(&self.place.old(), Some(&self.place.area))?;
+        sync_folder(&self.place.new())
+    }
+
+    /// One table is published by the one step that replaces it, as long as there is such a step. Several are by being
+    /// written down.
+    fn decide(&self, entries: &[Entry]) -> Result<()> {
+        if entries.len() < 2 {
+            return Ok(());
+        }
+        journal::write(&self.place.disk, &self.place.journal(), entries)
+    }
+
+    /// Goes from wherever things are to where they were decided to be, and makes that last.
+    fn carry_out(&mut self, entries: &[Entry], now: i64) -> Result<()> {
+        let place = Arc::clone(&self.place);
+        let (disk, old) = (&place.disk, place.old());
+        for entry in entries {
+            let (live, draft) = (place.live_of(entry), place.draft_of(entry));
+            while let Some(step) = self.next_step(entry)? {
+                match step {
+                    Step::Place => {
+                        disk.make_folders(&place.parent_of(entry), None)?;
+                        disk.rename(&draft, &live)?;
+                    }
+                    Step::Exchange => {
+                        if !disk.exchange(&draft, &live)? {
+                            self.way = Exchange::TwoRenames;
+                        }
+                    }
+                    Step::MakeRoom => {
+                        // From here on only what is written down says that the table is to come back.
+                        if !place.journal().exists() {
+                            journal::write(disk, &place.journal(), entries)?;
+                        }
+                        replaced::set_aside(disk, &live, &old, now)?;
+                    }
+                    Step::SetAside => replaced::set_aside(disk, &draft, &old, now)?,
+                }
+            }
+        }
+        let parents: BTreeSet<PathBuf> = entries.iter().map(|entry| place.parent_of(entry)).collect();
+        for folder in parents.into_iter().chain([place.new(), old]).filter(|folder| folder.is_dir()) {
+            sync_folder(&folder)?;
+        }
+        Ok(())
+    }
+
+    fn next_step(&self, entry: &Entry) -> Result<Option<Step>> {
+        let live = self.place.live_of(entry);
+        let draft = Seen::at(&self.place.draft_of(entry))?;
+        journal::next(entry, &Seen::at(&live)?, &draft, self.way).map_err(|what| foreign(&live, what))
+    }
+
+    fn check_whole(&self) -> Result<()> {
+        if !self.is_halfway {
+            return Ok(());
+        }
+        let message = format!("{} was published in part", self.place.lake.display());
+        Err(Error::new(ErrorKind::Destination, message)
+            .with_hint("run again: what was begun is finished first"))
+    }
+}
+
+impl Draft {
+    /// Where the files of the version are to be written.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Takes a file of the current version over as it is, without copying where the file system can. The file that
+    /// tells versions apart is never taken over.
+    pub(super) fn keep(&self, file: &str) -> Result<()> {
+        if file.starts_with(MARKER) {
+            return Ok(());
+        }
+        let (from, to) = (self.live.join(file), self.folder.join(file));
+        if Path::new(file).components().ne([Component::Normal(file.as_ref())]) {
+            return Err(failed(&from, "kept", std::io::ErrorKind::InvalidFilename.into()));
+        }
+        disk::take_over(&from, &to, |from, to| std::fs::hard_link(from, to))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        if self.is_let_go {
+            return;
+        }
+        if let Err(error) = replaced::remove(&self.place.disk, &self.folder, &self.place.new()) {
+            tracing::debug!(%error, "left for the next run to remove");
+        }
+    }
+}
+
+impl Place {
+    fn of(lake: &Path, disk: Disk) -> Result<Self> {
+        let lake = resolved(lake)?;
+        let mut name = std::ffi::OsString::from(".");
+        name.push(lake.file_name().unwrap_or_default());
+        name.push(".ingest");
+        let area = lake.with_file_name(name);
+        Ok(Self { lake, area, disk })
+    }
+
+    fn new(&self) -> PathBuf {
+        self.area.join("new")
+    }
+
+    fn old(&self) -> PathBuf {
+        self.area.join("old")
+    }
+
+    fn journal(&self) -> PathBuf {
+        self.area.join("journal.json")
+    }
+
+    fn live_of(&self, entry: &Entry) -> PathBuf {
+        self.lake.join(&entry.live)
+    }
+
+    fn parent_of(&self, entry: &Entry) -> PathBuf {
+        let mut folder = self.live_of(entry);
+        folder.pop();
+        folder
+    }
+
+    fn draft_of(&self, entry: &Entry) -> PathBuf {
+        self.new().join(&entry.id)
+    }
+
+    /// A table's folder as a journal names it: the lake may be found elsewhere later.
+    fn name(&self, live: &Path) -> Result<String> {
+        let name = live.strip_prefix(&self.lake).ok().and_then(Path::to_str);
+        name.map(str::to_owned)
+            .ok_or_else(|| failed(live, "named", std::io::ErrorKind::InvalidFilename.into()))
+    }
+
+    /// Whether, by what is there, nothing of a decision was carried out. What an error says is no proof: over a
+    /// network a step may be done and its answer lost.
+    fn is_untouched(&self, entries: &[Entry]) -> bool {
+        entries.iter().all(|entry| {
+            let draft = Seen::at(&self.draft_of(entry)).ok();
+            let live = Seen::at(&self.live_of(entry)).ok();
+            let expected = entry.replaces.clone().map_or(Seen::Nothing, Seen::Version);
+            draft == Some(Seen::Version(entry.id.clone())) && live == Some(expected)
+        })
+    }
+
+    /// Nothing is to be finished any more.
+    fn forget_decision(&self) -> Result<()> {
+        let journal = self.journal();
+        if journal.exists() { self.disk.remove_file(&journal) } else { Ok(()) }
+    }
+}
+
+impl Clock {
+    /// Milliseconds since 1970.
+    fn now(&self) -> i64 {
+        self.start.saturating_add(i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// The one spelling of the lake's path, without links and dots, whether or not it exists.
+fn resolved(lake: &Path) -> Result<PathBuf> {
+    let unusable = |what: &str, hint: &str| {
+        let message = format!("lake {} {what}", lake.display());
+        Err(Error::new(ErrorKind::Destination, message).with_hint(hint))
+    };
+    let absolute = std::path::absolute(lake).map_err(|error| failed(lake, "found", error))?;
+    // The part that exists is resolved by the file system; what follows can hold no links.
+    let mut path = PathBuf::new();
+    for component in absolute.components() {
+        if component == Component::ParentDir {
+            path.pop();
+            continue;
+        }
+        path.push(component);
+        match path.canonicalize() {
+            Ok(real) => path = real,
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(failed(&path, "found", error));
+            }
+            Err(_) if path.is_symlink() => {
+                return unusable("is a symbolic link to nothing", "make the folder that it points to");
+            }
+            Err(_) => {}
+        }
+    }
+    if path.exists() && !path.is_dir() {
+        return unusable("is not a folder", "give the path of a folder, such as ./lake");
+    }
+    if path.file_name().is_none() {
+        return unusable("stands in no folder", "give the path of a folder, such as ./lake");
+    }
+    Ok(path)
+}
+
+fn foreign(live: &Path, what: &str) -> Error {
+    let message = format!("{} is {what}", live.display());
+    Error::new(ErrorKind::Destination, message)
+        .with_hint("a table is a folder that only ingest writes: move away what is there, then run again")
+}
