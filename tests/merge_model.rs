@@ -11,7 +11,9 @@ use ingest::destination::{Scope, Stamp, TableCommit};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use crate::support::tables::{InDuckDb, InMemory, InParquet, InSmallFiles, Subject, Target, batch, nothing, pass, tally, target};
+use crate::support::tables::{
+    InDuckDb, InMemory, InParquet, InSmallFiles, Subject, Target, batch, nothing, pass, tally, target,
+};
 
 /// One version of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use crate::support::tables::{
-    InDuckDb, InMemory, InSmallFiles, Of, Subject, Target, gone, inside, nothing, of, pass, tally, target, upsert,
+    InDuckDb, InMemory, InSmallFiles, Of, Subject, Target, gone, inside, nothing, of, pass, tally, target,
+    upsert,
 };
 
 /// What one parent shows: its links, with a value each.

@@ -115,7 +115,13 @@ impl<'c> Change<'c> {
 
     /// What else becomes of a row, after the rows have met, whether it was stored or comes; `is_stamped` says how it
     /// stands then. Says what was done.
-    pub(super) fn follow(&self, lead: &str, is_stamped: bool, known: Option<Filled>, edit: &mut Edit) -> Followed {
+    pub(super) fn follow(
+        &self,
+        lead: &str,
+        is_stamped: bool,
+        known: Option<Filled>,
+        edit: &mut Edit,
+    ) -> Followed {
         let mut done = Followed::Nothing;
         if self.parents.as_ref().is_some_and(|parents| !parents.contains(lead)) {
             edit.is_gone = true;

@@ -148,7 +148,9 @@ impl Tables<'_> {
         for batch in batches {
             let place = batch.schema().index_of(&target.table.lead_key());
             let keys = place.and_then(|place| text_column(batch, place));
-            columns.push(keys.map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?);
+            columns.push(
+                keys.map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?,
+            );
         }
         let coming = columns.iter().flat_map(|keys| keys.iter().flatten());
         let of_it = later.iter().filter(|later| identity(&later.target) == identity(&filling));
@@ -162,7 +164,8 @@ impl Tables<'_> {
     /// Saves what a commit notes about parents; what is known of them then.
     fn note(&mut self, at: usize, commit: &TableCommit) -> Result<Vec<Entry>> {
         let stamped = || commit.stamps.iter().map(|stamp| stamp.key.as_str());
-        let keys: HashSet<&str> = commit.entries.iter().map(|entry| entry.key.as_str()).chain(stamped()).collect();
+        let keys: HashSet<&str> =
+            commit.entries.iter().map(|entry| entry.key.as_str()).chain(stamped()).collect();
         if keys.is_empty() {
             return Ok(Vec::new());
         }

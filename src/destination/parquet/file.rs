@@ -108,7 +108,11 @@ fn properties(columns: &Columns) -> Result<WriterProperties> {
         .set_sorting_columns(Some(sorted.collect()));
     for place in columns.key.iter().chain([&columns.lead]) {
         let path = ColumnPath::from(columns.stored.field(*place).name().as_str());
-        properties = properties.set_column_bloom_filter_enabled(path, true);
+        properties = properties.set_column_bloom_filter_enabled(path.clone(), true);
+        if columns.key.as_slice() == [*place] {
+            // No value repeats.
+            properties = properties.set_column_dictionary_enabled(path, false);
+        }
     }
     Ok(properties.build())
 }
@@ -143,8 +147,13 @@ fn unwritten(name: &str, source: parquet::errors::ParquetError) -> Error {
     let words = source.to_string();
     let full = ["No space left on device", "Disk quota exceeded", "File too large"];
     let is_full = full.iter().any(|reason| words.contains(reason));
-    let error = Error::new(ErrorKind::Destination, format!("file {name} cannot be written")).with_source(source);
-    if is_full { error.with_hint("there is no room; nothing was lost, make some and run again") } else { error }
+    let error =
+        Error::new(ErrorKind::Destination, format!("file {name} cannot be written")).with_source(source);
+    if is_full {
+        error.with_hint("there is no room; nothing was lost, make some and run again")
+    } else {
+        error
+    }
 }
 
 fn missing(path: &Path, source: std::io::Error) -> Error {

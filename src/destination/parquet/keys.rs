@@ -28,7 +28,10 @@ impl Keys {
 
     pub(super) fn compare(&self, row: usize, other: &Self, other_row: usize) -> Ordering {
         let parts = self.parts.iter().zip(&other.parts);
-        parts.map(|(a, b)| text(a, row).cmp(&text(b, other_row))).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+        parts
+            .map(|(a, b)| text(a, row).cmp(&text(b, other_row)))
+            .find(|o| o.is_ne())
+            .unwrap_or(Ordering::Equal)
     }
 
     pub(super) fn compare_to(&self, row: usize, key: &Key) -> Ordering {

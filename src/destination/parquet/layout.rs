@@ -2,10 +2,13 @@
 //!
 //! Keys of different files do not overlap, so a file that holds a changed row is written anew as a whole, and so is one
 //! that a new row falls into. New rows between two files could become a file of their own each time; they would pile
-//! up. So a file next to what is written anyway is taken along if it is no larger: sizes then fall by half from file to
+//! up. So a file next to what is written anyway is taken along if it is no larger, or small: sizes then fall by half from file to
 //! file, and a row is written anew about as often as its file can double before it is full.
 
 use std::ops::Range;
+
+/// A file of up to so many bytes is taken along in any case: writing it anew costs next to nothing.
+const SMALL: u64 = 1 << 20;
 
 /// A stretch of the keys, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +49,7 @@ pub(super) fn plan(stretches: &[Stretch], target: u64) -> Vec<Group> {
             // A file to the right of what is written.
             if let Some((range, bytes)) = groups.last_mut()
                 && range.end == at
-                && stretch.bytes() <= *bytes
+                && stretch.bytes() <= (*bytes).max(SMALL)
                 && *bytes + stretch.bytes() <= target
             {
                 *bytes += stretch.bytes();
@@ -68,7 +71,7 @@ pub(super) fn plan(stretches: &[Stretch], target: u64) -> Vec<Group> {
                 continue;
             }
             let Some(left) = range.start.checked_sub(1).map(|left| stretches[left]) else { break };
-            if left.bytes() > bytes || left.bytes() + bytes > target {
+            if left.bytes() > bytes.max(SMALL) || left.bytes() + bytes > target {
                 break;
             }
             bytes += left.bytes();
@@ -87,47 +90,62 @@ mod tests {
 
     #[test]
     fn only_what_changed_and_small_neighbours_are_written() {
+        let mb = |stretch: Stretch| match stretch {
+            New(bytes) => New(bytes << 20),
+            File(bytes, is_due) => File(bytes << 20, is_due),
+        };
+        let (none, kept, changed) = (New(0), |bytes| File(bytes, false), |bytes| File(bytes, true));
         for (case, stretches, expected) in [
-            ("nothing", vec![New(0), File(80, false), New(0)], vec![]),
+            ("nothing", vec![none, kept(80), none], vec![]),
             ("a first load", vec![New(30)], vec![(0..1, 1)]),
             ("a large first load", vec![New(320)], vec![(0..1, 3)]),
-            ("one changed file of three", vec![
-                New(0), File(90, false), New(0), File(90, true), New(0), File(90, false), New(0),
-            ], vec![(3..4, 1)]),
-            ("new rows at the end", vec![New(0), File(90, false), New(5)], vec![(2..3, 1)]),
-            ("as many as before", vec![New(0), File(90, false), New(0), File(5, false), New(5)], vec![(2..5, 1)]),
-            ("halves add up", vec![
-                New(0), File(20, false), New(0), File(10, false), New(0), File(5, false), New(5),
-            ], vec![(0..7, 1)]),
-            ("up to a full file", vec![
-                New(0), File(60, false), New(0), File(40, false), New(40),
-            ], vec![(2..5, 1)]),
-            ("a small file behind", vec![New(20), File(10, false), New(0)], vec![(0..3, 1)]),
-            ("a large file behind", vec![New(20), File(30, false), New(0)], vec![(0..1, 1)]),
-            ("two full files that changed", vec![
-                New(0), File(90, true), New(0), File(90, true), New(0),
-            ], vec![(1..2, 1), (2..4, 1)]),
-            ("rows fall into a full file", vec![New(0), File(170, true), New(0)], vec![(1..2, 2)]),
+            (
+                "one changed file of three",
+                vec![none, kept(90), none, changed(90), none, kept(90), none],
+                vec![(2..5, 1)],
+            ),
+            ("new rows at the end", vec![none, kept(90), New(5)], vec![(2..3, 1)]),
+            ("as many as before", vec![none, kept(90), none, kept(5), New(5)], vec![(2..5, 1)]),
+            ("halves add up", vec![none, kept(20), none, kept(10), none, kept(5), New(5)], vec![(0..7, 1)]),
+            (
+                "small files do not count",
+                vec![none, kept(1), none, kept(1), none, changed(1), none],
+                vec![(0..7, 1)],
+            ),
+            ("up to a full file", vec![none, kept(60), none, kept(40), New(40)], vec![(2..5, 1)]),
+            ("a small file behind", vec![New(20), kept(10), none], vec![(0..3, 1)]),
+            ("a large file behind", vec![New(20), kept(30), none], vec![(0..1, 1)]),
+            (
+                "two full files that changed",
+                vec![none, changed(90), none, changed(90), none],
+                vec![(0..3, 1), (3..5, 1)],
+            ),
+            ("rows fall into a full file", vec![none, changed(170), none], vec![(1..2, 2)]),
         ] {
-            let found: Vec<_> = plan(&stretches, 100).into_iter().map(|g| (g.stretches, g.files)).collect();
+            let stretches: Vec<Stretch> = stretches.into_iter().map(mb).collect();
+            let found: Vec<_> =
+                plan(&stretches, 100 << 20).into_iter().map(|group| (group.stretches, group.files)).collect();
             assert_eq!(found, expected, "{case}");
         }
     }
 
     #[test]
     fn files_double_until_they_are_full() {
+        let mb = 1 << 20;
         let mut files: Vec<u64> = Vec::new();
         let mut written = 0;
         for _ in 0..1024 {
-            let mut stretches: Vec<Stretch> = files.iter().flat_map(|bytes| [New(0), File(*bytes, false)]).collect();
-            stretches.push(New(1));
-            let [group] = plan(&stretches, 128).try_into().unwrap();
+            let mut stretches: Vec<Stretch> =
+                files.iter().flat_map(|bytes| [New(0), File(*bytes, false)]).collect();
+            stretches.push(New(2 * mb));
+            let [group] = plan(&stretches, 256 * mb).try_into().unwrap();
             let bytes: u64 = stretches[group.stretches.clone()].iter().map(|stretch| stretch.bytes()).sum();
             files.truncate(group.stretches.start / 2);
             files.push(bytes);
             written += bytes;
         }
-        assert_eq!(files, [128; 8]);
-        assert!(written <= 1024 * 8, "{written}");
+        assert_eq!(files, [256 * mb; 8]);
+        // Each row four and a half times; the file that they end in is 128 times larger than what comes at once.
+        assert_eq!(written, 9 * 1024 * mb);
     }
 }

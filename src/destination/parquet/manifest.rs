@@ -74,8 +74,11 @@ impl Manifest {
                 .with_hint("remove the folder to have the table loaded again")
         })?;
         if manifest.version > VERSION {
-            return Err(failed(format!("written by a newer version of ingest ({FILE} {})", manifest.version))
-                .with_hint("use that version, or write to another folder"));
+            return Err(failed(format!(
+                "written by a newer version of ingest ({FILE} {})",
+                manifest.version
+            ))
+            .with_hint("use that version, or write to another folder"));
         }
         Ok(Some(manifest))
     }
@@ -83,8 +86,9 @@ impl Manifest {
     /// The stored form.
     pub(super) fn to_json(&self) -> Result<String> {
         let latest = Self { version: VERSION, ..self.clone() };
-        serde_json::to_string_pretty(&latest)
-            .map_err(|e| Error::new(ErrorKind::Destination, "a table's file list cannot be written").with_source(e))
+        serde_json::to_string_pretty(&latest).map_err(|e| {
+            Error::new(ErrorKind::Destination, "a table's file list cannot be written").with_source(e)
+        })
     }
 
     /// The state, with its revision.

@@ -92,7 +92,8 @@ pub fn status(folder: &Path, runs: usize) -> Result<(Vec<TableStatus>, Vec<PastR
     let mut tables = Vec::new();
     for (schema, place) in versions::schemas(&folder)? {
         let listed = std::fs::read_dir(&place).map_err(|e| file::failed("read", &place, e))?;
-        let mut names: Vec<String> = listed.flatten().filter_map(|found| found.file_name().into_string().ok()).collect();
+        let mut names: Vec<String> =
+            listed.flatten().filter_map(|found| found.file_name().into_string().ok()).collect();
         names.sort();
         for name in names {
             let Some(manifest) = Manifest::read(&place.join(&name))? else { continue };
@@ -131,7 +132,8 @@ fn canonical(folder: &Path) -> Result<PathBuf> {
     if folder.exists() {
         if !folder.is_dir() {
             let message = format!("destination {shown} is not a folder");
-            return Err(Error::new(ErrorKind::Destination, message).with_hint("give the path of a folder, such as ./lake"));
+            return Err(Error::new(ErrorKind::Destination, message)
+                .with_hint("give the path of a folder, such as ./lake"));
         }
         return folder.canonicalize().map_err(unusable);
     }
@@ -148,15 +150,14 @@ fn canonical(folder: &Path) -> Result<PathBuf> {
 impl Destination for Lake {
     fn load(&mut self, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
         let states = targets.iter().map(|target| state_of(&self.folder, target)).collect::<Result<_>>()?;
-        let stands = |target: &&Target| {
-            table_folder(&self.folder, target).join(manifest::FILE).exists()
-        };
+        let stands = |target: &&Target| table_folder(&self.folder, target).join(manifest::FILE).exists();
         self.stood = targets.iter().filter(stands).map(identity).collect();
         Ok(states)
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
-        let (done, drafts) = commit::build(&self.folder, &self.versions, self.file_bytes, commits, &self.stood)?;
+        let (done, drafts) =
+            commit::build(&self.folder, &self.versions, self.file_bytes, commits, &self.stood)?;
         self.versions.publish(drafts)?;
         Ok(done)
     }

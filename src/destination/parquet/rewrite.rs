@@ -100,7 +100,8 @@ impl Output<'_> {
         if lines.is_empty() {
             return Ok(());
         }
-        let broken = |e: ArrowError| Error::new(ErrorKind::Destination, "rows cannot be put together").with_source(e);
+        let broken =
+            |e: ArrowError| Error::new(ErrorKind::Destination, "rows cannot be put together").with_source(e);
         let batch = assemble(self.columns, stored, self.incoming, lines).map_err(broken)?;
         self.write(&batch)
     }

@@ -49,8 +49,7 @@ pub(super) fn append(lake: &Path, runs: &[RunRecord]) -> Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(unwritten)?;
     }
-    let mut file =
-        OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(unwritten)?;
+    let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(unwritten)?;
     if is_cut_short(&mut file).map_err(unwritten)? {
         text.insert(0, '\n');
     }

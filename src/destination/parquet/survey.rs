@@ -82,8 +82,11 @@ pub(super) fn survey(
         }
     }
     if position as u64 != entry.rows {
-        return Err(Error::new(ErrorKind::Destination, format!("{} was changed by somebody else", path.display()))
-            .with_hint("remove the folder of the table to have it loaded again"));
+        return Err(Error::new(
+            ErrorKind::Destination,
+            format!("{} was changed by somebody else", path.display()),
+        )
+        .with_hint("remove the folder of the table to have it loaded again"));
     }
     findings.inserts.extend((next..place.within.end).map(|at| (position, at)));
     let different = compare(path, entry, columns, incoming, &met)?;
@@ -98,7 +101,13 @@ pub(super) fn survey(
 }
 
 /// What becomes of a stored row that met an incoming one.
-fn settle(met: &Met, is_different: bool, incoming: &Incoming, change: &Change<'_>, done: &mut Committed) -> Edit {
+fn settle(
+    met: &Met,
+    is_different: bool,
+    incoming: &Incoming,
+    change: &Change<'_>,
+    done: &mut Committed,
+) -> Edit {
     let mut edit = Edit::default();
     let is_replaced = match met.meeting {
         Meeting::Replaced => true,
@@ -131,7 +140,13 @@ pub(super) fn count(followed: Followed, done: &mut Committed) {
 }
 
 /// Which of the rows that may differ do.
-fn compare(path: &Path, entry: &FileEntry, columns: &Columns, incoming: &Incoming, met: &[Met]) -> Result<Vec<bool>> {
+fn compare(
+    path: &Path,
+    entry: &FileEntry,
+    columns: &Columns,
+    incoming: &Incoming,
+    met: &[Met],
+) -> Result<Vec<bool>> {
     let unreadable = |e: ArrowError| file::failed("read", path, e);
     let open: Vec<usize> =
         (0..met.len()).filter(|at| met[*at].meeting == Meeting::ReplacedIfDifferent).collect();
@@ -149,7 +164,8 @@ fn compare(path: &Path, entry: &FileEntry, columns: &Columns, incoming: &Incomin
         .filter(|(stored, _)| Some(*stored) != columns.ingested)
         .filter_map(|(stored, brought)| Some((stored, (*brought)?)))
         .collect();
-    let names: Vec<&str> = compared.iter().map(|(stored, _)| columns.stored.field(*stored).name().as_str()).collect();
+    let names: Vec<&str> =
+        compared.iter().map(|(stored, _)| columns.stored.field(*stored).name().as_str()).collect();
     let mut open = open.into_iter();
     for batch in file::read(path, Some(&names), Some(selection))? {
         let stored = columns.conform(&batch.map_err(unreadable)?).map_err(unreadable)?;
@@ -212,10 +228,16 @@ impl Narrow {
     }
 
     fn facts(&self, row: usize) -> Facts {
-        let of = |dates: &Option<TimestampMicrosecondArray>| dates.as_ref().and_then(|dates| moment(dates, row));
+        let of =
+            |dates: &Option<TimestampMicrosecondArray>| dates.as_ref().and_then(|dates| moment(dates, row));
         let fill = self.filled.as_ref().and_then(|(truncated, total)| {
             (truncated.is_valid(row) && total.is_valid(row)).then(|| (truncated.value(row), total.value(row)))
         });
-        Facts { cursor: of(&self.cursors), ingested: of(&self.ingested), is_stamped: of(&self.deleted).is_some(), fill }
+        Facts {
+            cursor: of(&self.cursors),
+            ingested: of(&self.ingested),
+            is_stamped: of(&self.deleted).is_some(),
+            fill,
+        }
     }
 }

@@ -52,7 +52,17 @@ impl Table {
         let ledger = Rows { columns: OF_LEDGER.clone(), files: ledger, is_older: false, file_bytes };
         manifest.generation += 1;
         let target = target.clone();
-        Ok(Self { target, folder, manifest, rows, ledger, is_there, is_changed: false, draft: None, written: 0 })
+        Ok(Self {
+            target,
+            folder,
+            manifest,
+            rows,
+            ledger,
+            is_there,
+            is_changed: false,
+            draft: None,
+            written: 0,
+        })
     }
 
     /// Fails if the folder holds what is not ours, although there is no version: it would go with the first.
@@ -98,7 +108,8 @@ impl Table {
         if saved.is_empty() {
             return Ok(());
         }
-        let unreadable = |e: ArrowError| Error::new(ErrorKind::Destination, "the ledger cannot be written").with_source(e);
+        let unreadable =
+            |e: ArrowError| Error::new(ErrorKind::Destination, "the ledger cannot be written").with_source(e);
         let batch = entries::to_rows(saved).map_err(unreadable)?;
         let incoming = Incoming::of(&self.ledger.columns, vec![batch]).map_err(unreadable)?;
         let is_written =
@@ -216,8 +227,11 @@ impl Table {
             Some(draft) => draft,
             None => versions.draft(&self.target.schema, self.target.table.name)?,
         };
-        let before: Vec<String> =
-            [&self.manifest.files, &self.manifest.ledger].into_iter().flatten().map(|f| f.name.clone()).collect();
+        let before: Vec<String> = [&self.manifest.files, &self.manifest.ledger]
+            .into_iter()
+            .flatten()
+            .map(|f| f.name.clone())
+            .collect();
         self.manifest.columns = self.rows.columns.named();
         self.manifest.files = self.rows.files;
         self.manifest.ledger = self.ledger.files;

@@ -9,10 +9,12 @@ use duckdb::Connection;
 use ingest::destination::parquet::table_folder;
 use ingest::table::Kind;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
-use parquet::basic::{Compression, LogicalType, TimeUnit};
+use parquet::basic::{Compression, LogicalType, TimeUnit, TimestampType};
 use parquet::file::metadata::PageIndexPolicy;
 
-use crate::support::tables::{InParquet, InSmallFiles, Subject, nothing, pass, replace, tally, target, upsert};
+use crate::support::tables::{
+    InParquet, InSmallFiles, Subject, nothing, pass, replace, tally, target, upsert,
+};
 
 /// The files of a table by name, with what tells one from a copy of it.
 fn files(folder: &Path) -> BTreeMap<String, u64> {
@@ -43,7 +45,8 @@ fn every_column_says_what_it_is_and_every_key_is_found_quickly() {
             let expected = match column.kind {
                 Kind::Json => Some(LogicalType::Json),
                 Kind::Timestamp => {
-                    Some(LogicalType::Timestamp { is_adjusted_to_u_t_c: true, unit: TimeUnit::MICROS })
+                    let (is_adjusted_to_u_t_c, unit) = (true, TimeUnit::MICROS);
+                    Some(LogicalType::Timestamp(TimestampType { is_adjusted_to_u_t_c, unit }))
                 }
                 Kind::Integer | Kind::Float | Kind::Boolean => None,
                 _ => Some(LogicalType::String),
@@ -54,7 +57,8 @@ fn every_column_says_what_it_is_and_every_key_is_found_quickly() {
         assert_eq!(groups.len(), usize::from(rows != "[]"));
         for group in groups {
             assert!(group.sorting_columns().is_some_and(|sorted| sorted.len() == 1));
-            assert!(group.column(0).bloom_filter_offset().is_some());
+            let key = group.columns().iter().find(|column| column.column_path().string() == "id").unwrap();
+            assert!(key.bloom_filter_offset().is_some());
             for column in group.columns() {
                 assert!(matches!(column.compression(), Compression::ZSTD(_)), "{:?}", column.compression());
                 assert!(column.statistics().is_some(), "{}", column.column_path());
@@ -93,7 +97,11 @@ fn only_files_that_hold_a_changed_row_are_written_anew() {
     // One row, one that is found to be gone, and one that is new, all in the last file.
     subject.commit(upsert(&contacts, pass(5), &format!("[{}]", row(310, "changed"))));
     let after = files(&folder);
-    assert_eq!(after.iter().filter(|file| before.get(file.0) == Some(file.1)).count(), 2, "{before:?} {after:?}");
+    assert_eq!(
+        after.iter().filter(|file| before.get(file.0) == Some(file.1)).count(),
+        2,
+        "{before:?} {after:?}"
+    );
     // New rows beside them.
     subject.commit(upsert(&contacts, pass(6), &rows(900..950, "new")));
     let latest = files(&folder);

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::super::ledger::{entry, noted, noting};
 use super::super::state::saving;
-use crate::support::tables::{InParquet, Subject, begin_lake, inside, nothing, of, pass, tally, target, upsert};
+use crate::support::tables::{
+    InParquet, Subject, begin_lake, inside, nothing, of, pass, tally, target, upsert,
+};
 
 /// Makes the only file of a table what `sql` selects from it as `old`, and notes the columns that it has then.
 fn rewrite(folder: &std::path::Path, sql: &str) {
@@ -20,10 +22,11 @@ fn rewrite(folder: &std::path::Path, sql: &str) {
     connection
         .execute_batch(&format!(
             "CREATE VIEW old AS SELECT * FROM read_parquet('{old}');
-             COPY ({sql}) TO '{new_text}' (FORMAT parquet)"
+             COPY ({sql}) TO '{new_text}' (FORMAT parquet, COMPRESSION zstd)"
         ))
         .unwrap();
-    let mut statement = connection.prepare(&format!("DESCRIBE SELECT * FROM read_parquet('{new_text}')")).unwrap();
+    let mut statement =
+        connection.prepare(&format!("DESCRIBE SELECT * FROM read_parquet('{new_text}')")).unwrap();
     let columns: Vec<Value> = statement
         .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)))
         .unwrap()
@@ -45,14 +48,18 @@ fn missing_columns_are_added_and_others_kept() {
         &table_folder(&path, &contacts),
         "SELECT id, updated_at, name, _ingested_at, 10 + id::BIGINT AS score, 'mine' AS note FROM old ORDER BY id",
     );
-    let rows = r#"[{"id":"1","updated_at":6,"name":"Ada L.","role":"user"},{"id":"3","updated_at":1,"name":"Cy"}]"#;
+    let rows =
+        r#"[{"id":"1","updated_at":6,"name":"Ada L.","role":"user"},{"id":"3","updated_at":1,"name":"Cy"}]"#;
     assert_eq!(tally(&subject.commit(upsert(&contacts, pass(2), rows))), "1 new, 1 changed, 3 live");
     let seen = subject.see(&contacts, "id name role updated_at _deleted_at");
     assert_eq!(seen, ["1 Ada L. user 6 -", "2 Bob - 9 -", "3 Cy - 1 -"]);
     let columns = subject.columns(&contacts).unwrap();
     let names: Vec<&str> = columns.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names[names.len() - 2..], ["score", "note"]);
-    let sql = format!("SELECT string_agg(concat(score, note), ' ' ORDER BY id) FROM read_parquet('{}')", lake.glob(&contacts).unwrap());
+    let sql = format!(
+        "SELECT string_agg(concat(score, note), ' ' ORDER BY id) FROM read_parquet('{}')",
+        lake.glob(&contacts).unwrap()
+    );
     let others: String = Connection::open_in_memory().unwrap().query_row(&sql, [], |row| row.get(0)).unwrap();
     assert_eq!(others, "11mine 12mine ");
 }
@@ -133,7 +140,8 @@ fn a_missing_file_is_an_error_that_says_what_to_do() {
             std::fs::remove_file(file.path()).unwrap();
         }
     }
-    let error = subject.destination().commit(&[upsert(&tags, pass(2), r#"[{"id":"1","name":"x"}]"#)]).unwrap_err();
+    let error =
+        subject.destination().commit(&[upsert(&tags, pass(2), r#"[{"id":"1","name":"x"}]"#)]).unwrap_err();
     assert!(error.hint().is_some_and(|hint| hint.contains("remove the folder")), "{error:?}");
 }
 
@@ -146,7 +154,10 @@ fn one_run_at_a_time_and_anybody_may_look() {
     assert_eq!(begin_lake(&path).unwrap_err().kind(), ErrorKind::Locked);
     let (tables, runs) = parquet::status(&path, 10).unwrap();
     assert_eq!((tables.len(), runs.len()), (1, 0));
-    assert_eq!((tables[0].schema.as_str(), tables[0].table.as_str(), tables[0].live), ("crm", "tags", Some(1)));
+    assert_eq!(
+        (tables[0].schema.as_str(), tables[0].table.as_str(), tables[0].live),
+        ("crm", "tags", Some(1))
+    );
     let states = parquet::read_states(&path, &[tags, target("teams")]).unwrap();
     assert_eq!(states.iter().map(Option::is_some).collect::<Vec<_>>(), [true, false]);
 }

@@ -70,7 +70,13 @@ fn a_glob_sees_one_version_whole_or_is_told_that_a_file_is_gone() {
                 glob.display()
             );
             let read = connection.query_row(&sql, [], |row| {
-                Ok((row.get::<_, u32>(0)?, row.get::<_, u32>(1)?, row.get(2)?, row.get(3)?, row.get::<_, u32>(4)?))
+                Ok((
+                    row.get::<_, u32>(0)?,
+                    row.get::<_, u32>(1)?,
+                    row.get(2)?,
+                    row.get(3)?,
+                    row.get::<_, u32>(4)?,
+                ))
             });
             match read {
                 Ok((rows, keys, least, greatest, files)) => {
@@ -100,5 +106,8 @@ fn a_glob_sees_one_version_whole_or_is_told_that_a_file_is_gone() {
     }
     assert_eq!(seen.last(), Some(&format!("v{VERSIONS}")));
     assert!(most_files > 1, "several files in a version");
-    assert!(seen.len() > 3, "versions came and went while they were read: {seen:?}, {gone} reads were told so");
+    assert!(
+        seen.len() > 3,
+        "versions came and went while they were read: {seen:?}, {gone} reads were told so"
+    );
 }
