@@ -159,13 +159,13 @@ pub(super) enum Followed {
 
 #[cfg(test)]
 mod tests {
+    use super::Meeting::{Replaced, ReplacedIfDifferent, Stays};
     use super::*;
 
     #[test]
     fn the_newer_row_wins_and_the_old_one_heals() {
         let change = Change { supersedes_before: 100, ..Change::default() };
         let stored = |cursor, ingested| Facts { cursor, ingested, ..Facts::default() };
-        use Meeting::{Replaced, ReplacedIfDifferent, Stays};
         for (facts, new, expected) in [
             (stored(Some(5), Some(100)), Some(6), Replaced),
             (stored(Some(5), Some(100)), Some(5), ReplacedIfDifferent),

@@ -30,7 +30,7 @@ const GROUP_BYTES: usize = 24 << 20;
 /// A file that is being written.
 pub(super) struct Writer {
     columns: Columns,
-    writer: ArrowWriter<File>,
+    inner: ArrowWriter<File>,
     entry: FileEntry,
 }
 
@@ -48,7 +48,7 @@ impl Writer {
         let (first, last) = (Vec::new(), Vec::new());
         let leads = (String::new(), String::new());
         let entry = FileEntry { name, rows: 0, deleted: 0, bytes: 0, first, last, leads };
-        Ok(Self { columns: columns.clone(), writer, entry })
+        Ok(Self { columns: columns.clone(), inner: writer, entry })
     }
 
     /// Adds rows, whose keys come after those before.
@@ -75,22 +75,22 @@ impl Writer {
         let deleted = self.columns.deleted.map(|place| batch.column(place));
         self.entry.deleted += deleted.map_or(0, |stamps| (stamps.len() - stamps.null_count()) as u64);
         self.entry.rows += batch.num_rows() as u64;
-        self.writer.write(batch).map_err(|e| unwritten(&self.entry.name, e))?;
-        if self.writer.in_progress_size() >= GROUP_BYTES {
-            self.writer.flush().map_err(|e| unwritten(&self.entry.name, e))?;
+        self.inner.write(batch).map_err(|e| unwritten(&self.entry.name, e))?;
+        if self.inner.in_progress_size() >= GROUP_BYTES {
+            self.inner.flush().map_err(|e| unwritten(&self.entry.name, e))?;
         }
         Ok(())
     }
 
     /// Bytes so far, near enough.
     pub(super) fn bytes(&self) -> u64 {
-        (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
+        (self.inner.bytes_written() + self.inner.in_progress_size()) as u64
     }
 
     /// Ends the file.
     pub(super) fn finish(mut self) -> Result<FileEntry> {
-        self.writer.finish().map_err(|e| unwritten(&self.entry.name, e))?;
-        self.entry.bytes = self.writer.bytes_written() as u64;
+        self.inner.finish().map_err(|e| unwritten(&self.entry.name, e))?;
+        self.entry.bytes = self.inner.bytes_written() as u64;
         Ok(self.entry)
     }
 }

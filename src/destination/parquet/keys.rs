@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::interleave_record_batch;
@@ -135,7 +136,7 @@ impl Incoming {
     pub(super) fn rows(&self, columns: &Columns, rows: &[usize]) -> Result<RecordBatch, ArrowError> {
         let picks: Vec<(usize, usize)> = rows.iter().map(|at| self.order[*at]).collect();
         if picks.is_empty() {
-            return Ok(RecordBatch::new_empty(columns.incoming.clone()));
+            return Ok(RecordBatch::new_empty(Arc::clone(&columns.incoming)));
         }
         interleave_record_batch(&self.batches.iter().collect::<Vec<_>>(), &picks)
     }

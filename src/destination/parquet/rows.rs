@@ -144,7 +144,7 @@ impl Rows {
         let (rows, bytes) =
             files.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
         let guess = (incoming.width() / COMPRESSION) as u64;
-        let width = if rows > 0 { bytes / rows } else { guess }.max(1);
+        let width = bytes.checked_div(rows).unwrap_or(guess).max(1);
         let of = |rows: usize| rows as u64 * width;
         let mut stretches = Vec::with_capacity(2 * files.len() + 1);
         for (at, gap) in gaps.iter().enumerate() {

@@ -136,8 +136,8 @@ mod tests {
         };
         append(lake.path(), &[run("first", 1)]).unwrap();
         let mut text = std::fs::read_to_string(path(lake.path())).unwrap();
-        let half = text.len() / 2;
-        text.push_str(&text.clone()[..half]);
+        let half: String = text.chars().take(text.len() / 2).collect();
+        text.push_str(&half);
         std::fs::write(path(lake.path()), text).unwrap();
         append(lake.path(), &[run("second", 2), run("third", 3)]).unwrap();
         let outcomes = |limit| {
