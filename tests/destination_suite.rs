@@ -10,6 +10,7 @@ mod merge;
 mod per_parent;
 mod replace;
 mod runs;
+mod several;
 mod stamps;
 mod state;
 mod tables;
@@ -96,3 +97,4 @@ behaviours! {
 
 suite!(in_memory, super::InMemory);
 suite!(in_duckdb, super::InDuckDb);
+suite!(in_both, super::several::InBoth);
