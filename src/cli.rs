@@ -17,6 +17,7 @@ Examples:
   ingest intercom.contacts                   one table into ./ingest.duckdb
   ingest intercom                            every table of the connection
   ingest intercom.contacts --to duckdb:./crm.duckdb
+  ingest intercom --to local --to lake       read once, write to both
   ingest demo                                see it work without an account
 
 A table is written <connection>.<table>; <connection> alone means all of its tables. The connection \
@@ -26,7 +27,7 @@ Exit codes: 0 every table is complete, 1 a table failed, 2 usage or configuratio
 or permission, 4 destination, 75 another run or a reader holds the destination (try again), \
 130 interrupted, 143 terminated.";
 
-/// Bring an Intercom workspace into DuckDB, incrementally and completely.
+/// Bring an Intercom workspace into DuckDB or Parquet, incrementally and completely.
 #[derive(Debug, Parser)]
 #[command(
     name = "ingest",
@@ -112,9 +113,9 @@ pub struct RunArgs {
         help = "Tables to read, each as <connection>.<table>, or <connection> for all of its tables"
     )]
     pub tables: Vec<String>,
-    /// Destination: a name from connections.yml, or duckdb:PATH [default: as configured]
+    /// Destination: a name from connections.yml, duckdb:PATH or parquet:PATH; several times to write to each [default: as configured]
     #[arg(long, value_name = "DESTINATION", env = "INGEST_TO")]
-    pub to: Option<String>,
+    pub to: Vec<String>,
     /// Read everything again, not just what changed
     #[arg(long, conflicts_with_all = ["interval_start", "interval_end", "limit"])]
     pub full_refresh: bool,
@@ -174,7 +175,7 @@ pub struct CheckArgs {
     pub connection: Option<String>,
     /// Destination to try, as for reading tables
     #[arg(long, value_name = "DESTINATION", env = "INGEST_TO")]
-    pub to: Option<String>,
+    pub to: Vec<String>,
     /// Options of every command.
     #[command(flatten)]
     pub common: CommonArgs,
@@ -205,7 +206,7 @@ pub struct StatusArgs {
     pub connection: Option<String>,
     /// Destination to show, as for reading tables
     #[arg(long, value_name = "DESTINATION", env = "INGEST_TO")]
-    pub to: Option<String>,
+    pub to: Vec<String>,
     /// How the status is printed
     #[arg(long, value_name = "FORMAT", env = "INGEST_OUTPUT", default_value = "text")]
     pub output: Output,

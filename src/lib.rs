@@ -1,4 +1,4 @@
-//! Brings an Intercom workspace into DuckDB, incrementally and completely.
+//! Brings an Intercom workspace into DuckDB or Parquet, incrementally and completely.
 //!
 //! When a run ends with exit code 0, the table holds every row Intercom could show, once, at its newest
 //! version, and the next run starts from a point that cannot lose anything.

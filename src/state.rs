@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::window::{DateField, Window};
 
+mod meet;
+
 /// The version written; older ones are read.
 pub const VERSION: u32 = 1;
 

@@ -5,6 +5,7 @@
 //! - `configuration`: what stands in `connections.yml` or in the environment;
 //! - `refusals`: what Intercom does not let us do, and not reaching it at all;
 //! - `destinations`: files that cannot be written, or not now;
+//! - `several`: two destinations at once;
 //! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
 
 mod check;
@@ -16,6 +17,7 @@ mod init;
 mod refusals;
 mod run;
 mod sandbox;
+mod several;
 mod signals;
 mod status;
 mod tables;

@@ -3,3 +3,4 @@
 mod commits;
 mod killed;
 mod resumed;
+mod several;

@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 
-use super::{print, setup};
+use super::{destinations, print, setup};
 use crate::cli::CheckArgs;
 use crate::clock;
-use crate::config::IntercomConnection;
-use crate::destination::duckdb::DuckDb;
+use crate::config::{DestinationConfig, IntercomConnection};
 use crate::error::{Error, ErrorKind, Result, worst};
-use crate::progress::{Mode, Progress, TableProgress};
+use crate::progress::TableProgress;
 use crate::report::aligned;
 use crate::source::intercom::Intercom;
 use crate::source::{Identity, Source};
@@ -22,7 +21,7 @@ const AT_ONCE: u16 = 4;
 /// A clock further off than this deserves a word; up to it, nothing is even late.
 const SKEW: SignedDuration = SignedDuration::from_secs(60);
 
-/// Tries the connections and the destination; the exit code of the worst finding.
+/// Tries the connections and the destinations; the exit code of the worst finding.
 pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     setup::logging(&args.common);
     let setup = setup::Setup::read(&args.common)?;
@@ -34,31 +33,41 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
         return Err(Error::new(ErrorKind::Config, "no connection is configured")
             .with_hint("ingest init writes an example"));
     }
-    let config = setup.duckdb(args.to.as_deref())?;
+    let configs = setup.destinations(&args.to)?;
     let runtime = setup::runtime()?;
     let mut findings = Findings::default();
     for name in names {
         match setup.intercom(&name) {
             Ok(connection) => {
-                if let Err(error) = setup::check_schema(&config, &connection.name) {
-                    findings.bad("destination", &error);
+                for config in &configs {
+                    if let Err(error) = destinations::check_schema(config, &connection.name) {
+                        findings.bad(&label(config, &configs), &error);
+                    }
                 }
                 runtime.block_on(check_connection(&connection, &mut findings))?;
             }
             Err(error) => findings.bad(&format!("connection {name}"), &error),
         }
     }
-    let (options, wait) = setup::duckdb_options(&config, None);
-    let exists = config.path.exists();
-    let tried = DuckDb::begin(&config.path, options, wait, Progress::new(Mode::Off))
-        .and_then(|mut file| file.try_out());
-    match tried {
-        Ok(()) if exists => findings.good("destination", format!("{} can be written", config.path.display())),
-        Ok(()) => findings.good("destination", format!("{} can be created", config.path.display())),
-        Err(error) => findings.bad("destination", &error),
+    for config in &configs {
+        let (label, path) = (label(config, &configs), config.path());
+        let exists = path.exists();
+        match destinations::try_out(config) {
+            Ok(()) if exists => findings.good(&label, format!("{} can be written", path.display())),
+            Ok(()) => findings.good(&label, format!("{} can be created", path.display())),
+            Err(error) => findings.bad(&label, &error),
+        }
     }
     print(&findings.to_text())?;
     Ok(findings.exit_code())
+}
+
+/// What a finding about a destination begins with. One among several is named.
+fn label(config: &DestinationConfig, all: &[DestinationConfig]) -> String {
+    match all {
+        [_] => "destination".to_owned(),
+        _ => format!("destination {}", config.name()),
+    }
 }
 
 #[derive(Default)]

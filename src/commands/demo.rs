@@ -3,11 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::{print, read, setup, signals};
+use super::{destinations, print, read, setup, signals};
 use crate::cli::{DemoArgs, Output, ProgressMode};
 use crate::config::secret::Secret;
-use crate::config::{DuckDbConfig, IntercomConnection, Region};
-use crate::destination::duckdb::{self, DuckDb, Options};
+use crate::config::{DestinationConfig, DuckDbConfig, IntercomConnection, Region};
+use crate::destination::duckdb::{self, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, RunOptions, Stop};
 use crate::report::{RunReport, TableReport, aligned};
@@ -47,8 +47,8 @@ LIMIT 5",
 
 /// Shows a first load, a second run after some changes, and what can be asked then.
 pub(super) fn demo(args: &DemoArgs) -> Result<u8> {
-    let config = DuckDbConfig::new("demo", &args.path);
-    setup::check_schema(&config, "intercom")?;
+    let config = DestinationConfig::DuckDb(DuckDbConfig::new("demo", &args.path));
+    destinations::check_schema(&config, "intercom")?;
     let settings = Settings { contact_links: true, ..Settings::default() };
     make_room(&args.path, &settings.workspace)?;
     setup::serving_runtime()?.block_on(async {
@@ -86,18 +86,17 @@ fn has_news(table: &TableReport) -> bool {
     table.error.is_some() || done.new + done.changed + done.removed + done.stamped > 0
 }
 
-async fn ingest(sandbox: &Sandbox, config: &DuckDbConfig, stop: &Stop) -> Result<RunReport> {
+async fn ingest(sandbox: &Sandbox, config: &DestinationConfig, stop: &Stop) -> Result<RunReport> {
     let token = Secret::new(Settings::default().token);
     let mut connection = IntercomConnection::new("intercom", token, Region::Us);
     connection.base_url = url::Url::parse(&sandbox.base_url())
         .map_err(|e| Error::new(ErrorKind::Config, "the sandbox has no address").with_source(e))?;
     let client = setup::client(&connection, None, 16)?;
     let job = setup::job(&connection, client, TABLES.to_vec(), None);
-    let (options, wait) = setup::duckdb_options(config, None);
     let common = crate::cli::CommonArgs { config: None, verbose: 0, quiet: true };
     let progress = setup::progress(ProgressMode::Off, &common);
-    let destination = DuckDb::begin(&config.path, options, wait, progress.clone())?;
-    pipeline::run(vec![job], Box::new(destination), RunOptions::default(), &progress, stop).await
+    let destination = destinations::begin(std::slice::from_ref(config), None, &progress)?;
+    pipeline::run(vec![job], destination, RunOptions::default(), &progress, stop).await
 }
 
 fn changes(sandbox: &Sandbox) -> Vec<Change> {

@@ -1,11 +1,10 @@
 //! `--dry-run`: what a run would ask for. Counts rows with one request per search table; writes nothing.
 
-use std::path::Path;
-
 use jiff::Timestamp;
 
+use super::destinations::read_states;
 use super::read::names;
-use crate::destination::duckdb::{Options, read_states};
+use crate::config::DestinationConfig;
 use crate::error::Result;
 use crate::pipeline::plan::{Reading, Situation};
 use crate::pipeline::together;
@@ -20,9 +19,13 @@ use crate::window::{self, DateField, Window};
 /// Rows of one full page of a search.
 const PAGE: u64 = 150;
 
-/// The plan as text.
-pub(super) async fn plan(jobs: &[Job], path: &Path, options: &Options, run: &RunOptions) -> Result<String> {
-    let states = read_states(path, options, &targets(jobs))?;
+/// The plan as text. Several destinations have one, since what they lack is read once for all.
+pub(super) async fn plan(
+    jobs: &[Job],
+    destinations: &[DestinationConfig],
+    run: &RunOptions,
+) -> Result<String> {
+    let states = read_states(destinations, &targets(jobs))?;
     let mut lines =
         vec![["table", "rows at most", "requests about", "would read"].map(str::to_owned).to_vec()];
     let mut names = names(jobs).into_iter();

@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod destinations;
 mod dry_run;
 mod init;
 mod read;

@@ -1,11 +1,10 @@
-//! `ingest TABLE...`: reads tables into a destination.
+//! `ingest TABLE...`: reads tables into one destination, or several.
 
 use jiff::Timestamp;
 
-use super::{dry_run, print, report, setup, signals};
+use super::{destinations, dry_run, print, report, setup, signals};
 use crate::cli::{Output, RunArgs};
 use crate::config::check_schema as check_name;
-use crate::destination::duckdb::DuckDb;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, Job, RunOptions, Stop};
 use crate::report::RunReport;
@@ -29,30 +28,29 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
             Error::new(ErrorKind::Usage, format!("--schema {schema:?} {reason}")).with_hint(hint)
         })?;
     }
-    let config = setup.duckdb(args.to.as_deref())?;
+    let configs = setup.destinations(&args.to)?;
     let mut jobs = Vec::new();
     for (name, tables) in chosen {
         let connection = setup.intercom(&name)?;
         let schema = args.schema.as_deref().unwrap_or(&connection.name);
-        setup::check_schema(&config, schema)?;
+        configs.iter().try_for_each(|config| destinations::check_schema(config, schema))?;
         let client = setup::client(&connection, args.rate_limit, args.concurrency)?;
         jobs.push(setup::job(&connection, client, tables, args.schema.as_deref()));
     }
-    let (options, wait) = setup::duckdb_options(&config, args.wait);
     let run_options =
         RunOptions { full_refresh: args.full_refresh, interval, limit: args.limit, ..RunOptions::default() };
     if args.dry_run {
-        let plan = setup::runtime()?.block_on(dry_run::plan(&jobs, &config.path, &options, &run_options))?;
+        let plan = setup::runtime()?.block_on(dry_run::plan(&jobs, &configs, &run_options))?;
         print(&plan)?;
         return Ok(0);
     }
     let progress = setup::progress(args.progress, &args.common);
-    let destination = DuckDb::begin(&config.path, options, wait, progress.clone())?;
+    let destination = destinations::begin(&configs, args.wait, &progress)?;
     let runtime = setup::runtime()?;
     let done = runtime.block_on(async {
         let stop = Stop::new();
         signals::watch(&stop, "stopping: saving what is complete");
-        pipeline::run(jobs, Box::new(destination), run_options, &progress, &stop).await
+        pipeline::run(jobs, destination, run_options, &progress, &stop).await
     });
     // A wait for a reader of the destination may still be under way after the run was stopped.
     runtime.shutdown_background();

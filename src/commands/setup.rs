@@ -8,14 +8,14 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use tracing_subscriber::EnvFilter;
 
+use super::destinations::check_apart;
 use super::say;
 use crate::cli::{CommonArgs, ProgressMode};
 use crate::client::{Backoff, Client, ClientSettings};
 use crate::config::environment::Environment;
 use crate::config::{
-    Connections, DestinationConfig, DuckDbConfig, IntercomConnection, Located, Rate, config_path, nearest,
+    Connections, DestinationConfig, IntercomConnection, Located, Rate, config_path, nearest,
 };
-use crate::destination::duckdb::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Job, ReadingRules};
 use crate::progress::{Mode, Progress, TableProgress};
@@ -66,17 +66,17 @@ impl Setup {
         self.connections.intercom(name, &self.environment)
     }
 
-    /// The DuckDB file that `--to`, or its absence, means.
-    pub(super) fn duckdb(&self, to: Option<&str>) -> Result<DuckDbConfig> {
-        match self.connections.destination(to, &self.environment, &self.working_dir)? {
-            DestinationConfig::DuckDb(config) => Ok(config),
-            DestinationConfig::Parquet(config) => {
-                let message =
-                    format!("destination {}: Parquet is not available in this version", config.name);
-                Err(Error::new(ErrorKind::Usage, message)
-                    .with_hint("use a DuckDB destination, such as --to duckdb:./ingest.duckdb"))
-            }
+    /// The destinations that `--to` means each time it was typed, or the one that its absence means. No two of them are
+    /// the same place.
+    pub(super) fn destinations(&self, to: &[String]) -> Result<Vec<DestinationConfig>> {
+        let resolve =
+            |to: Option<&str>| self.connections.destination(to, &self.environment, &self.working_dir);
+        if to.is_empty() {
+            return Ok(vec![resolve(None)?]);
         }
+        let configs = to.iter().map(|to| resolve(Some(to))).collect::<Result<Vec<_>>>()?;
+        check_apart(&configs)?;
+        Ok(configs)
     }
 
     /// The tables that were typed, by connection, both in the order in which they were typed first.
@@ -191,37 +191,6 @@ pub(super) fn job(
     }
 }
 
-/// DuckDB's options for a destination, and how long to wait for another run.
-pub(super) fn duckdb_options(config: &DuckDbConfig, wait: Option<Duration>) -> (Options, Duration) {
-    let defaults = Options::default();
-    let options = Options {
-        storage_version: config.storage_version.clone(),
-        threads: config.threads,
-        memory_limit: config.memory_limit.clone(),
-        patience: wait.unwrap_or(defaults.patience),
-    };
-    (options, wait.unwrap_or(Duration::ZERO))
-}
-
-/// DuckDB names a database after its file's stem up to the first dot; a schema of the same name makes
-/// `intercom.contacts` ambiguous for whoever queries the file.
-pub(super) fn check_schema(config: &DuckDbConfig, schema: &str) -> Result<()> {
-    // A link is named like what it leads to, as far as DuckDB is concerned.
-    let path = config.path.canonicalize().unwrap_or_else(|_| config.path.clone());
-    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let stem = name.split('.').next().unwrap_or_default();
-    let Some(schema) = [schema, "_ingest"].into_iter().find(|written| stem.eq_ignore_ascii_case(written))
-    else {
-        return Ok(());
-    };
-    let message = format!(
-        "destination {}: a file called {stem:?} makes {schema}.contacts ambiguous in DuckDB, which calls the database {stem} too",
-        config.path.display()
-    );
-    Err(Error::new(ErrorKind::Config, message)
-        .with_hint(format!("name the file {stem}_data.duckdb, or the schema otherwise with --schema")))
-}
-
 /// Progress as asked for; live bars only where somebody watches and no log lines come between.
 pub(super) fn progress(mode: ProgressMode, common: &CommonArgs) -> Progress {
     let is_watched = std::io::stderr().is_terminal() && common.verbose == 0;
@@ -283,18 +252,5 @@ mod tests {
         assert_eq!(tighter(None, Some(fast)), Some(fast));
         assert_eq!(tighter(Some(fast), None), Some(fast));
         assert_eq!(tighter(None, None), None);
-    }
-
-    #[test]
-    fn a_file_named_like_the_schema_is_refused() {
-        for (path, refused) in [
-            ("/x/intercom.duckdb", true),
-            ("/x/Intercom.db", true),
-            ("/x/intercom.v2.duckdb", true),
-            ("/x/crm.duckdb", false),
-        ] {
-            let config = DuckDbConfig::new("local", path);
-            assert_eq!(check_schema(&config, "intercom").is_err(), refused, "{path}");
-        }
     }
 }

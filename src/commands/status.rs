@@ -3,11 +3,12 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{print, setup};
+use super::{destinations, print, report, setup};
 use crate::cli::{Output, StatusArgs};
 use crate::clock;
-use crate::destination::{PastRun, TableStatus, duckdb};
-use crate::error::{Error, ErrorKind, Result};
+use crate::config::DestinationConfig;
+use crate::destination::{PastRun, TableStatus};
+use crate::error::{Error, ErrorKind, Result, worst};
 use crate::report::{aligned, grouped};
 
 /// Tables of past runs that are looked at: those of the latest runs, as many as that makes.
@@ -17,6 +18,12 @@ const LINES: usize = 20;
 /// More tables than this that went well in one run are one line.
 const TOLD_APART: usize = 4;
 
+/// What a destination holds.
+struct Holdings {
+    tables: Vec<TableStatus>,
+    runs: Vec<PastRun>,
+}
+
 /// Prints the status.
 pub(super) fn status(args: &StatusArgs) -> Result<u8> {
     setup::logging(&args.common);
@@ -25,27 +32,73 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8> {
         Some(typed) => Some(setup.connections.resolve_source(typed)?),
         None => None,
     };
-    let config = setup.duckdb(args.to.as_deref())?;
-    let (options, _) = setup::duckdb_options(&config, None);
-    let (mut tables, mut runs) = duckdb::status(&config.path, &options, RUNS)?;
-    if let Some(schema) = &schema {
+    let configs = setup.destinations(&args.to)?;
+    let now = clock::now();
+    if let [config] = configs.as_slice() {
+        let Holdings { tables, runs } = holdings(config, schema.as_deref())?;
+        print(&match args.output {
+            Output::Text => to_text(&tables, &runs, now),
+            Output::Json => format!("{:#}\n", to_json(&tables, &runs)),
+        })?;
+        return Ok(0);
+    }
+    let found: Vec<(&DestinationConfig, Result<Holdings>)> =
+        configs.iter().map(|config| (config, holdings(config, schema.as_deref()))).collect();
+    print(&match args.output {
+        Output::Text => {
+            found.iter().map(|(config, found)| section(config, found, now)).collect::<Vec<_>>().join("\n")
+        }
+        Output::Json => {
+            let destinations: Vec<Value> =
+                found.iter().map(|(config, found)| member(config, found)).collect();
+            format!("{:#}\n", json!({ "destinations": destinations }))
+        }
+    })?;
+    let errors = found.into_iter().filter_map(|(config, found)| Some((config, found.err()?)));
+    let codes = errors.map(|(config, error)| {
+        let code = error.kind().exit_code();
+        report(&error.within(format!("destination {}", config.name())));
+        code
+    });
+    Ok(worst(codes.collect::<Vec<_>>()))
+}
+
+/// What one destination holds; of one schema, if that is all that is wanted.
+fn holdings(config: &DestinationConfig, schema: Option<&str>) -> Result<Holdings> {
+    let (mut tables, mut runs) = destinations::status(config, RUNS)?;
+    if let Some(schema) = schema {
         tables.retain(|table| table.schema.eq_ignore_ascii_case(schema));
         let prefix = format!("{}.", schema.to_lowercase());
         runs.retain(|run| run.table.to_lowercase().starts_with(&prefix));
         if tables.is_empty() {
             return Err(Error::new(
                 ErrorKind::Usage,
-                format!("{} holds no table of {schema}", config.path.display()),
+                format!("{} holds no table of {schema}", config.path().display()),
             )
             .with_hint(format!("run: ingest {schema}")));
         }
     }
-    let text = match args.output {
-        Output::Text => to_text(&tables, &runs, clock::now()),
-        Output::Json => format!("{:#}\n", to_json(&tables, &runs)),
+    Ok(Holdings { tables, runs })
+}
+
+/// One destination among several, for people.
+fn section(config: &DestinationConfig, found: &Result<Holdings>, now: Timestamp) -> String {
+    let heading = format!("destination {} ({})", config.name(), config.path().display());
+    match found {
+        Ok(Holdings { tables, runs }) => format!("{heading}\n{}", to_text(tables, runs, now)),
+        Err(_) => format!("{heading}\nnot readable\n"),
+    }
+}
+
+/// One destination among several, for programs.
+fn member(config: &DestinationConfig, found: &Result<Holdings>) -> Value {
+    let mut member = match found {
+        Ok(Holdings { tables, runs }) => to_json(tables, runs),
+        Err(error) => json!({ "error": { "message": error.to_string(), "hint": error.hint() } }),
     };
-    print(&text)?;
-    Ok(0)
+    member["name"] = config.name().into();
+    member["path"] = config.path().display().to_string().into();
+    member
 }
 
 fn to_text(tables: &[TableStatus], runs: &[PastRun], now: Timestamp) -> String {

@@ -5,6 +5,7 @@ mod memory;
 pub mod parquet;
 mod reduce;
 mod run_lock;
+mod several;
 mod status;
 mod text;
 
@@ -16,6 +17,7 @@ use jiff::Timestamp;
 
 pub use memory::{Memory, TextRow};
 pub use reduce::{Parent, Reduced, reduce, reduce_per_parent};
+pub use several::Several;
 pub use status::{PastRun, TableStatus};
 use text::in_utc;
 
@@ -68,7 +70,7 @@ pub trait Destination: Debug + Send {
 }
 
 /// One table's share of a commit.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct TableCommit {
     /// Where to. A table comes after the one that its rows stand inside.
     pub target: Target,

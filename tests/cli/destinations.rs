@@ -29,7 +29,7 @@ fn a_path_that_is_no_file_is_named() {
     ----- stderr -----
     error: lock file [DIR]/text/x.duckdb.lock cannot be written
       caused by: Not a directory (os error [N])
-      hint: a run locks a file beside the database; the folder has to be writable
+      hint: a run locks a file beside what it writes; the folder has to be writable
     ");
     // Nothing was asked of Intercom for it.
     assert!(project.sandbox().requests().is_empty());
@@ -58,7 +58,7 @@ fn a_folder_that_cannot_be_written_is_named() {
     ----- stderr -----
     error: lock file /proc/x.duckdb.lock cannot be written
       caused by: No such file or directory (os error [N])
-      hint: a run locks a file beside the database; the folder has to be writable
+      hint: a run locks a file beside what it writes; the folder has to be writable
     ");
 }
 

@@ -7,7 +7,7 @@ fn help_fits_on_a_page() {
     assert_shows!(Project::empty().ingest(&["-h"]).run(), @r"
     exit code: 0
     ----- stdout -----
-    Brings an Intercom workspace into DuckDB, incrementally and completely
+    Brings an Intercom workspace into DuckDB or Parquet, incrementally and completely
 
     Usage: ingest [OPTIONS] <TABLE>...
            ingest <COMMAND>

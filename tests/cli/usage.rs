@@ -147,13 +147,22 @@ fn a_file_named_like_the_schema_is_refused() {
 }
 
 #[test]
-fn parquet_is_refused_as_long_as_it_cannot_be_written() {
+fn object_stores_are_refused_as_long_as_they_cannot_be_written() {
     let project = Project::small();
-    assert_shows!(project.ingest(&["intercom.contacts", "--to", "parquet:./lake"]).run(), @r"
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "parquet:s3://bucket/lake"]).run(), @r"
     exit code: 2
     ----- stderr -----
-    error: destination parquet:./lake: Parquet is not available in this version
-      hint: use a DuckDB destination, such as --to duckdb:./ingest.duckdb
+    error: destination parquet: expected a path in the local file system; object stores are not supported yet
+      hint: write parquet:PATH with one colon and no slashes of its own: parquet:./lake
+    ");
+    project.configure(
+        &project.sandbox().base_url(),
+        "  parquet:\n    - { name: lake, path: \"s3://bucket/lake\" }\n",
+    );
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "lake"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/connections.yml:7:21: connection lake: path: expected a path in the local file system; object stores are not supported yet
     ");
     assert_eq!(project.files(), ["connections.yml"]);
 }

@@ -141,7 +141,12 @@ impl Project {
 
     /// The rows a query finds in `ingest.duckdb`, without the header, cells joined with a bar.
     pub(crate) fn rows(&self, sql: &str) -> Vec<String> {
-        let found = query(&self.path("ingest.duckdb"), &Options::default(), sql).unwrap();
+        self.rows_in("ingest.duckdb", sql)
+    }
+
+    /// The same in another file.
+    pub(crate) fn rows_in(&self, file: &str, sql: &str) -> Vec<String> {
+        let found = query(&self.path(file), &Options::default(), sql).unwrap();
         found.iter().skip(1).map(|row| row.join("|")).collect()
     }
 

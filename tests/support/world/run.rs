@@ -1,12 +1,13 @@
 //! Runs, configured step by step.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ingest::client::{Client, ClientSettings};
 use ingest::config::secret::Secret;
-use ingest::destination::Destination;
 use ingest::destination::duckdb::{DuckDb, Options};
+use ingest::destination::{Destination, Several};
 use ingest::error::{ErrorKind, Result};
 use ingest::pipeline::{self, CommitEvery, Job, RunOptions, Stop};
 use ingest::progress::{Mode, Progress, TableProgress};
@@ -29,6 +30,7 @@ pub(crate) struct Run<'w> {
     log_step: Option<Duration>,
     concurrency: usize,
     stop: Stop,
+    beside: Option<PathBuf>,
     mishap: Option<(usize, Mishap)>,
     watching: Option<Arc<dyn Fn(Moment) + Send + Sync>>,
 }
@@ -43,6 +45,7 @@ impl<'w> Run<'w> {
             log_step: None,
             concurrency: 16,
             stop: Stop::new(),
+            beside: None,
             mishap: None,
             watching: None,
         }
@@ -86,7 +89,13 @@ impl<'w> Run<'w> {
         self
     }
 
-    /// The `at`-th commit, from 0, meets with a mishap.
+    /// Writes another file as well, after the first one.
+    pub(crate) fn beside(mut self, file: PathBuf) -> Self {
+        self.beside = Some(file);
+        self
+    }
+
+    /// The `at`-th commit, from 0, meets with a mishap; of two files, that of the second.
     pub(crate) fn mishap(mut self, at: usize, mishap: Mishap) -> Self {
         self.mishap = Some((at, mishap));
         self
@@ -122,7 +131,7 @@ impl<'w> Run<'w> {
     }
 
     pub(crate) async fn try_to_go(self) -> Result<RunReport> {
-        let Self { world, tables, options, log_step, concurrency, stop, mishap, watching } = self;
+        let Self { world, tables, options, log_step, concurrency, stop, beside, mishap, watching } = self;
         world.sandbox.clear_requests();
         let settings = ClientSettings {
             base_url: world.sandbox.base_url(),
@@ -145,11 +154,22 @@ impl<'w> Run<'w> {
         let progress = Progress::new(Mode::Off);
         // Tests run beside each other already.
         let options_of_file = Options { threads: 1, ..Options::default() };
-        let file = DuckDb::begin(&world.file(), options_of_file, Duration::ZERO, progress.clone())?;
-        let mut destination: Box<dyn Destination> = Box::new(file);
-        if let Some((at, mishap)) = mishap {
-            destination = Box::new(Faulty::new(destination, at, mishap));
-        }
+        let begin = |file: PathBuf| -> Result<Box<dyn Destination>> {
+            Ok(Box::new(DuckDb::begin(&file, options_of_file.clone(), Duration::ZERO, progress.clone())?))
+        };
+        let first = begin(world.file())?;
+        let (first, last) = match beside {
+            Some(file) => (Some(first), begin(file)?),
+            None => (None, first),
+        };
+        let last = match mishap {
+            Some((at, mishap)) => Box::new(Faulty::new(last, at, mishap)),
+            None => last,
+        };
+        let destination = match first {
+            Some(first) => Box::new(Several::new(vec![("a".to_owned(), first), ("b".to_owned(), last)])),
+            None => last,
+        };
         let job = Job { schema: SCHEMA.into(), source, tables, reading: world.rules.clone() };
         pipeline::run(vec![job], destination, options, &progress, &stop).await
     }
