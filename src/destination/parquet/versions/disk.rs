@@ -241,7 +241,7 @@ fn refused(message: String, error: io::Error) -> Error {
         }
         io::ErrorKind::CrossesDevices => {
             "the lake and the folder beside it have to be on one file system: mount the folder that holds both, not \
-             the lake itself"
+             the lake itself, and copy a table that came with the image of a container"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "the lake, everything in it and the folder that it stands in have to be writable"

@@ -56,21 +56,22 @@ pub(super) struct Draft {
 /// Time that goes on evenly for as long as a run lasts, whatever is done to the clock of the machine.
 #[derive(Debug)]
 struct Clock {
+    /// Milliseconds since 1970.
     start: i64,
-    since: Instant,
+    /// `None` where time stands still, for tests.
+    since: Option<Instant>,
 }
 
 impl Versions {
     /// Finishes what a killed run had decided to publish, removes what it had only begun, and lets go of versions that
     /// were replaced a minute ago or more. Makes nothing where nothing is to be finished.
     pub(super) fn open(lake: &Path) -> Result<Self> {
-        let now = crate::clock::now().as_millisecond();
-        Self::open_at(lake, Disk::default(), Exchange::Atomic, now)
+        let clock = Clock { start: crate::clock::now().as_millisecond(), since: Some(Instant::now()) };
+        Self::open_with(lake, Disk::default(), Exchange::Atomic, clock)
     }
 
-    fn open_at(lake: &Path, disk: Disk, way: Exchange, now: i64) -> Result<Self> {
+    fn open_with(lake: &Path, disk: Disk, way: Exchange, clock: Clock) -> Result<Self> {
         let place = Arc::new(Place::of(lake, disk)?);
-        let clock = Clock { start: now, since: Instant::now() };
         let mut versions = Self { place: Arc::clone(&place), way, clock, is_halfway: false };
         if !place.area.is_dir() {
             return Ok(versions);
@@ -78,13 +79,18 @@ impl Versions {
         let journal = place.journal();
         if let Some(entries) = journal::read(&journal)? {
             versions
-                .carry_out(&entries, now)
+                .carry_out(&entries)
                 .map_err(|error| error.within("finishing what an earlier run had begun to publish"))?;
             place.forget_decision()?;
         }
         place.disk.remove_begun(&journal);
-        replaced::clear(&place.disk, &place.drafts(), &place.old(), now)?;
-        replaced::let_go(&place.disk, &place.old(), &place.drafts(), now)?;
+        let now = versions.clock.now();
+        let cleared = replaced::clear(&place.disk, &place.drafts(), &place.old(), now);
+        if let Err(error) =
+            cleared.and_then(|()| replaced::let_go(&place.disk, &place.old(), &place.drafts(), now))
+        {
+            tracing::warn!(%error, "leftovers of earlier runs stay for now");
+        }
         for folder in [place.drafts(), place.old(), place.area.clone()] {
             place.disk.remove_empty(&folder);
         }
@@ -92,11 +98,11 @@ impl Versions {
     }
 
     /// A new folder for the next version of a table, which is to replace the one that is there now. It is empty but
-    /// for the file that tells it from others.
+    /// for the file that tells it from others. Drafts of one schema that is not there yet have to spell it alike.
     pub(super) fn draft(&self, schema: &str, table: &str) -> Result<Draft> {
         self.check_whole()?;
         let place = &self.place;
-        let live = folder_of(&place.lake, schema, table);
+        let live = names::find_folder(&place.lake, schema, table)?;
         let replaces = match Seen::at(&live)? {
             Seen::Nothing => None,
             Seen::Version(id) => Some(id),
@@ -122,19 +128,14 @@ impl Versions {
     ///
     /// An error leaves everything as it was, unless it comes between the first and the last table: then the next
     /// `open` finishes it, and until then nothing more can be drafted or published.
-    pub(super) fn publish(&mut self, drafts: Vec<Draft>) -> Result<()> {
-        let now = self.clock.now();
-        self.publish_at(drafts, now)
-    }
-
-    fn publish_at(&mut self, mut drafts: Vec<Draft>, now: i64) -> Result<()> {
+    pub(super) fn publish(&mut self, mut drafts: Vec<Draft>) -> Result<()> {
         self.check_whole()?;
         let entries: Vec<Entry> = drafts.iter().map(|draft| draft.entry.clone()).collect();
         self.make_ready(&entries)?;
         let place = Arc::clone(&self.place);
         let published = self
             .decide(&entries)
-            .and_then(|()| self.carry_out(&entries, now))
+            .and_then(|()| self.carry_out(&entries))
             .and_then(|()| place.forget_decision());
         if let Err(error) = published {
             if place.is_untouched(&entries) && place.forget_decision().is_ok() {
@@ -146,6 +147,7 @@ impl Versions {
             return Err(error.within("published in part").with_hint(hint));
         }
         let_go(&mut drafts);
+        let now = self.clock.now();
         if let Err(error) = replaced::let_go(&place.disk, &place.old(), &place.drafts(), now) {
             tracing::warn!(%error, "replaced versions stay for now");
         }
@@ -189,7 +191,7 @@ impl Versions {
     }
 
     /// Goes from wherever things are to where they were decided to be, and makes that last.
-    fn carry_out(&mut self, entries: &[Entry], now: i64) -> Result<()> {
+    fn carry_out(&mut self, entries: &[Entry]) -> Result<()> {
         let place = Arc::clone(&self.place);
         let (disk, old) = (&place.disk, place.old());
         for entry in entries {
@@ -210,9 +212,9 @@ impl Versions {
                         if !place.journal().exists() {
                             journal::write(disk, &place.journal(), entries)?;
                         }
-                        replaced::set_aside(disk, &live, &old, now)?;
+                        replaced::set_aside(disk, &live, &old, self.clock.now())?;
                     }
-                    Step::SetAside => replaced::set_aside(disk, &draft, &old, now)?,
+                    Step::SetAside => replaced::set_aside(disk, &draft, &old, self.clock.now())?,
                 }
             }
         }
@@ -280,7 +282,8 @@ impl Drop for Draft {
 impl Clock {
     /// Milliseconds since 1970.
     fn now(&self) -> i64 {
-        self.start.saturating_add(i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX))
+        let passed = self.since.map_or(0, |since| since.elapsed().as_millis());
+        self.start.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX))
     }
 }
 

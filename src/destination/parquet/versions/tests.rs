@@ -13,6 +13,11 @@ use super::*;
 
 const NOW: i64 = 1_700_000_000_000;
 const WAYS: [Exchange; 2] = [Exchange::Atomic, Exchange::TwoRenames];
+/// A clock that stands still.
+fn at(now: i64) -> Clock {
+    Clock { start: now, since: None }
+}
+
 const TABLES: [&str; 3] = ["contacts", "contact_tags", "tags"];
 
 /// Lets so many changes happen, and then none any more, as if the process had been killed.
@@ -88,7 +93,7 @@ impl Lake {
     }
 
     fn open_until(&self, way: Exchange, now: i64, changes: usize) -> Result<Versions> {
-        Versions::open_at(&self.path(), Disk { fuse: Fuse::after(changes) }, way, now)
+        Versions::open_with(&self.path(), Disk { fuse: Fuse::after(changes) }, way, at(now))
     }
 
     /// What a reader finds in a table.
@@ -139,7 +144,8 @@ fn draft(versions: &Versions, table: &str, version: u32) -> Result<Draft> {
 
 fn publish(versions: &mut Versions, tables: &[&str], version: u32, now: i64) -> Result<()> {
     let drafts: Result<Vec<Draft>> = tables.iter().map(|table| draft(versions, table, version)).collect();
-    versions.publish_at(drafts?, now)
+    versions.clock = at(now);
+    versions.publish(drafts?)
 }
 
 #[test]
@@ -189,7 +195,7 @@ fn a_kept_file_is_the_same_file() {
     for file in ["missing", "../x", "", "a/b", "/etc/passwd", ".."] {
         draft.keep(file).unwrap_err();
     }
-    versions.publish_at(vec![draft], NOW).unwrap();
+    versions.publish(vec![draft]).unwrap();
     assert_eq!(inode("kept"), kept);
     assert!(!first.exists() && marker(&lake.table("tags")).is_some());
 }
@@ -331,7 +337,7 @@ fn a_failure_is_taken_back_or_finished_later() {
         for changes in 0.. {
             let lake = lake_at(1, way, tables);
             let fuse = Fuse::failing_after(changes);
-            let opened = Versions::open_at(&lake.path(), Disk { fuse }, way, NOW);
+            let opened = Versions::open_with(&lake.path(), Disk { fuse }, way, at(NOW));
             let Ok(mut versions) = opened else { continue };
             let published = publish(&mut versions, tables, 2, NOW);
             let is_over = !versions.place.disk.fuse.is_blown.load(Ordering::SeqCst);
@@ -423,7 +429,7 @@ fn what_somebody_else_put_there_is_refused_and_stays() {
                     fs::create_dir_all(lake.path().join("shop")).unwrap();
                 }
                 put(&lake.table("tags"));
-                let error = versions.publish_at(drafts.into(), NOW).unwrap_err();
+                let error = versions.publish(drafts.into()).unwrap_err();
                 assert!(error.to_string().contains(expected_words) && error.hint().is_some(), "{error:?}");
                 assert_eq!(
                     lake.files("contacts").len(),
@@ -458,10 +464,10 @@ fn a_version_is_not_replaced_by_one_made_from_its_predecessor() {
     let lake = lake_at(1, Exchange::Atomic, &["tags"]);
     let mut versions = lake.open(Exchange::Atomic);
     let (one, other) = (draft(&versions, "tags", 2).unwrap(), draft(&versions, "tags", 3).unwrap());
-    versions.publish_at(vec![one], NOW).unwrap();
-    versions.publish_at(vec![other], NOW).unwrap_err();
+    versions.publish(vec![one]).unwrap();
+    versions.publish(vec![other]).unwrap_err();
     let twice = vec![draft(&versions, "tags", 3).unwrap(), draft(&versions, "tags", 4).unwrap()];
-    let error = versions.publish_at(twice, NOW).unwrap_err();
+    let error = versions.publish(twice).unwrap_err();
     assert!(error.to_string().ends_with("has two next versions"), "{error}");
     assert_eq!(lake.files("tags"), expected(2));
 }
@@ -472,7 +478,7 @@ fn a_draft_that_was_emptied_is_not_taken_for_published() {
     let mut versions = lake.open(Exchange::Atomic);
     let draft = draft(&versions, "tags", 1).unwrap();
     fs::remove_dir_all(draft.folder()).unwrap();
-    let error = versions.publish_at(vec![draft], NOW).unwrap_err();
+    let error = versions.publish(vec![draft]).unwrap_err();
     assert!(error.to_string().ends_with("lost the file .version-*"), "{error}");
 }
 
@@ -485,7 +491,7 @@ fn a_publication_that_cannot_begin_is_taken_back() {
         let drafts = TABLES.map(|table| draft(&versions, table, 2).unwrap());
         // A file where replaced versions go: there is no way to begin.
         fs::write(lake.area().join("old"), "").unwrap();
-        versions.publish_at(drafts.into(), NOW).unwrap_err();
+        versions.publish(drafts.into()).unwrap_err();
         assert!(lake.left("drafts").is_empty() && !lake.area().join("journal.json").exists());
         fs::remove_file(lake.area().join("old")).unwrap();
         publish(&mut versions, &TABLES, 2, NOW).unwrap();
@@ -565,7 +571,8 @@ fn a_reader_finds_one_version_each_time_while_others_are_published() {
             } else {
                 draft.keep(&kept).unwrap();
             }
-            versions.publish_at(vec![draft], NOW + i64::from(version)).unwrap();
+            versions.clock = at(NOW + i64::from(version));
+            versions.publish(vec![draft]).unwrap();
         };
         next(0);
         let (is_over, seen) = (AtomicBool::new(false), AtomicUsize::new(0));
