@@ -69,12 +69,10 @@ impl Disk {
 
     /// Removes a folder with everything in it.
     pub(super) fn remove_all(&self, folder: &Path) -> io::Result<()> {
-        if let Err(error) = self.may_act() {
-            #[cfg(test)]
-            self.fuse.burn(folder);
-            return Err(error);
-        }
-        std::fs::remove_dir_all(folder)
+        let removed = self.may_act().and_then(|()| std::fs::remove_dir_all(folder));
+        #[cfg(test)]
+        self.fuse.burn(folder);
+        removed
     }
 
     /// Removes a folder if nothing is in it.
@@ -132,9 +130,18 @@ fn exchange(_one: &Path, _other: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Whether the kernel or the file system says that it cannot exchange at all.
+/// Whether the kernel or the file system says that it has no such call at all.
+#[cfg(unix)]
 fn is_unable(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported)
+    use rustix::io::Errno;
+    // One number on Linux, two on macOS.
+    let unable = [Errno::INVAL, Errno::NOSYS, Errno::NOTSUP, Errno::OPNOTSUPP];
+    Errno::from_io_error(error).is_some_and(|errno| unable.contains(&errno))
+}
+
+#[cfg(not(unix))]
+fn is_unable(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Unsupported
 }
 
 /// Hands a file over as it is: as a second name of it, or where that is refused, as a copy.
@@ -234,7 +241,7 @@ fn refused(message: String, error: io::Error) -> Error {
         }
         io::ErrorKind::CrossesDevices => {
             "the lake and the folder beside it have to be on one file system: mount the folder that holds both, not \
-             the lake itself"
+             the lake itself, and copy a table that came with the image of a container"
         }
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
             "the lake, everything in it and the folder that it stands in have to be writable"

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! lake/intercom/contacts/        what readers see
-//! .lake.ingest/new/<id>/         a version being made; whatever else is there after a kill was only begun
+//! .lake.ingest/drafts/<id>/      a version being made; what a kill leaves there was only begun
 //! .lake.ingest/old/<when>-<n>/   a version that was replaced, whole for another minute
 //! .lake.ingest/journal.json      several tables that are to be published together, until they are
 //! ```
@@ -15,6 +15,7 @@
 mod disk;
 mod journal;
 mod names;
+mod place;
 mod replaced;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use std::time::Instant;
 use disk::{Disk, Exchange, failed, not_moved, sync_folder};
 use journal::{Entry, MARKER, Seen, Step};
 pub(super) use names::{folder_of, schemas};
+use place::Place;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -51,32 +53,25 @@ pub(super) struct Draft {
     is_let_go: bool,
 }
 
-/// The lake and what is beside it.
-#[derive(Debug)]
-struct Place {
-    lake: PathBuf,
-    area: PathBuf,
-    disk: Disk,
-}
-
 /// Time that goes on evenly for as long as a run lasts, whatever is done to the clock of the machine.
 #[derive(Debug)]
 struct Clock {
+    /// Milliseconds since 1970.
     start: i64,
-    since: Instant,
+    /// `None` where time stands still, for tests.
+    since: Option<Instant>,
 }
 
 impl Versions {
     /// Finishes what a killed run had decided to publish, removes what it had only begun, and lets go of versions that
     /// were replaced a minute ago or more. Makes nothing where nothing is to be finished.
     pub(super) fn open(lake: &Path) -> Result<Self> {
-        let now = crate::clock::now().as_millisecond();
-        Self::open_at(lake, Disk::default(), Exchange::Atomic, now)
+        let clock = Clock { start: crate::clock::now().as_millisecond(), since: Some(Instant::now()) };
+        Self::open_with(lake, Disk::default(), Exchange::Atomic, clock)
     }
 
-    fn open_at(lake: &Path, disk: Disk, way: Exchange, now: i64) -> Result<Self> {
+    fn open_with(lake: &Path, disk: Disk, way: Exchange, clock: Clock) -> Result<Self> {
         let place = Arc::new(Place::of(lake, disk)?);
-        let clock = Clock { start: now, since: Instant::now() };
         let mut versions = Self { place: Arc::clone(&place), way, clock, is_halfway: false };
         if !place.area.is_dir() {
             return Ok(versions);
@@ -84,37 +79,43 @@ impl Versions {
         let journal = place.journal();
         if let Some(entries) = journal::read(&journal)? {
             versions
-                .carry_out(&entries, now)
+                .carry_out(&entries)
                 .map_err(|error| error.within("finishing what an earlier run had begun to publish"))?;
             place.forget_decision()?;
         }
         place.disk.remove_begun(&journal);
-        replaced::clear(&place.disk, &place.new(), &place.old(), now)?;
-        replaced::let_go(&place.disk, &place.old(), &place.new(), now)?;
-        for folder in [place.new(), place.old(), place.area.clone()] {
+        let now = versions.clock.now();
+        let cleared = replaced::clear(&place.disk, &place.drafts(), &place.old(), now);
+        if let Err(error) =
+            cleared.and_then(|()| replaced::let_go(&place.disk, &place.old(), &place.drafts(), now))
+        {
+            tracing::warn!(%error, "leftovers of earlier runs stay for now");
+        }
+        for folder in [place.drafts(), place.old(), place.area.clone()] {
             place.disk.remove_empty(&folder);
         }
         Ok(versions)
     }
 
-    /// A new empty folder for the next version of a table, which is to replace the one that is there now.
+    /// A new folder for the next version of a table, which is to replace the one that is there now. It is empty but
+    /// for the file that tells it from others. Drafts of one schema that is not there yet have to spell it alike.
     pub(super) fn draft(&self, schema: &str, table: &str) -> Result<Draft> {
         self.check_whole()?;
         let place = &self.place;
-        let live = folder_of(&place.lake, schema, table);
+        let live = names::find_folder(&place.lake, schema, table)?;
         let replaces = match Seen::at(&live)? {
             Seen::Nothing => None,
             Seen::Version(id) => Some(id),
             Seen::Foreign(what) => return Err(foreign(&live, what)),
         };
         let model = live.ancestors().find(|folder| folder.is_dir()).filter(|it| it.starts_with(&place.lake));
-        let new = place.new();
-        place.disk.make_folders(&new, Some(&place.lake))?;
-        if model.is_some_and(|model| disk::are_apart(model, &new)) {
-            return Err(not_moved(&new, &live, std::io::ErrorKind::CrossesDevices.into()));
+        let drafts = place.drafts();
+        place.disk.make_folders(&drafts, Some(&place.lake))?;
+        if model.is_some_and(|model| disk::are_apart(model, &drafts)) {
+            return Err(not_moved(&drafts, &live, std::io::ErrorKind::CrossesDevices.into()));
         }
         let id = format!("{:x}-{:016x}", self.clock.now(), fastrand::u64(..));
-        let folder = new.join(&id);
+        let folder = drafts.join(&id);
         let entry = Entry { live: place.name(&live)?, id, replaces };
         place.disk.make_folders(&folder, model)?;
         let draft = Draft { place: Arc::clone(place), entry, folder, live, is_let_go: false };
@@ -127,31 +128,27 @@ impl Versions {
     ///
     /// An error leaves everything as it was, unless it comes between the first and the last table: then the next
     /// `open` finishes it, and until then nothing more can be drafted or published.
-    pub(super) fn publish(&mut self, drafts: Vec<Draft>) -> Result<()> {
-        let now = self.clock.now();
-        self.publish_at(drafts, now)
-    }
-
-    fn publish_at(&mut self, mut drafts: Vec<Draft>, now: i64) -> Result<()> {
+    pub(super) fn publish(&mut self, mut drafts: Vec<Draft>) -> Result<()> {
         self.check_whole()?;
         let entries: Vec<Entry> = drafts.iter().map(|draft| draft.entry.clone()).collect();
         self.make_ready(&entries)?;
         let place = Arc::clone(&self.place);
         let published = self
             .decide(&entries)
-            .and_then(|()| self.carry_out(&entries, now))
+            .and_then(|()| self.carry_out(&entries))
             .and_then(|()| place.forget_decision());
         if let Err(error) = published {
             if place.is_untouched(&entries) && place.forget_decision().is_ok() {
                 return Err(error);
             }
             self.is_halfway = true;
-            drafts.iter_mut().for_each(|draft| draft.is_let_go = true);
+            let_go(&mut drafts);
             let hint = error.hint().unwrap_or("run again: what was begun is finished first").to_owned();
             return Err(error.within("published in part").with_hint(hint));
         }
-        drafts.iter_mut().for_each(|draft| draft.is_let_go = true);
-        if let Err(error) = replaced::let_go(&place.disk, &place.old(), &place.new(), now) {
+        let_go(&mut drafts);
+        let now = self.clock.now();
+        if let Err(error) = replaced::let_go(&place.disk, &place.old(), &place.drafts(), now) {
             tracing::warn!(%error, "replaced versions stay for now");
         }
         Ok(())
@@ -181,7 +178,7 @@ impl Versions {
             return Ok(());
         }
         disk.make_folders(&self.place.old(), Some(&self.place.area))?;
-        sync_folder(&self.place.new())
+        sync_folder(&self.place.drafts())
     }
 
     /// One table is published by the one step that replaces it, as long as there is such a step. Several are by being
@@ -194,7 +191,7 @@ impl Versions {
     }
 
     /// Goes from wherever things are to where they were decided to be, and makes that last.
-    fn carry_out(&mut self, entries: &[Entry], now: i64) -> Result<()> {
+    fn carry_out(&mut self, entries: &[Entry]) -> Result<()> {
         let place = Arc::clone(&self.place);
         let (disk, old) = (&place.disk, place.old());
         for entry in entries {
@@ -215,14 +212,14 @@ impl Versions {
                         if !place.journal().exists() {
                             journal::write(disk, &place.journal(), entries)?;
                         }
-                        replaced::set_aside(disk, &live, &old, now)?;
+                        replaced::set_aside(disk, &live, &old, self.clock.now())?;
                     }
-                    Step::SetAside => replaced::set_aside(disk, &draft, &old, now)?,
+                    Step::SetAside => replaced::set_aside(disk, &draft, &old, self.clock.now())?,
                 }
             }
         }
         let parents: BTreeSet<PathBuf> = entries.iter().map(|entry| place.parent_of(entry)).collect();
-        for folder in parents.into_iter().chain([place.new(), old]).filter(|folder| folder.is_dir()) {
+        for folder in parents.into_iter().chain([place.drafts(), old]).filter(|folder| folder.is_dir()) {
             sync_folder(&folder)?;
         }
         Ok(())
@@ -264,118 +261,30 @@ impl Draft {
     }
 }
 
+/// Leaves the folders of drafts to themselves.
+fn let_go(drafts: &mut [Draft]) {
+    for draft in drafts {
+        draft.is_let_go = true;
+    }
+}
+
 impl Drop for Draft {
     fn drop(&mut self) {
         if self.is_let_go {
             return;
         }
-        if let Err(error) = replaced::remove(&self.place.disk, &self.folder, &self.place.new()) {
+        if let Err(error) = replaced::remove(&self.place.disk, &self.folder, &self.place.drafts()) {
             tracing::debug!(%error, "left for the next run to remove");
         }
-    }
-}
-
-impl Place {
-    fn of(lake: &Path, disk: Disk) -> Result<Self> {
-        let lake = resolved(lake)?;
-        let mut name = std::ffi::OsString::from(".");
-        name.push(lake.file_name().unwrap_or_default());
-        name.push(".ingest");
-        let area = lake.with_file_name(name);
-        Ok(Self { lake, area, disk })
-    }
-
-    fn new(&self) -> PathBuf {
-        self.area.join("new")
-    }
-
-    fn old(&self) -> PathBuf {
-        self.area.join("old")
-    }
-
-    fn journal(&self) -> PathBuf {
-        self.area.join("journal.json")
-    }
-
-    fn live_of(&self, entry: &Entry) -> PathBuf {
-        self.lake.join(&entry.live)
-    }
-
-    fn parent_of(&self, entry: &Entry) -> PathBuf {
-        let mut folder = self.live_of(entry);
-        folder.pop();
-        folder
-    }
-
-    fn draft_of(&self, entry: &Entry) -> PathBuf {
-        self.new().join(&entry.id)
-    }
-
-    /// A table's folder as a journal names it: the lake may be found elsewhere later.
-    fn name(&self, live: &Path) -> Result<String> {
-        let name = live.strip_prefix(&self.lake).ok().and_then(Path::to_str);
-        name.map(str::to_owned)
-            .ok_or_else(|| failed(live, "named", std::io::ErrorKind::InvalidFilename.into()))
-    }
-
-    /// Whether, by what is there, nothing of a decision was carried out. What an error says is no proof: over a
-    /// network a step may be done and its answer lost.
-    fn is_untouched(&self, entries: &[Entry]) -> bool {
-        entries.iter().all(|entry| {
-            let draft = Seen::at(&self.draft_of(entry)).ok();
-            let live = Seen::at(&self.live_of(entry)).ok();
-            let expected = entry.replaces.clone().map_or(Seen::Nothing, Seen::Version);
-            draft == Some(Seen::Version(entry.id.clone())) && live == Some(expected)
-        })
-    }
-
-    /// Nothing is to be finished any more.
-    fn forget_decision(&self) -> Result<()> {
-        let journal = self.journal();
-        if journal.exists() { self.disk.remove_file(&journal) } else { Ok(()) }
     }
 }
 
 impl Clock {
     /// Milliseconds since 1970.
     fn now(&self) -> i64 {
-        self.start.saturating_add(i64::try_from(self.since.elapsed().as_millis()).unwrap_or(i64::MAX))
+        let passed = self.since.map_or(0, |since| since.elapsed().as_millis());
+        self.start.saturating_add(i64::try_from(passed).unwrap_or(i64::MAX))
     }
-}
-
-/// The one spelling of the lake's path, without links and dots, whether or not it exists.
-fn resolved(lake: &Path) -> Result<PathBuf> {
-    let unusable = |what: &str, hint: &str| {
-        let message = format!("lake {} {what}", lake.display());
-        Err(Error::new(ErrorKind::Destination, message).with_hint(hint))
-    };
-    let absolute = std::path::absolute(lake).map_err(|error| failed(lake, "found", error))?;
-    // The part that exists is resolved by the file system; what follows can hold no links.
-    let mut path = PathBuf::new();
-    for component in absolute.components() {
-        if component == Component::ParentDir {
-            path.pop();
-            continue;
-        }
-        path.push(component);
-        match path.canonicalize() {
-            Ok(real) => path = real,
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(failed(&path, "found", error));
-            }
-            Err(_) if path.is_symlink() => {
-                return unusable("is a symbolic link to nothing", "make the folder that it points to");
-            }
-            Err(_) => {}
-        }
-    }
-    if path.exists() && !path.is_dir() {
-        return unusable("is not a folder", "give the path of a folder, such as ./lake");
-    }
-    if path.file_name().is_none() {
-        return unusable("stands in no folder", "give the path of a folder, such as ./lake");
-    }
-    Ok(path)
 }
 
 fn foreign(live: &Path, what: &str) -> Error {

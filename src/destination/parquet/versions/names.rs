@@ -10,23 +10,28 @@ use crate::error::Result;
 
 /// The folder of a table, whether or not it is there. A schema has the folder that already stands for it ignoring
 /// case, else one of its own; table names are taken as they are.
+///
+/// In a lake that cannot be listed a schema is taken to have its own folder; whoever uses that is told why not.
 pub(in crate::destination::parquet) fn folder_of(lake: &Path, schema: &str, table: &str) -> PathBuf {
-    let encoded = encode(schema);
-    // A lake that cannot be read has no folder to find; whoever uses the path is told why.
-    let found = schemas(lake).unwrap_or_default();
-    let folder = chosen(&found, schema, &encoded).map_or_else(|| lake.join(&encoded), Path::to_owned);
-    folder.join(encode(table))
+    find_folder(lake, schema, table).unwrap_or_else(|_| lake.join(encode(schema)).join(encode(table)))
 }
 
-/// The folder that stands for a schema. Several may be spelled in different case, or put there by hand in another
-/// notation: then the one that this program would have made comes first, then the one spelled as given.
-fn chosen<'a>(found: &'a [(String, PathBuf)], schema: &str, encoded: &str) -> Option<&'a Path> {
+/// The same where it has to be certain.
+pub(super) fn find_folder(lake: &Path, schema: &str, table: &str) -> Result<PathBuf> {
+    let encoded = encode(schema);
+    let own = lake.join(&encoded);
+    if own.is_dir() {
+        return Ok(own.join(encode(table)));
+    }
+    let found = schemas(lake)?;
+    Ok(chosen(&found, schema).map_or(own, Path::to_owned).join(encode(table)))
+}
+
+/// The folder that stands for a schema. Of several, put there by hand, it is the one spelled as given, else the first.
+fn chosen<'a>(found: &'a [(String, PathBuf)], schema: &str) -> Option<&'a Path> {
     let lower = schema.to_lowercase();
     let matching = found.iter().filter(|(name, _)| name.to_lowercase() == lower);
-    let rank = |(name, path): &&(String, PathBuf)| {
-        (path.file_name().is_none_or(|folder| folder != encoded), name.as_str() != schema)
-    };
-    matching.min_by_key(rank).map(|(_, path)| path.as_path())
+    matching.min_by_key(|(name, _)| name != schema).map(|(_, path)| path.as_path())
 }
 
 /// The schemas of a lake and their folders, by name. Folders that tools skip, starting with `_` or `.`, are none; a
@@ -180,6 +185,19 @@ mod tests {
             let lake = lake_with(folders);
             let expected = lake.path().join(expected).join("contacts");
             assert_eq!(folder_of(lake.path(), schema, "contacts"), expected, "{schema} among {folders:?}");
+        }
+    }
+
+    #[test]
+    fn of_several_spellings_the_one_asked_for_comes_first() {
+        for (names, schema, expected) in [
+            (&["A B", "a b"][..], "a b", Some("a b")),
+            (&["A B", "A b"], "a b", Some("A B")),
+            (&["A", "b"], "a b", None),
+        ] {
+            let found: Vec<(String, PathBuf)> =
+                names.iter().map(|&name| (name.into(), name.into())).collect();
+            assert_eq!(chosen(&found, schema), expected.map(Path::new), "{schema} among {names:?}");
         }
     }
 

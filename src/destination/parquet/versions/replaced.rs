@@ -31,20 +31,23 @@ fn fate(name: &str, now: i64) -> Fate {
 /// Moves a replaced version out of the way. Who has it open does not notice; nobody else finds it.
 pub(super) fn set_aside(disk: &Disk, version: &Path, old: &Path, now: i64) -> Result<()> {
     disk.make_folders(old, old.parent())?;
-    let free = (0_u64..).map(|n| old.join(format!("{now}-{n}"))).find(|path| !path.exists());
-    free.map_or(Ok(()), |path| disk.rename(version, &path))
+    let mut n = 0_u64;
+    while old.join(format!("{now}-{n}")).exists() {
+        n += 1;
+    }
+    disk.rename(version, &old.join(format!("{now}-{n}")))
 }
 
-/// Lets go of the versions that stayed long enough.
-pub(super) fn let_go(disk: &Disk, old: &Path, new: &Path, now: i64) -> Result<()> {
+/// Lets go of the versions that stayed long enough, as far as they are to be found.
+pub(super) fn let_go(disk: &Disk, old: &Path, drafts: &Path, now: i64) -> Result<()> {
     for entry in std::fs::read_dir(old).into_iter().flatten().flatten() {
         let path = entry.path();
         match fate(&entry.file_name().to_string_lossy(), now) {
             Fate::WaitsAgain => set_aside(disk, &path, old, now)?,
             // What somebody else had put in a table's place is nobody's to remove.
             Fate::Goes if matches!(Seen::at(&path)?, Seen::Version(_)) => {
-                disk.make_folders(new, new.parent())?;
-                remove(disk, &path, new)?;
+                disk.make_folders(drafts, drafts.parent())?;
+                remove(disk, &path, drafts)?;
             }
             Fate::Goes | Fate::Stays => {}
         }
@@ -55,11 +58,11 @@ pub(super) fn let_go(disk: &Disk, old: &Path, new: &Path, now: i64) -> Result<()
 /// What is being removed is called so first: what a kill leaves of it is told from a version by its name.
 const GOING: &str = "going-";
 
-/// Removes a version, by way of `new`. What cannot be removed, such as files that a network drive keeps open, is tried
+/// Removes a version, by way of `drafts`. What cannot be removed, such as files that a network drive keeps open, is tried
 /// again when a run opens the lake.
-pub(super) fn remove(disk: &Disk, version: &Path, new: &Path) -> Result<()> {
+pub(super) fn remove(disk: &Disk, version: &Path, drafts: &Path) -> Result<()> {
     let name = version.file_name().unwrap_or_default().to_string_lossy();
-    let going = new.join(format!("{GOING}{name}"));
+    let going = drafts.join(format!("{GOING}{name}"));
     disk.rename(version, &going)?;
     remove_now(disk, &going);
     Ok(())
@@ -72,8 +75,8 @@ fn remove_now(disk: &Disk, going: &Path) {
 }
 
 /// Clears the place of next versions after a kill: what was only begun goes, what was replaced is set aside.
-pub(super) fn clear(disk: &Disk, new: &Path, old: &Path, now: i64) -> Result<()> {
-    for entry in std::fs::read_dir(new).into_iter().flatten().flatten() {
+pub(super) fn clear(disk: &Disk, drafts: &Path, old: &Path, now: i64) -> Result<()> {
+    for entry in std::fs::read_dir(drafts).into_iter().flatten().flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
         if name.starts_with(GOING) {
@@ -81,7 +84,7 @@ pub(super) fn clear(disk: &Disk, new: &Path, old: &Path, now: i64) -> Result<()>
             continue;
         }
         match Seen::at(&path)? {
-            Seen::Version(id) if id == name => remove(disk, &path, new)?,
+            Seen::Version(id) if id == name => remove(disk, &path, drafts)?,
             Seen::Nothing => disk.remove_empty(&path),
             Seen::Version(_) | Seen::Foreign(_) => set_aside(disk, &path, old, now)?,
         }
