@@ -104,7 +104,13 @@ fn one_destination_under_two_names_is_refused() {
     error: destinations local and duckdb:./crm.duckdb are the same place, [DIR]/crm.duckdb
       hint: name each destination once
     ");
-    run(["lake", "parquet:new/../lake"]).exits(2);
+    std::fs::create_dir(project.path("there")).unwrap();
+    assert_shows!(run(["lake", "parquet:there/../lake"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: destinations lake and parquet:there/../lake are the same place, [DIR]/lake
+      hint: name each destination once
+    ");
     assert_shows!(run(["local", "pond"]), @r"
     exit code: 2
     ----- stderr -----
@@ -114,7 +120,7 @@ fn one_destination_under_two_names_is_refused() {
     for command in ["status", "check"] {
         project.ingest(&[command, "--to", "local", "--to", "local"]).run().exits(2);
     }
-    assert_eq!(project.files(), ["connections.yml"]);
+    assert_eq!(project.files(), ["connections.yml", "there"]);
 }
 
 #[test]
