@@ -123,8 +123,13 @@ pub(super) fn check_apart(configs: &[DestinationConfig]) -> Result<()> {
         let message = if same.name() == config.name() {
             format!("destination {} is named twice", config.name())
         } else {
-            let place = config.path().display();
-            format!("destinations {} and {} are the same place, {place}", same.name(), config.name())
+            let place = place(config.path());
+            format!(
+                "destinations {} and {} are the same place, {}",
+                same.name(),
+                config.name(),
+                place.display()
+            )
         };
         return Err(Error::new(ErrorKind::Usage, message).with_hint("name each destination once"));
     }

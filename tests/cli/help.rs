@@ -26,8 +26,9 @@ fn help_fits_on_a_page() {
       <TABLE>...  Tables to read, each as <connection>.<table>, or <connection> for all of its tables
 
     Options:
-          --to <DESTINATION>       Destination: a name from connections.yml, or duckdb:PATH [default: as
-                                   configured] [env: INGEST_TO=]
+          --to <DESTINATION>       Destination: a name from connections.yml, duckdb:PATH or
+                                   parquet:PATH; several times to write to each [default: as configured]
+                                   [env: INGEST_TO=]
           --full-refresh           Read everything again, not just what changed
           --interval-start <WHEN>  Merge only rows updated at or after this date or moment (RFC 3339);
                                    moves no checkpoint
@@ -61,6 +62,7 @@ fn help_fits_on_a_page() {
       ingest intercom.contacts                   one table into ./ingest.duckdb
       ingest intercom                            every table of the connection
       ingest intercom.contacts --to duckdb:./crm.duckdb
+      ingest intercom --to local --to lake       read once, write to both
       ingest demo                                see it work without an account
 
     A table is written <connection>.<table>; <connection> alone means all of its tables. The connection
@@ -87,7 +89,8 @@ fn help_of_reading_tables_explains_every_option_and_its_environment_twin() {
 
     Options:
           --to <DESTINATION>
-              Destination: a name from connections.yml, or duckdb:PATH [default: as configured]
+              Destination: a name from connections.yml, duckdb:PATH or parquet:PATH; several times to
+              write to each [default: as configured]
               
               [env: INGEST_TO=]
 

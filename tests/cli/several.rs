@@ -70,15 +70,20 @@ fn the_one_that_is_behind_is_brought_up_to_date() {
     let before = stored(&project, "a.duckdb", TABLES[0]);
     let run = ingest(&project, &[&BOTH[..], &["--output", "json"]].concat()).exits(0).json();
     assert_eq!(run["tables"][0]["mode"], "first load");
-    assert_eq!(run["tables"][0]["rows"]["unchanged"], 42, "what is told happened to the first");
+    let rows = &run["tables"][0]["rows"];
+    assert_eq!(
+        (&rows["new"], &rows["changed"]),
+        (&0.into(), &0.into()),
+        "what is told happened to the first"
+    );
     assert_eq!(stored(&project, "a.duckdb", TABLES[0]), before);
     assert_equal(&project);
     let logged = |file| {
-        let sql = "SELECT rows_new, rows_unchanged FROM _ingest.runs WHERE table_name = 'contacts'
+        let sql = "SELECT rows_new, rows_changed FROM _ingest.runs WHERE table_name = 'contacts'
                    ORDER BY started_at DESC LIMIT 1";
         project.rows_in(file, sql)
     };
-    assert_eq!((logged("a.duckdb"), logged("b.duckdb")), (vec!["0|42".to_owned()], vec!["42|0".to_owned()]));
+    assert_eq!((logged("a.duckdb"), logged("b.duckdb")), (vec!["0|0".to_owned()], vec!["42|0".to_owned()]));
 }
 
 #[test]
@@ -99,7 +104,13 @@ fn one_destination_under_two_names_is_refused() {
     error: destinations local and duckdb:./crm.duckdb are the same place, [DIR]/crm.duckdb
       hint: name each destination once
     ");
-    run(["lake", "parquet:new/../lake"]).exits(2);
+    std::fs::create_dir(project.path("there")).unwrap();
+    assert_shows!(run(["lake", "parquet:there/../lake"]), @r"
+    exit code: 2
+    ----- stderr -----
+    error: destinations lake and parquet:there/../lake are the same place, [DIR]/lake
+      hint: name each destination once
+    ");
     assert_shows!(run(["local", "pond"]), @r"
     exit code: 2
     ----- stderr -----
@@ -109,7 +120,7 @@ fn one_destination_under_two_names_is_refused() {
     for command in ["status", "check"] {
         project.ingest(&[command, "--to", "local", "--to", "local"]).run().exits(2);
     }
-    assert_eq!(project.files(), ["connections.yml"]);
+    assert_eq!(project.files(), ["connections.yml", "there"]);
 }
 
 #[test]
@@ -152,7 +163,17 @@ fn the_one_that_fails_is_named_and_the_other_keeps_what_it_has() {
         .execute_batch("CREATE VIEW intercom.contacts AS SELECT 1 AS x")
         .unwrap();
     let tables = ["intercom.contacts", "intercom.tags", "--progress", "off"];
-    assert_shows!(project.ingest(&[&tables[..], &BOTH[..]].concat()).run(), @"");
+    assert_shows!(project.ingest(&[&tables[..], &BOTH[..]].concat()).run(), @r"
+    exit code: 4
+    ----- stdout -----
+    table              new  changed  unchanged  removed  rows now  requests  time  outcome
+    intercom.contacts    0        0          0        0         -         1  [TIME]  failed
+    intercom.tags       12        0          0        0        12         1  [TIME]  complete as of [INSTANT]
+    note: intercom.contacts: kept in _extra because it did not fit its column: signed_up_at (2)
+    ----- stderr -----
+    error: table intercom.contacts: destination duckdb:b.duckdb: table contacts: a view of that name is in the schema intercom
+      hint: rename the view, or write to another schema with --schema
+    ");
     assert_eq!(project.rows_in("a.duckdb", "SELECT count(*) FROM intercom.contacts"), ["40"]);
     assert_eq!(project.rows_in("b.duckdb", "SELECT count(*) FROM intercom.tags"), ["12"]);
     duckdb::Connection::open(project.path("b.duckdb"))
@@ -183,7 +204,12 @@ fn check_tries_each() {
     let to = [&BOTH[..], &["--to", "duckdb:nowhere/c.duckdb"]].concat();
     let check = project.ingest(&[&["check"], &to[..]].concat()).run().exits(4);
     let lines: Vec<&str> = check.stdout.lines().filter(|line| line.contains("destination ")).collect();
-    insta::assert_snapshot!(lines.join("\n").replace(project.path("").to_str().unwrap(), "[DIR]/"), @"");
+    insta::assert_snapshot!(lines.join("\n").replace(project.path("").to_str().unwrap(), "[DIR]/"), @r"
+    destination duckdb:a.duckdb              ok  [DIR]/a.duckdb can be created
+    destination duckdb:b.duckdb              ok  [DIR]/b.duckdb can be written
+    destination duckdb:nowhere/c.duckdb  FAILED  destination [DIR]/nowhere/c.duckdb cannot be used
+    hint: destination duckdb:nowhere/c.duckdb: create the folder [DIR]/nowhere first
+    ");
 }
 
 #[test]
@@ -191,7 +217,23 @@ fn status_shows_one_after_the_other() {
     let project = Project::small();
     project.ingest(&["intercom.tags", "--to", "duckdb:a.duckdb"]).run().exits(0);
     let typed = [&["status"], &BOTH[..]].concat();
-    assert_shows!(project.ingest(&typed).run(), @"");
+    assert_shows!(project.ingest(&typed).run(), @r"
+    exit code: 4
+    ----- stdout -----
+    destination duckdb:a.duckdb ([DIR]/a.duckdb)
+    table          rows  deleted        complete as of  age  state
+    intercom.tags    12        0  [INSTANT]  [AGE]  complete
+
+    last runs
+    finished              new  changed  removed  table and outcome
+    [INSTANT]   12        0        0  intercom.tags complete
+
+    destination duckdb:b.duckdb ([DIR]/b.duckdb)
+    not readable
+    ----- stderr -----
+    error: destination duckdb:b.duckdb: there is no database at [DIR]/b.duckdb
+      hint: run ingest for a table first, or name another destination with --to
+    ");
     let status = project.ingest(&[&typed[..], &["--output", "json"]].concat()).run().exits(4).json();
     assert_eq!(status["destinations"][0]["name"], "duckdb:a.duckdb");
     assert_eq!(status["destinations"][0]["tables"][0]["rows"], 12);

@@ -162,7 +162,7 @@ fn object_stores_are_refused_as_long_as_they_cannot_be_written() {
     assert_shows!(project.ingest(&["intercom.contacts", "--to", "lake"]).run(), @r"
     exit code: 2
     ----- stderr -----
-    error: [DIR]/connections.yml:7:21: connection lake: path: expected a path in the local file system; object stores are not supported yet
+    error: [DIR]/connections.yml:7:27: connection lake: path: expected a path in the local file system; object stores are not supported yet
     ");
     assert_eq!(project.files(), ["connections.yml"]);
 }
