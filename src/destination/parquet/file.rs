@@ -21,11 +21,13 @@ use super::manifest::FileEntry;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of a batch that is read.
-const BATCH: usize = 4096;
+const BATCH: usize = 1024;
 /// Rows of a row group at most. Readers skip whole groups by their least and greatest values.
 const GROUP_ROWS: usize = 122_880;
-/// Bytes of a row group that is being written: it is in memory until it ends.
-const GROUP_BYTES: usize = 24 << 20;
+/// Memory that a row group may take while it is written: it is kept until it ends.
+const GROUP_MEMORY: usize = 32 << 20;
+/// Bytes of a page, and of a dictionary, before they are packed. Each column has one of both in memory.
+const PAGE_BYTES: usize = 256 << 10;
 
 /// A file that is being written.
 pub(super) struct Writer {
@@ -76,7 +78,7 @@ impl Writer {
         self.entry.deleted += deleted.map_or(0, |stamps| (stamps.len() - stamps.null_count()) as u64);
         self.entry.rows += batch.num_rows() as u64;
         self.inner.write(batch).map_err(|e| unwritten(&self.entry.name, e))?;
-        if self.inner.in_progress_size() >= GROUP_BYTES {
+        if self.inner.memory_size() >= GROUP_MEMORY {
             self.inner.flush().map_err(|e| unwritten(&self.entry.name, e))?;
         }
         Ok(())
@@ -103,6 +105,8 @@ fn properties(columns: &Columns) -> Result<WriterProperties> {
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("ingest ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(level))
+        .set_data_page_size_limit(PAGE_BYTES)
+        .set_dictionary_page_size_limit(PAGE_BYTES)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(Some(sorted.collect()));

@@ -21,7 +21,7 @@ use super::survey::Findings;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Incoming rows that are put together at once.
-const CHUNK: usize = 4096;
+const CHUNK: usize = 1024;
 
 /// A row on its way out: the stored row that it was, the incoming one that it is now, or both.
 #[derive(Debug, Default)]
