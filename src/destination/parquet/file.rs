@@ -25,9 +25,9 @@ const BATCH: usize = 1024;
 /// Rows of a row group at most. Readers skip whole groups by their least and greatest values.
 const GROUP_ROWS: usize = 122_880;
 /// Memory that a row group may take while it is written: it is kept until it ends.
-const GROUP_MEMORY: usize = 32 << 20;
+const GROUP_MEMORY: usize = 24 << 20;
 /// Bytes of a page, and of a dictionary, before they are packed. Each column has one of both in memory.
-const PAGE_BYTES: usize = 256 << 10;
+const PAGE_BYTES: usize = 128 << 10;
 
 /// A file that is being written.
 pub(super) struct Writer {
@@ -106,7 +106,7 @@ fn properties(columns: &Columns) -> Result<WriterProperties> {
         .set_created_by(concat!("ingest ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(level))
         .set_data_page_size_limit(PAGE_BYTES)
-        .set_dictionary_page_size_limit(PAGE_BYTES)
+        .set_dictionary_page_size_limit(PAGE_BYTES / 2)
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(Some(sorted.collect()));
