@@ -5,6 +5,7 @@
 //! - `configuration`: what stands in `connections.yml` or in the environment;
 //! - `refusals`: what Intercom does not let us do, and not reaching it at all;
 //! - `destinations`: files that cannot be written, or not now;
+//! - `lake`: a folder of Parquet files instead of a database;
 //! - `several`: two destinations at once;
 //! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
 
@@ -14,6 +15,7 @@ mod demo;
 mod destinations;
 mod help;
 mod init;
+mod lake;
 mod refusals;
 mod run;
 mod sandbox;

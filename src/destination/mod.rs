@@ -65,6 +65,11 @@ pub trait Destination: Debug + Send {
     /// Adds to the log of runs.
     fn record(&mut self, runs: &[RunRecord]) -> Result<()>;
 
+    /// Bytes of rows in memory that it takes in one commit without needing too much itself.
+    fn most_bytes(&self) -> usize {
+        usize::MAX
+    }
+
     /// Nothing is to be done for a while: lets go of whatever keeps readers out.
     fn rest(&mut self) {}
 }

@@ -269,6 +269,10 @@ impl Destination for Several {
     }
 
     /// Logs in each destination what was done there, even if another one cannot be written.
+    fn most_bytes(&self) -> usize {
+        self.members.iter().map(|member| member.destination.most_bytes()).min().unwrap_or(usize::MAX)
+    }
+
     fn record(&mut self, runs: &[RunRecord]) -> Result<()> {
         self.compare(runs);
         let mut outcome = Ok(());

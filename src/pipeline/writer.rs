@@ -134,6 +134,7 @@ impl Writer {
             tables[at].is_alone = others.count() == 1;
             tables[at].is_beside_parents = tables.iter().any(|other| other.is_parent_of(&tables[at]));
         }
+        let every = CommitEvery { bytes: every.bytes.min(destination.most_bytes()), ..every };
         let desk =
             Desk { destination, used: Some(Instant::now()), tables, every, failures: Arc::clone(&failures) };
         let handle = Handle::current();

@@ -37,6 +37,10 @@ use versions::{Versions, folder_of};
 /// Bytes that a file should have: few enough files for a glob, and small enough to be written anew for one row.
 const FILE_BYTES: u64 = 128 << 20;
 
+/// Bytes of rows that are committed at once. They stay in memory until all of them are written, since they are put in
+/// the order of their keys.
+const COMMIT_BYTES: usize = 72 << 20;
+
 /// Tables in one folder, held for one run.
 #[derive(Debug)]
 pub struct Lake {
@@ -170,6 +174,10 @@ impl Destination for Lake {
         let table = self.table(target)?;
         // What was noted of a table that lacks columns is no reason to leave rows out.
         if table.is_as_declared() { table.entries(each) } else { Ok(()) }
+    }
+
+    fn most_bytes(&self) -> usize {
+        COMMIT_BYTES
     }
 
     fn record(&mut self, records: &[RunRecord]) -> Result<()> {
