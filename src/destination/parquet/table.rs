@@ -19,8 +19,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Entry;
 use crate::state::{StateChange, conflict};
 
-/// How the files of ledgers end: tools are not to take them for the table's.
-const LEDGER: &str = ".ledger";
+/// How the files with rows are named, before and after their number.
+const OF_ROWS: [&str; 2] = ["", ".parquet"];
+/// Likewise those of ledgers: hidden, so that tools that read a folder do not take them for the table's.
+const OF_LEDGER_ROWS: [&str; 2] = [".", ".ledger"];
 
 /// A table.
 #[derive(Debug)]
@@ -97,7 +99,7 @@ impl Table {
         let unreadable = |e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e);
         let incoming = Incoming::of(&self.rows.columns, batches).map_err(unreadable)?;
         let mut done = Committed::default();
-        let is_written = self.change(versions, ".parquet", &incoming, change, &mut done)?;
+        let is_written = self.change(versions, OF_ROWS, &incoming, change, &mut done)?;
         self.is_changed |= is_written;
         done.live = self.count_live();
         Ok(done)
@@ -113,7 +115,7 @@ impl Table {
         let batch = entries::to_rows(saved).map_err(unreadable)?;
         let incoming = Incoming::of(&self.ledger.columns, vec![batch]).map_err(unreadable)?;
         let is_written =
-            self.change(versions, LEDGER, &incoming, &Change::default(), &mut Committed::default())?;
+            self.change(versions, OF_LEDGER_ROWS, &incoming, &Change::default(), &mut Committed::default())?;
         self.is_changed |= is_written;
         Ok(())
     }
@@ -121,7 +123,7 @@ impl Table {
     fn change(
         &mut self,
         versions: &Versions,
-        ending: &str,
+        [before, after]: [&str; 2],
         incoming: &Incoming,
         change: &Change<'_>,
         done: &mut Committed,
@@ -134,9 +136,9 @@ impl Table {
         let (generation, written) = (self.manifest.generation, &mut self.written);
         let mut name = || {
             *written += 1;
-            format!("{generation:08}-{written:04}{ending}")
+            format!("{before}{generation:08}-{written:04}{after}")
         };
-        let rows = if ending == LEDGER { &mut self.ledger } else { &mut self.rows };
+        let rows = if [before, after] == OF_LEDGER_ROWS { &mut self.ledger } else { &mut self.rows };
         rows.apply(folders, incoming, change, &mut name, done)
     }
 

@@ -92,6 +92,20 @@ fn what_others_put_into_the_folder_stays() {
     assert_eq!(subject.see(&tags, "id"), ["1", "2"]);
 }
 
+/// Tools that are given a folder read every file in it that is not hidden.
+#[test]
+fn only_rows_are_in_sight() {
+    let mut lake = InParquet::fresh();
+    let (parts, path) = (target("conversation_parts"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    subject.commit(noting(inside(&parts, pass(1), &[of("a", 1, "x")]), vec![entry("a", 1, Some(1), 1)]));
+    let listed = std::fs::read_dir(table_folder(&path, &parts)).unwrap();
+    let names = listed.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let (hidden, seen): (Vec<String>, Vec<String>) = names.partition(|name| name.starts_with('.'));
+    assert!(hidden.iter().any(|name| name.ends_with(".ledger")), "{hidden:?}");
+    assert!(seen.len() == 1 && seen[0].ends_with(".parquet"), "{seen:?}");
+}
+
 /// It would go with the version that it is taken for.
 #[test]
 fn a_folder_of_somebody_else_is_not_replaced() {
