@@ -268,11 +268,11 @@ impl Destination for Several {
         last.destination.entries(target, &mut tell).map_err(|error| last.failed(error))
     }
 
-    /// Logs in each destination what was done there, even if another one cannot be written.
     fn most_bytes(&self) -> usize {
         self.members.iter().map(|member| member.destination.most_bytes()).min().unwrap_or(usize::MAX)
     }
 
+    /// Logs in each destination what was done there, even if another one cannot be written.
     fn record(&mut self, runs: &[RunRecord]) -> Result<()> {
         self.compare(runs);
         let mut outcome = Ok(());

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
+use arrow::array::{RecordBatch, new_null_array};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 
-use crate::table::{DELETED_AT, INGESTED_AT, Kind, MERGED_INTO, PARTS_TOTAL, PARTS_TRUNCATED, TableSpec};
+use crate::table::{
+    DELETED_AT, INGESTED_AT, Kind, MERGED_INTO, PARTS_TOTAL, PARTS_TRUNCATED, StoredColumn, TableSpec,
+};
 
 /// How Arrow marks a column whose type is more than its layout, and the mark of JSON.
 const EXTENSION_TYPE_NAME_KEY: &str = "ARROW:extension:name";
@@ -24,6 +26,8 @@ pub(super) struct Columns {
     pub(super) brought: Vec<Option<usize>>,
     /// The schema of incoming batches.
     pub(super) incoming: SchemaRef,
+    /// The same with the types that are stored.
+    pub(super) adapted: SchemaRef,
     /// Places, among the stored columns, of the parts of the key.
     pub(super) key: Vec<usize>,
     /// The key of the lead table's row that the row is about.
@@ -56,6 +60,7 @@ pub(super) static OF_LEDGER: LazyLock<Columns> = LazyLock::new(|| {
     Columns {
         brought: (0..LEDGER.len()).map(Some).collect(),
         incoming: Arc::clone(&stored),
+        adapted: Arc::clone(&stored),
         stored,
         key: vec![0],
         lead: 0,
@@ -68,16 +73,30 @@ pub(super) static OF_LEDGER: LazyLock<Columns> = LazyLock::new(|| {
 });
 
 impl Columns {
-    /// Those of a table; columns that its files have and that are no longer declared stay, after the others.
+    /// Those of a table. What its files have stays as it is: names that differ in case, types, and, after the others,
+    /// columns that are no longer declared.
     pub(super) fn of(table: &TableSpec, known: &[(String, String)]) -> Self {
         let declared = table.stored_columns();
-        let mut fields: Vec<Field> = declared.iter().map(|column| field(&column.name, column.kind)).collect();
+        let as_known = |column: &StoredColumn| {
+            let known = known.iter().find(|(name, _)| name.eq_ignore_ascii_case(&column.name));
+            known.map_or_else(|| field(&column.name, column.kind), |(name, sql)| of_sql(name, sql))
+        };
+        let mut fields: Vec<Field> = declared.iter().map(as_known).collect();
         let is_declared = |name: &str| declared.iter().any(|column| column.name.eq_ignore_ascii_case(name));
         let left = known.iter().filter(|(name, _)| !is_declared(name));
         fields.extend(left.map(|(name, sql)| of_sql(name, sql)));
         let incoming = table.schema();
-        let place = |name: &str| fields.iter().position(|field| field.name() == name);
-        let brought = fields.iter().map(|field| incoming.index_of(field.name()).ok()).collect();
+        let place = |name: &str| fields.iter().position(|field| field.name().eq_ignore_ascii_case(name));
+        let comes = |field: &Field| {
+            incoming.fields().iter().position(|new| new.name().eq_ignore_ascii_case(field.name()))
+        };
+        let brought: Vec<Option<usize>> = fields.iter().map(comes).collect();
+        let adapted = incoming.fields().iter().enumerate().map(|(at, new)| {
+            let stored = brought.iter().position(|brought| *brought == Some(at));
+            let kind = stored.map_or(new.data_type(), |stored| fields[stored].data_type());
+            new.as_ref().clone().with_data_type(kind.clone())
+        });
+        let adapted = Arc::new(Schema::new(adapted.collect::<Vec<_>>()));
         let (truncated, total) = (place(PARTS_TRUNCATED), place(PARTS_TOTAL));
         Self {
             key: table.key.iter().filter_map(|key| place(key.name)).collect(),
@@ -89,6 +108,7 @@ impl Columns {
             filled: truncated.zip(total).filter(|_| !table.filled.is_empty()),
             brought,
             incoming,
+            adapted,
             stored: Arc::new(Schema::new(fields)),
         }
     }
@@ -98,17 +118,37 @@ impl Columns {
         self.stored.fields().iter().map(|field| (field.name().clone(), sql(field).to_owned())).collect()
     }
 
-    /// A stored batch that may be older than these columns, with all of them.
-    pub(super) fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
-        let of_type = |field: &Field, column: &ArrayRef| {
+    /// An incoming batch with the types that are stored. One with columns of another table is an error.
+    pub(super) fn adapt(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
+        if *batch.schema() != *self.incoming {
+            return Err(ArrowError::SchemaError("rows with columns of another table".into()));
+        }
+        if self.adapted == self.incoming {
+            return Ok(batch);
+        }
+        let columns = batch.columns().iter().zip(self.adapted.fields()).map(|(column, field)| {
             if column.data_type() == field.data_type() {
                 return Ok(Arc::clone(column));
             }
             let strictly = CastOptions { safe: false, ..CastOptions::default() };
-            cast_with_options(column, field.data_type(), &strictly)
-        };
+            // What Arrow says quotes the value.
+            cast_with_options(column, field.data_type(), &strictly).map_err(|_| {
+                ArrowError::SchemaError(format!(
+                    "column {} is stored as {}, which cannot take what it has become; remove the folder of the table \
+                     to have it loaded again",
+                    field.name(),
+                    sql(field)
+                ))
+            })
+        });
+        RecordBatch::try_new(Arc::clone(&self.adapted), columns.collect::<Result<_, _>>()?)
+    }
+
+    /// A stored batch that may be older than these columns, with all of them.
+    pub(super) fn conform(&self, batch: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let columns = self.stored.fields().iter().map(|field| match batch.column_by_name(field.name()) {
-            Some(column) => of_type(field, column),
+            Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
+            Some(_) => Err(ArrowError::SchemaError(format!("column {} has another type", field.name()))),
             None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         });
         RecordBatch::try_new(Arc::clone(&self.stored), columns.collect::<Result<_, _>>()?)
@@ -170,7 +210,25 @@ mod tests {
         let known = [("old".to_owned(), "BIGINT".to_owned()), ("NAME".to_owned(), "VARCHAR".to_owned())];
         let columns = Columns::of(tags, &known);
         assert_eq!(columns.named().last(), Some(&known[0]));
+        let name = columns.stored.index_of("NAME").unwrap();
+        assert!(columns.brought[name].is_some() && columns.stored.index_of("name").is_err());
         assert_eq!(columns.stored.fields().len(), tags.stored_columns().len() + 1);
         assert_eq!(columns.brought.last(), Some(&None));
+    }
+
+    #[test]
+    fn a_type_that_is_stored_stays() {
+        let tags = find("tags").unwrap();
+        let known = [("name".to_owned(), "BIGINT".to_owned())];
+        let columns = Columns::of(tags, &known);
+        let rows = |name: &str| {
+            let mut page = crate::batch::Decoder::new(crate::batch::Layout::new(tags)).rows(1);
+            page.push_list(&format!(r#"[{{"id":"1","name":"{name}"}}]"#)).unwrap();
+            page.finish(jiff::Timestamp::UNIX_EPOCH).unwrap().0
+        };
+        let adapted = columns.adapt(rows("12")).unwrap();
+        assert_eq!(adapted.column_by_name("name").unwrap().data_type(), &DataType::Int64);
+        let error = columns.adapt(rows("a secret")).unwrap_err().to_string();
+        assert!(error.contains("column name is stored as BIGINT") && !error.contains("secret"), "{error}");
     }
 }

@@ -24,23 +24,24 @@ struct Tables<'l> {
     open: Vec<Table>,
 }
 
-/// Builds the next versions of all tables that `commits` change; what was done to each. `stood` says which tables were
+/// Builds the next versions of all tables that `commits`, whose rows are in `batches`, change; what was done to each. `stood` says which tables were
 /// there when the run began.
 pub(super) fn build(
     lake: &Path,
     versions: &Versions,
     file_bytes: u64,
     commits: &[TableCommit],
+    batches: Vec<Vec<RecordBatch>>,
     stood: &HashSet<(String, &'static str)>,
 ) -> Result<(Vec<Committed>, Vec<Draft>)> {
     let mut tables = Tables { lake, versions, file_bytes, open: Vec::new() };
     let mut all = Vec::with_capacity(commits.len());
-    for (at, commit) in commits.iter().enumerate() {
+    for (at, (commit, batches)) in commits.iter().zip(batches).enumerate() {
         let within = |error: Error| match error.kind() {
             ErrorKind::Conflict => error,
             _ => error.within(format!("table {}", commit.target.table.name)),
         };
-        all.push(tables.carry_out(commit, &commits[at + 1..], commits, stood).map_err(within)?);
+        all.push(tables.carry_out(commit, batches, (&commits[at + 1..], commits), stood).map_err(within)?);
     }
     let drafts = tables.open.into_iter().filter_map(|table| table.finish(versions).transpose());
     Ok((all, drafts.collect::<Result<_>>()?))
@@ -61,8 +62,8 @@ impl Tables<'_> {
     fn carry_out(
         &mut self,
         commit: &TableCommit,
-        later: &[TableCommit],
-        all: &[TableCommit],
+        batches: Vec<RecordBatch>,
+        (later, all): (&[TableCommit], &[TableCommit]),
         stood: &HashSet<(String, &'static str)>,
     ) -> Result<Committed> {
         let target = &commit.target;
@@ -73,8 +74,7 @@ impl Tables<'_> {
         }
         self.open[at].refuse_foreign()?;
         let unreadable = |e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e);
-        let Reduced { mut batches, mut parents } =
-            commit.reduced(commit.batches.clone()).map_err(unreadable)?;
+        let Reduced { mut batches, mut parents } = commit.reduced(batches).map_err(unreadable)?;
         if commit.comes_with_its_parents(all) {
             (batches, parents) = self.without_outdated(commit, batches, parents)?;
         }

@@ -1,7 +1,7 @@
 //! One Parquet file: how it is written, and how it is read.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
@@ -18,6 +18,7 @@ use parquet::schema::types::ColumnPath;
 use super::columns::Columns;
 use super::keys::{Keys, text_column};
 use super::manifest::FileEntry;
+use super::versions;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of a batch that is read.
@@ -29,9 +30,13 @@ const GROUP_MEMORY: usize = 24 << 20;
 /// Bytes of a page, and of a dictionary, before they are packed. Each column has one of both in memory.
 const PAGE_BYTES: usize = 128 << 10;
 
+/// What helps where a file is not what was written.
+const REMOVE_TO_RELOAD: &str = "remove the folder of the table to have it loaded again";
+
 /// A file that is being written.
 pub(super) struct Writer {
     columns: Columns,
+    path: PathBuf,
     inner: ArrowWriter<File>,
     entry: FileEntry,
 }
@@ -40,7 +45,7 @@ impl Writer {
     /// Begins a file of that name in a folder.
     pub(super) fn create(folder: &Path, name: String, columns: &Columns) -> Result<Self> {
         let path = folder.join(&name);
-        let file = File::create_new(&path).map_err(|e| failed("created", &path, e))?;
+        let file = File::create_new(&path).map_err(|e| versions::failed(&path, "created", e))?;
         let options = ArrowWriterOptions::new()
             .with_properties(properties(columns)?)
             // What the Parquet schema says is all that is meant; some tools warn of what else they find.
@@ -48,9 +53,8 @@ impl Writer {
         let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&columns.stored), options)
             .map_err(|e| failed("written", &path, e))?;
         let (first, last) = (Vec::new(), Vec::new());
-        let leads = (String::new(), String::new());
-        let entry = FileEntry { name, rows: 0, deleted: 0, bytes: 0, first, last, leads };
-        Ok(Self { columns: columns.clone(), inner: writer, entry })
+        let entry = FileEntry { name, rows: 0, deleted: 0, bytes: 0, first, last, leads: None };
+        Ok(Self { columns: columns.clone(), path, inner: writer, entry })
     }
 
     /// Adds rows, whose keys come after those before.
@@ -66,20 +70,21 @@ impl Writer {
         self.entry.last = keys.key(batch.num_rows() - 1);
         let leads = text_column(batch, self.columns.lead).map_err(broken)?;
         for lead in leads.iter().flatten() {
-            let (least, greatest) = &mut self.entry.leads;
+            let (least, greatest) =
+                self.entry.leads.get_or_insert_with(|| (lead.to_owned(), lead.to_owned()));
             if greatest.as_str() < lead {
                 lead.clone_into(greatest);
             }
-            if least.is_empty() || lead < least.as_str() {
+            if lead < least.as_str() {
                 lead.clone_into(least);
             }
         }
         let deleted = self.columns.deleted.map(|place| batch.column(place));
         self.entry.deleted += deleted.map_or(0, |stamps| (stamps.len() - stamps.null_count()) as u64);
         self.entry.rows += batch.num_rows() as u64;
-        self.inner.write(batch).map_err(|e| unwritten(&self.entry.name, e))?;
+        self.inner.write(batch).map_err(|e| unwritten(&self.path, e))?;
         if self.inner.memory_size() >= GROUP_MEMORY {
-            self.inner.flush().map_err(|e| unwritten(&self.entry.name, e))?;
+            self.inner.flush().map_err(|e| unwritten(&self.path, e))?;
         }
         Ok(())
     }
@@ -91,7 +96,7 @@ impl Writer {
 
     /// Ends the file.
     pub(super) fn finish(mut self) -> Result<FileEntry> {
-        self.inner.finish().map_err(|e| unwritten(&self.entry.name, e))?;
+        self.inner.finish().map_err(|e| unwritten(&self.path, e))?;
         self.entry.bytes = self.inner.bytes_written() as u64;
         Ok(self.entry)
     }
@@ -130,7 +135,7 @@ pub(super) fn read(
     let file = File::open(path).map_err(|e| missing(path, e))?;
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|e| failed("read", path, e))?
+        .map_err(|e| failed("read", path, e).with_hint(REMOVE_TO_RELOAD))?
         .with_batch_size(BATCH);
     if let Some(names) = names {
         let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
@@ -139,7 +144,22 @@ pub(super) fn read(
     if let Some(selection) = selection {
         builder = builder.with_row_selection(selection);
     }
-    builder.build().map_err(|e| failed("read", path, e))
+    builder.build().map_err(|e| failed("read", path, e).with_hint(REMOVE_TO_RELOAD))
+}
+
+/// Fails unless the file is as it was written, as far as its size says.
+pub(super) fn check(path: &Path, entry: &FileEntry) -> Result<()> {
+    match std::fs::metadata(path) {
+        Ok(found) if found.len() == entry.bytes => Ok(()),
+        Ok(_) => Err(changed(path)),
+        Err(error) => Err(missing(path, error)),
+    }
+}
+
+/// A file that is not what was written.
+pub(super) fn changed(path: &Path) -> Error {
+    Error::new(ErrorKind::Destination, format!("{} was changed by somebody else", path.display()))
+        .with_hint(REMOVE_TO_RELOAD)
 }
 
 /// What went wrong with a file.
@@ -147,12 +167,11 @@ pub(super) fn failed(what: &str, path: &Path, source: impl Into<crate::error::Bo
     Error::new(ErrorKind::Destination, format!("{} cannot be {what}", path.display())).with_source(source)
 }
 
-fn unwritten(name: &str, source: parquet::errors::ParquetError) -> Error {
+fn unwritten(path: &Path, source: parquet::errors::ParquetError) -> Error {
     let words = source.to_string();
     let full = ["No space left on device", "Disk quota exceeded", "File too large"];
     let is_full = full.iter().any(|reason| words.contains(reason));
-    let error =
-        Error::new(ErrorKind::Destination, format!("file {name} cannot be written")).with_source(source);
+    let error = failed("written", path, source);
     if is_full {
         error.with_hint("there is no room; nothing was lost, make some and run again")
     } else {

@@ -77,8 +77,7 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// Orders the rows of `batches`, which have the columns that come and one row per key. A batch with other columns
-    /// is an error.
+    /// Orders the rows of `batches`, which have the columns that come and one row per key.
     pub(super) fn of(columns: &Columns, batches: Vec<RecordBatch>) -> Result<Self, ArrowError> {
         let place = |stored: usize| {
             columns.brought[stored].ok_or_else(|| ArrowError::SchemaError("a key does not come".into()))
@@ -86,10 +85,8 @@ impl Incoming {
         let key = columns.key.iter().map(|stored| place(*stored)).collect::<Result<Vec<_>, _>>()?;
         let (lead, cursor) = (place(columns.lead)?, columns.cursor.map(place).transpose()?);
         let (mut keys, mut leads, mut cursors) = (Vec::new(), Vec::new(), Vec::new());
+        let batches = batches.into_iter().map(|batch| columns.adapt(batch)).collect::<Result<Vec<_>, _>>()?;
         for batch in &batches {
-            if *batch.schema() != *columns.incoming {
-                return Err(ArrowError::SchemaError("rows with columns of another table".into()));
-            }
             keys.push(Keys::of(batch, &key)?);
             leads.push(text_column(batch, lead)?);
             cursors.push(cursor.map(|cursor| moments(batch, cursor)).transpose()?);
@@ -136,7 +133,7 @@ impl Incoming {
     pub(super) fn rows(&self, columns: &Columns, rows: &[usize]) -> Result<RecordBatch, ArrowError> {
         let picks: Vec<(usize, usize)> = rows.iter().map(|at| self.order[*at]).collect();
         if picks.is_empty() {
-            return Ok(RecordBatch::new_empty(Arc::clone(&columns.incoming)));
+            return Ok(RecordBatch::new_empty(Arc::clone(&columns.adapted)));
         }
         interleave_record_batch(&self.batches.iter().collect::<Vec<_>>(), &picks)
     }

@@ -22,7 +22,8 @@ pub(super) struct Manifest {
     pub(super) generation: u64,
     /// Names and SQL types of the columns of every file.
     pub(super) columns: Vec<(String, String)>,
-    /// The files with rows, in the order of their keys, which do not overlap. Never none.
+    /// The files with rows, in the order of their keys, which do not overlap; one without rows
+    /// where there is none.
     pub(super) files: Vec<FileEntry>,
     /// The files of the ledger, likewise; may be none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -52,8 +53,8 @@ pub(super) struct FileEntry {
     /// First and last key; of a file without rows empty.
     pub(super) first: Key,
     pub(super) last: Key,
-    /// Least and greatest key of the lead table's rows that its rows are about.
-    pub(super) leads: (String, String),
+    /// Least and greatest key of the lead table's rows that its rows are about, if there are rows.
+    pub(super) leads: Option<(String, String)>,
 }
 
 impl Manifest {
@@ -65,7 +66,14 @@ impl Manifest {
         };
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(None);
+            }
             Err(error) => return Err(failed(format!("{FILE} cannot be read")).with_source(error)),
         };
         let manifest: Self = serde_json::from_str(&text).map_err(|e| {

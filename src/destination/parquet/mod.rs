@@ -23,6 +23,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use arrow::array::RecordBatch;
+
 use super::run_lock::RunLock;
 use super::{Committed, Destination, PastRun, RunRecord, TableCommit, TableStatus, Target};
 use crate::error::{Error, ErrorKind, Result};
@@ -79,6 +81,16 @@ impl Lake {
         Self { file_bytes: file_bytes.max(1), ..self }
     }
 
+    /// Publishes commits, whose rows are in `batches` and let go of as they are written.
+    fn publish(&mut self, commits: &[TableCommit], batches: Vec<Vec<RecordBatch>>) -> Result<Vec<Committed>> {
+        let (done, drafts) =
+            commit::build(&self.folder, &self.versions, self.file_bytes, commits, batches, &self.stood)?;
+        self.versions.publish(drafts)?;
+        // From now on they are missed.
+        self.stood.extend(commits.iter().map(|commit| identity(&commit.target)));
+        Ok(done)
+    }
+
     fn table(&self, target: &Target) -> Result<Table> {
         Table::open(target, table_folder(&self.folder, target), self.file_bytes)
     }
@@ -99,7 +111,7 @@ pub fn status(folder: &Path, runs: usize) -> Result<(Vec<TableStatus>, Vec<PastR
         let mut names: Vec<String> =
             listed.flatten().filter_map(|found| found.file_name().into_string().ok()).collect();
         names.sort();
-        for name in names {
+        for name in names.into_iter().filter(|name| !name.starts_with(['.', '_'])) {
             let Some(manifest) = Manifest::read(&place.join(&name))? else { continue };
             let Some(stored) = manifest.stored()? else { continue };
             let (live, deleted) = manifest.count();
@@ -160,10 +172,12 @@ impl Destination for Lake {
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
-        let (done, drafts) =
-            commit::build(&self.folder, &self.versions, self.file_bytes, commits, &self.stood)?;
-        self.versions.publish(drafts)?;
-        Ok(done)
+        self.publish(commits, commits.iter().map(|commit| commit.batches.clone()).collect())
+    }
+
+    fn commit_and_forget(&mut self, mut commits: Vec<TableCommit>) -> Result<Vec<Committed>> {
+        let batches = commits.iter_mut().map(|commit| std::mem::take(&mut commit.batches)).collect();
+        self.publish(&commits, batches)
     }
 
     fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {

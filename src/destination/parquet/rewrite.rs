@@ -61,8 +61,8 @@ impl Output<'_> {
         self.put(None, &lines)
     }
 
-    /// Puts in the rows of a stored file.
-    pub(super) fn copy(&mut self, path: &Path, findings: &Findings) -> Result<()> {
+    /// Puts in the rows of a stored file, of which there are to be `rows`.
+    pub(super) fn copy(&mut self, path: &Path, rows: u64, findings: &Findings) -> Result<()> {
         let mut edits = findings.edits.iter().peekable();
         let mut inserts = findings.inserts.iter().peekable();
         let (fates, mut position) = (self.fates, 0);
@@ -92,6 +92,9 @@ impl Output<'_> {
             for lines in lines.chunks(2 * CHUNK) {
                 self.put(Some(&batch), lines)?;
             }
+        }
+        if position as u64 != rows {
+            return Err(file::changed(path));
         }
         self.insert(inserts.map(|(_, at)| *at))
     }

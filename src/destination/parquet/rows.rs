@@ -66,8 +66,9 @@ impl Rows {
         leads.sort_unstable();
         let mut findings = Vec::with_capacity(files.len());
         for (entry, place) in files.iter().zip(&places) {
-            let is_concerned =
-                !place.within.is_empty() || change.concerns_all() || is_any_among(&leads, &entry.leads);
+            let is_concerned = !place.within.is_empty()
+                || change.concerns_all()
+                || entry.leads.as_ref().is_some_and(|bounds| is_any_among(&leads, bounds));
             findings.push(if is_concerned {
                 survey(&folders.path(&entry.name), entry, &self.columns, (incoming, place), change, done)?
             } else {
@@ -99,7 +100,8 @@ impl Rows {
                 if at % 2 == 0 {
                     output.insert(gaps[at / 2].clone())?;
                 } else {
-                    output.copy(&folders.path(&files[at / 2].name), &findings[at / 2])?;
+                    let file = &files[at / 2];
+                    output.copy(&folders.path(&file.name), file.rows, &findings[at / 2])?;
                 }
             }
             output.finish()?;

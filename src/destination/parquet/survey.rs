@@ -15,7 +15,7 @@ use super::file;
 use super::keys::{Incoming, Keys, Place, moment, moments, text, text_column};
 use super::manifest::FileEntry;
 use crate::destination::Committed;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 
 /// What becomes of the rows of a file, by their position.
 #[derive(Debug, Default)]
@@ -54,6 +54,7 @@ pub(super) fn survey(
     let mut findings = Findings::default();
     let mut met = Vec::new();
     let mut next = place.within.start;
+    let says_more = change.parents.is_some() || change.leads().next().is_some();
     let mut position = 0;
     for batch in file::read(path, Some(&narrow(columns)), None)? {
         let rows = Narrow::of(columns, &batch.map_err(unreadable)?).map_err(unreadable)?;
@@ -65,7 +66,9 @@ pub(super) fn survey(
             let (lead, facts) = (rows.lead(row), rows.facts(row));
             if next < place.within.end && incoming.compare(next, &rows.keys, row).is_eq() {
                 let meeting = change.meet(facts, incoming.cursor(next), columns.cursor.is_some());
-                met.push(Met { position, incoming: next, facts, lead: lead.to_owned(), meeting });
+                // Of most rows nothing else is said.
+                let lead = if says_more { lead.to_owned() } else { String::new() };
+                met.push(Met { position, incoming: next, facts, lead, meeting });
                 next += 1;
             } else {
                 let mut edit = Edit { is_gone: change.removes(lead), ..Edit::default() };
@@ -82,11 +85,7 @@ pub(super) fn survey(
         }
     }
     if position as u64 != entry.rows {
-        return Err(Error::new(
-            ErrorKind::Destination,
-            format!("{} was changed by somebody else", path.display()),
-        )
-        .with_hint("remove the folder of the table to have it loaded again"));
+        return Err(file::changed(path));
     }
     findings.inserts.extend((next..place.within.end).map(|at| (position, at)));
     let different = compare(path, entry, columns, incoming, &met)?;

@@ -1,7 +1,7 @@
 //! One table in the middle of a commit: its current version, and the next one as far as it is built.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{Array, RecordBatch};
 use arrow::error::ArrowError;
@@ -9,11 +9,12 @@ use arrow::error::ArrowError;
 use super::change::{Change, Filled};
 use super::columns::{Columns, OF_LEDGER};
 use super::entries;
-use super::file::failed;
+use super::file::{self, failed};
 use super::keys::{Incoming, moment, moments, text, text_column};
 use super::manifest::{self, Manifest};
 use super::rows::{Folders, Rows};
-use super::versions::{Draft, Versions};
+use super::versions::{self, Draft, Versions};
+use crate::batch::hash_of_key;
 use crate::destination::{Committed, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Entry;
@@ -147,7 +148,7 @@ impl Table {
         Folders { current: &self.folder, draft }
     }
 
-    /// Whether the next version has rows of its own already.
+    /// Whether a change was carried out already.
     pub(super) fn has_draft(&self) -> bool {
         self.draft.is_some()
     }
@@ -204,7 +205,7 @@ impl Table {
     pub(super) fn live_keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
         let Columns { lead, deleted, key, .. } = &self.rows.columns;
         let is_own = key.as_slice() == [*lead];
-        let mut seen: HashSet<String> = HashSet::new();
+        let mut seen: HashSet<u64> = HashSet::new();
         let places: Vec<usize> = [Some(*lead), *deleted].into_iter().flatten().collect();
         self.rows.scan(self.folders(), &places, &mut |batch| {
             let keys = text_column(batch, *lead)?;
@@ -212,7 +213,7 @@ impl Table {
             for row in 0..batch.num_rows() {
                 let is_live = stamps.is_none_or(|stamps| stamps.is_null(row));
                 let Some(key) = text(&keys, row).filter(|_| is_live) else { continue };
-                if is_own || seen.insert(key.to_owned()) {
+                if is_own || seen.insert(hash_of_key(key)) {
                     each(key);
                 }
             }
@@ -241,6 +242,7 @@ impl Table {
         std::fs::write(&path, self.manifest.to_json()?).map_err(|e| failed("written", &path, e))?;
         for file in self.manifest.files.iter().chain(&self.manifest.ledger) {
             if before.contains(&file.name) {
+                file::check(&self.folder.join(&file.name), file)?;
                 draft.keep(&file.name)?;
             }
         }
@@ -256,16 +258,27 @@ pub(super) fn filled(entry: &Entry) -> Option<Filled> {
     Some((entry.is_truncated()?, entry.total?))
 }
 
-/// Takes over what somebody else put into the folder of a table.
-fn keep_foreign(folder: &std::path::Path, ours: &[String], draft: &Draft) -> Result<()> {
+/// Takes over the files that somebody else put into the folder of a table. What cannot be taken over, and what readers
+/// would take for rows, is an error: the folder goes with its version.
+fn keep_foreign(folder: &Path, ours: &[String], draft: &Draft) -> Result<()> {
     let listed = std::fs::read_dir(folder).map_err(|e| failed("read", folder, e))?;
     for found in listed {
         let found = found.map_err(|e| failed("read", folder, e))?;
         let name = found.file_name();
-        let Some(name) = name.to_str() else { continue };
-        let is_ours = name.starts_with('.') || ours.iter().any(|own| own == name);
-        if !is_ours && found.file_type().is_ok_and(|kind| kind.is_file()) {
-            draft.keep(name)?;
+        let is_ours = |name: &str| {
+            name == manifest::FILE || name.starts_with(versions::MARKER) || ours.iter().any(|own| own == name)
+        };
+        let (name, is_file) = (name.to_str(), found.file_type().is_ok_and(|kind| kind.is_file()));
+        match name {
+            Some(name) if is_ours(name) => {}
+            Some(name) if is_file && !name.ends_with(OF_ROWS[1]) => draft.keep(name)?,
+            _ => {
+                let message =
+                    format!("{} is not of ingest, and would go with this version", found.path().display());
+                return Err(
+                    Error::new(ErrorKind::Destination, message).with_hint("move it elsewhere and run again")
+                );
+            }
         }
     }
     Ok(())

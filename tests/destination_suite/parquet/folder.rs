@@ -1,5 +1,7 @@
 //! The folder of a table: made by an older version, by somebody else, or gone.
 
+use std::path::Path;
+
 use duckdb::Connection;
 use ingest::destination::parquet::{self, table_folder};
 use ingest::error::ErrorKind;
@@ -8,11 +10,11 @@ use serde_json::Value;
 use super::super::ledger::{entry, noted, noting};
 use super::super::state::saving;
 use crate::support::tables::{
-    InParquet, Subject, begin_lake, inside, nothing, of, pass, tally, target, upsert,
+    InParquet, InSmallFiles, Subject, begin_lake, inside, nothing, of, pass, tally, target, upsert,
 };
 
 /// Makes the only file of a table what `sql` selects from it as `old`, and notes the columns that it has then.
-fn rewrite(folder: &std::path::Path, sql: &str) {
+fn rewrite(folder: &Path, sql: &str) {
     let manifest = folder.join(".ingest.json");
     let mut noted: Value = serde_json::from_str(&std::fs::read_to_string(&manifest).unwrap()).unwrap();
     let name = noted["files"][0]["name"].as_str().unwrap().to_owned();
@@ -80,16 +82,75 @@ fn what_was_noted_about_an_older_table_is_forgotten() {
 }
 
 #[test]
-fn what_others_put_into_the_folder_stays() {
+fn files_of_others_stay_where_they_are() {
     let mut lake = InParquet::fresh();
+    let (tags, path) = (target("tags"), lake.path().to_owned());
+    let folder = table_folder(&path, &tags);
+    let subject: &mut dyn Subject = &mut lake;
+    subject.commit(upsert(&tags, pass(1), r#"[{"id":"1"}]"#));
+    for name in ["README.txt", ".hidden"] {
+        std::fs::write(folder.join(name), "mine").unwrap();
+    }
+    subject.commit(upsert(&tags, pass(2), r#"[{"id":"2"}]"#));
+    for name in ["README.txt", ".hidden"] {
+        assert_eq!(std::fs::read_to_string(folder.join(name)).unwrap(), "mine", "{name}");
+    }
+    assert_eq!(subject.see(&tags, "id"), ["1", "2"]);
+}
+
+/// The folder goes with its version a minute later, and readers take every file for rows.
+#[test]
+fn what_cannot_stay_is_an_error() {
+    let put: [fn(&Path); 3] = [
+        |folder| std::fs::create_dir(folder.join("theirs")).unwrap(),
+        |folder| std::os::unix::fs::symlink("/etc/hostname", folder.join("theirs")).unwrap(),
+        |folder| {
+            std::fs::copy(folder.join("00000001-0001.parquet"), folder.join("theirs.parquet")).unwrap();
+        },
+    ];
+    for put in put {
+        let mut lake = InParquet::fresh();
+        let (tags, path) = (target("tags"), lake.path().to_owned());
+        let subject: &mut dyn Subject = &mut lake;
+        subject.commit(upsert(&tags, pass(1), r#"[{"id":"1"}]"#));
+        put(&table_folder(&path, &tags));
+        let error = subject.destination().commit(&[upsert(&tags, pass(2), r#"[{"id":"2"}]"#)]).unwrap_err();
+        assert!(error.to_string().contains("theirs") && error.hint().is_some(), "{error}");
+        assert!(table_folder(&path, &tags).join("00000001-0001.parquet").exists());
+    }
+}
+
+/// Also by a commit that does not read it.
+#[test]
+fn a_file_that_was_changed_is_noticed() {
+    let mut lake = InSmallFiles::fresh();
     let (tags, path) = (target("tags"), lake.path().to_owned());
     let subject: &mut dyn Subject = &mut lake;
     subject.commit(upsert(&tags, pass(1), r#"[{"id":"1"}]"#));
-    let note = table_folder(&path, &tags).join("README.txt");
-    std::fs::write(&note, "mine").unwrap();
-    subject.commit(upsert(&tags, pass(2), r#"[{"id":"2"}]"#));
-    assert_eq!(std::fs::read_to_string(&note).unwrap(), "mine");
-    assert_eq!(subject.see(&tags, "id"), ["1", "2"]);
+    subject.commit(upsert(&tags, pass(2), r#"[{"id":"5"}]"#));
+    let file = table_folder(&path, &tags).join("00000001-0001.parquet");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.extend_from_slice(b"more");
+    // Not through the link that the replaced version has of it.
+    std::fs::remove_file(&file).unwrap();
+    std::fs::write(&file, bytes).unwrap();
+    let error = subject.destination().commit(&[upsert(&tags, pass(3), r#"[{"id":"9"}]"#)]).unwrap_err();
+    assert!(error.to_string().contains("was changed by somebody else"), "{error}");
+    assert!(error.hint().is_some_and(|hint| hint.contains("remove the folder")), "{error:?}");
+}
+
+/// As in DuckDB, whose names are the same whatever their case.
+#[test]
+fn a_column_that_is_spelled_differently_keeps_its_values() {
+    let mut lake = InParquet::fresh();
+    let (tags, path) = (target("tags"), lake.path().to_owned());
+    let subject: &mut dyn Subject = &mut lake;
+    subject.commit(upsert(&tags, pass(1), r#"[{"id":"1","name":"one"},{"id":"2","name":"two"}]"#));
+    rewrite(&table_folder(&path, &tags), r#"SELECT * RENAME (name AS "NAME") FROM old"#);
+    let done =
+        subject.commit(upsert(&tags, pass(2), r#"[{"id":"2","name":"zwei"},{"id":"3","name":"three"}]"#));
+    assert_eq!(tally(&done), "1 new, 1 changed, 3 live");
+    assert_eq!(subject.see(&tags, "id name"), ["1 one", "2 zwei", "3 three"]);
 }
 
 /// Tools that are given a folder read every file in it that is not hidden.
@@ -166,6 +227,9 @@ fn one_run_at_a_time_and_anybody_may_look() {
     let subject: &mut dyn Subject = &mut lake;
     subject.commit(saving(upsert(&tags, pass(1), r#"[{"id":"1"}]"#), None, "w"));
     assert_eq!(begin_lake(&path).unwrap_err().kind(), ErrorKind::Locked);
+    // Some systems leave such files behind.
+    std::fs::write(path.join("crm").join(".DS_Store"), "").unwrap();
+    std::fs::write(path.join("crm").join("notes.txt"), "").unwrap();
     let (tables, runs) = parquet::status(&path, 10).unwrap();
     assert_eq!((tables.len(), runs.len()), (1, 0));
     assert_eq!(

@@ -225,7 +225,7 @@ pub(super) fn are_apart(_one: &Path, _other: &Path) -> bool {
 }
 
 /// A path with which something could not be done.
-pub(super) fn failed(path: &Path, what: &str, error: io::Error) -> Error {
+pub(in super::super) fn failed(path: &Path, what: &str, error: io::Error) -> Error {
     refused(format!("{} cannot be {what}", path.display()), error)
 }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// How the file in each version begins whose name ends in its id. There is nothing in the file: tools that read all
 /// of a folder skip files that start with a dot, or those that are empty.
-pub(super) const MARKER: &str = ".version-";
+pub(in super::super) const MARKER: &str = ".version-";
 
 /// One table's next version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

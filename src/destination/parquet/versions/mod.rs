@@ -25,8 +25,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use disk::{Disk, Exchange, failed, not_moved, sync_folder};
-use journal::{Entry, MARKER, Seen, Step};
+pub(super) use disk::failed;
+use disk::{Disk, Exchange, not_moved, sync_folder};
+pub(super) use journal::MARKER;
+use journal::{Entry, Seen, Step};
 pub(super) use names::{folder_of, schemas};
 use place::Place;
 
