@@ -9,7 +9,7 @@ use arrow::array::RecordBatch;
 use super::change::Change;
 use super::entries::after;
 use super::keys::{text, text_column};
-use super::table::{Table, filled};
+use super::table::{Table, entries_in, filled};
 use super::versions::{self, Draft, Versions};
 use crate::batch::filter;
 use crate::destination::{Committed, Parent, Reduced, TableCommit, Target};
@@ -139,11 +139,8 @@ impl Tables<'_> {
         later: &[TableCommit],
     ) -> Result<HashMap<String, super::change::Filled>> {
         let target = &commit.target;
-        let Some(filling) = target.table.filled_by.and_then(crate::source::intercom::tables::find) else {
-            return Ok(HashMap::new());
-        };
-        let filling = Target { schema: Arc::clone(&target.schema), table: filling };
-        let at = self.open(&filling)?;
+        let Some(filling) = target.table.filled_by else { return Ok(HashMap::new()) };
+        let filling = (target.schema.to_lowercase(), filling);
         let mut columns = Vec::new();
         for batch in batches {
             let place = batch.schema().index_of(&target.table.lead_key());
@@ -153,10 +150,13 @@ impl Tables<'_> {
             );
         }
         let coming = columns.iter().flat_map(|keys| keys.iter().flatten());
-        let of_it = later.iter().filter(|later| identity(&later.target) == identity(&filling));
+        let of_it = later.iter().filter(|later| identity(&later.target) == filling);
         let new: Vec<&Entry> = of_it.flat_map(|later| &later.entries).collect();
         let keys: HashSet<&str> = coming.chain(new.iter().map(|entry| entry.key.as_str())).collect();
-        let known = self.open[at].entries_about(&keys)?;
+        let known = match self.open.iter().find(|table| identity(&table.target) == filling) {
+            Some(table) => table.entries_about(&keys)?,
+            None => entries_in(&versions::folder_of(self.lake, &target.schema, filling.1), &keys)?,
+        };
         let entries = after(known, std::iter::empty(), new.into_iter());
         Ok(entries.into_iter().filter_map(|entry| Some((entry.key.clone(), filled(&entry)?))).collect())
     }

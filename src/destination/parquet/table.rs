@@ -184,13 +184,7 @@ impl Table {
 
     /// The entries about these keys.
     pub(super) fn entries_about(&self, keys: &HashSet<&str>) -> Result<HashMap<String, Entry>> {
-        let mut found = HashMap::new();
-        for batch in self.ledger.find(self.folders(), keys, &[0, 1, 2, 3, 4, 5])? {
-            entries::of_rows(&batch, &mut |entry| {
-                found.insert(entry.key.clone(), entry);
-            });
-        }
-        Ok(found)
+        about(&self.ledger, self.folders(), keys)
     }
 
     /// Hands `each` all entries.
@@ -251,6 +245,23 @@ impl Table {
         }
         Ok(Some(draft))
     }
+}
+
+/// The entries about these keys in the ledger of the table whose folder this is; none if there is none.
+pub(super) fn entries_in(folder: &Path, keys: &HashSet<&str>) -> Result<HashMap<String, Entry>> {
+    let files = Manifest::read(folder)?.map(|manifest| manifest.ledger).unwrap_or_default();
+    let ledger = Rows { columns: OF_LEDGER.clone(), files, is_older: false, file_bytes: u64::MAX };
+    about(&ledger, Folders { current: folder, draft: folder }, keys)
+}
+
+fn about(ledger: &Rows, folders: Folders<'_>, keys: &HashSet<&str>) -> Result<HashMap<String, Entry>> {
+    let mut found = HashMap::new();
+    for batch in ledger.find(folders, keys, &[0, 1, 2, 3, 4, 5])? {
+        entries::of_rows(&batch, &mut |entry| {
+            found.insert(entry.key.clone(), entry);
+        });
+    }
+    Ok(found)
 }
 
 /// Whether parts are missing, and how many there are, as far as an entry says so.
