@@ -37,11 +37,7 @@ pub(super) fn build(
     let mut tables = Tables { lake, versions, file_bytes, open: Vec::new() };
     let mut all = Vec::with_capacity(commits.len());
     for (at, (commit, batches)) in commits.iter().zip(batches).enumerate() {
-        let within = |error: Error| match error.kind() {
-            ErrorKind::Conflict => error,
-            _ => error.within(format!("table {}", commit.target.table.name)),
-        };
-        all.push(tables.carry_out(commit, batches, (&commits[at + 1..], commits), stood).map_err(within)?);
+        all.push(tables.carry_out(commit, batches, (&commits[at + 1..], commits), stood)?);
     }
     let drafts = tables.open.into_iter().filter_map(|table| table.finish(versions).transpose());
     Ok((all, drafts.collect::<Result<_>>()?))
