@@ -5,8 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 
-use super::change::Change;
+use super::change::{Change, Filled};
 use super::entries::after;
 use super::keys::{text, text_column};
 use super::table::{Table, entries_in, filled};
@@ -24,8 +25,8 @@ struct Tables<'l> {
     open: Vec<Table>,
 }
 
-/// Builds the next versions of all tables that `commits`, whose rows are in `batches`, change; what was done to each. `stood` says which tables were
-/// there when the run began.
+/// Builds the next versions of all tables that `commits`, whose rows are in `batches`, change; what was done to each.
+/// `stood` says which tables were there before.
 pub(super) fn build(
     lake: &Path,
     versions: &Versions,
@@ -69,7 +70,6 @@ impl Tables<'_> {
             return Err(Error::new(ErrorKind::Conflict, message).with_hint("run again; it is loaded anew"));
         }
         self.open[at].refuse_foreign()?;
-        let unreadable = |e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e);
         let Reduced { mut batches, mut parents } = commit.reduced(batches).map_err(unreadable)?;
         if commit.comes_with_its_parents(all) {
             (batches, parents) = self.without_outdated(commit, batches, parents)?;
@@ -121,8 +121,7 @@ impl Tables<'_> {
             let keys = text_column(batch, place)?;
             Ok(filter(batch, |row| text(&keys, row).is_none_or(|key| !outdated.contains(key))))
         });
-        let left = left.collect::<std::result::Result<_, arrow::error::ArrowError>>();
-        let unreadable = |e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e);
+        let left = left.collect::<Result<_, ArrowError>>();
         Ok((left.map_err(unreadable)?, parents))
     }
 
@@ -133,7 +132,7 @@ impl Tables<'_> {
         commit: &TableCommit,
         batches: &[RecordBatch],
         later: &[TableCommit],
-    ) -> Result<HashMap<String, super::change::Filled>> {
+    ) -> Result<HashMap<String, Filled>> {
         let target = &commit.target;
         let Some(filling) = target.table.filled_by else { return Ok(HashMap::new()) };
         let filling = (target.schema.to_lowercase(), filling);
@@ -141,9 +140,7 @@ impl Tables<'_> {
         for batch in batches {
             let place = batch.schema().index_of(&target.table.lead_key());
             let keys = place.and_then(|place| text_column(batch, place));
-            columns.push(
-                keys.map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?,
-            );
+            columns.push(keys.map_err(unreadable)?);
         }
         let coming = columns.iter().flat_map(|keys| keys.iter().flatten());
         let of_it = later.iter().filter(|later| identity(&later.target) == filling);
@@ -192,4 +189,8 @@ impl Tables<'_> {
 /// A table as folders tell it from others, ignoring case.
 pub(super) fn identity(target: &Target) -> (String, &'static str) {
     (target.schema.to_lowercase(), target.table.name)
+}
+
+fn unreadable(error: ArrowError) -> Error {
+    Error::new(ErrorKind::Destination, "batch is not readable").with_source(error)
 }

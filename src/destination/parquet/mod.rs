@@ -70,7 +70,7 @@ impl Lake {
         if !self.folder.exists() {
             return Ok(());
         }
-        let refused = |e| file::failed("written", &self.folder, e);
+        let refused = |e| versions::failed(&self.folder, "written", e);
         let path = self.folder.join(format!(".ingest-{}", std::process::id()));
         std::fs::write(&path, "").and_then(|()| std::fs::remove_file(&path)).map_err(refused)
     }
@@ -107,7 +107,7 @@ pub fn status(folder: &Path, runs: usize) -> Result<(Vec<TableStatus>, Vec<PastR
     }
     let mut tables = Vec::new();
     for (schema, place) in versions::schemas(&folder)? {
-        let listed = std::fs::read_dir(&place).map_err(|e| file::failed("read", &place, e))?;
+        let listed = std::fs::read_dir(&place).map_err(|e| versions::failed(&place, "read", e))?;
         let mut names: Vec<String> =
             listed.flatten().filter_map(|found| found.file_name().into_string().ok()).collect();
         names.sort();
@@ -144,7 +144,7 @@ fn state_of(lake: &Path, target: &Target) -> Result<Option<Stored>> {
 /// The one spelling of a path, whether or not there is such a folder; the one above must be there.
 fn canonical(folder: &Path) -> Result<PathBuf> {
     let shown = folder.display();
-    let unusable = |e| file::failed("used", folder, e);
+    let unusable = |e| versions::failed(folder, "used", e);
     if folder.exists() {
         if !folder.is_dir() {
             let message = format!("destination {shown} is not a folder");

@@ -15,6 +15,7 @@ use super::layout::{Group, Stretch, plan};
 use super::manifest::FileEntry;
 use super::rewrite::Output;
 use super::survey::{Findings, count, survey};
+use super::versions;
 use crate::batch::filter;
 use crate::destination::Committed;
 use crate::error::Result;
@@ -129,7 +130,7 @@ impl Rows {
         for file in self.files.iter().filter(|file| !written.contains(file)) {
             let path = folders.draft.join(&file.name);
             if path.exists() {
-                std::fs::remove_file(&path).map_err(|e| file::failed("removed", &path, e))?;
+                std::fs::remove_file(&path).map_err(|e| versions::failed(&path, "removed", e))?;
             }
         }
         Ok(())

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::file::failed;
+use super::versions::failed;
 use crate::destination::{PastRun, RunRecord};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -45,7 +45,7 @@ pub(super) fn append(lake: &Path, runs: &[RunRecord]) -> Result<()> {
         text.push_str(&line);
         text.push('\n');
     }
-    let unwritten = |e: std::io::Error| failed("written", &path, e);
+    let unwritten = |e: std::io::Error| failed(&path, "written", e);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(unwritten)?;
     }
@@ -73,11 +73,11 @@ pub(super) fn latest(lake: &Path, limit: usize) -> Result<Vec<PastRun>> {
     let file = match File::open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed("read", &path, error)),
+        Err(error) => return Err(failed(&path, "read", error)),
     };
     let mut lines = Vec::new();
     for line in BufReader::new(file).split(b'\n') {
-        let line = line.map_err(|e| failed("read", &path, e))?;
+        let line = line.map_err(|e| failed(&path, "read", e))?;
         lines.extend(serde_json::from_slice::<Line>(&line));
     }
     // Of one run in the order in which they were written.

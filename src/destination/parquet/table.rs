@@ -9,7 +9,7 @@ use arrow::error::ArrowError;
 use super::change::{Change, Filled};
 use super::columns::{Columns, OF_LEDGER};
 use super::entries;
-use super::file::{self, failed};
+use super::file;
 use super::keys::{Incoming, moment, moments, text, text_column};
 use super::manifest::{self, Manifest};
 use super::rows::{Folders, Rows};
@@ -20,10 +20,25 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Entry;
 use crate::state::{StateChange, conflict};
 
-/// How the files with rows are named, before and after their number.
-const OF_ROWS: [&str; 2] = ["", ".parquet"];
-/// Likewise those of ledgers: hidden, so that tools that read a folder do not take them for the table's.
-const OF_LEDGER_ROWS: [&str; 2] = [".", ".ledger"];
+/// How files with rows end.
+const ENDING: &str = ".parquet";
+
+/// The two sets of files of a table.
+#[derive(Debug, Clone, Copy)]
+enum Part {
+    Rows,
+    Ledger,
+}
+
+impl Part {
+    /// The name of a file. Those of the ledger are hidden, so that tools that read a folder do not take them for rows.
+    fn name(self, generation: u64, number: usize) -> String {
+        match self {
+            Self::Rows => format!("{generation:08}-{number:04}{ENDING}"),
+            Self::Ledger => format!(".{generation:08}-{number:04}.ledger"),
+        }
+    }
+}
 
 /// A table.
 #[derive(Debug)]
@@ -73,7 +88,8 @@ impl Table {
         if self.is_there || !self.folder.exists() {
             return Ok(());
         }
-        let mut listed = std::fs::read_dir(&self.folder).map_err(|e| failed("read", &self.folder, e))?;
+        let mut listed =
+            std::fs::read_dir(&self.folder).map_err(|e| versions::failed(&self.folder, "read", e))?;
         let is_foreign = |found: std::io::Result<std::fs::DirEntry>| {
             found.is_ok_and(|found| !found.file_name().to_string_lossy().starts_with('.'))
         };
@@ -100,7 +116,7 @@ impl Table {
         let unreadable = |e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e);
         let incoming = Incoming::of(&self.rows.columns, batches).map_err(unreadable)?;
         let mut done = Committed::default();
-        let is_written = self.change(versions, OF_ROWS, &incoming, change, &mut done)?;
+        let is_written = self.change(versions, Part::Rows, &incoming, change, &mut done)?;
         self.is_changed |= is_written;
         done.live = self.count_live();
         Ok(done)
@@ -116,7 +132,7 @@ impl Table {
         let batch = entries::to_rows(saved).map_err(unreadable)?;
         let incoming = Incoming::of(&self.ledger.columns, vec![batch]).map_err(unreadable)?;
         let is_written =
-            self.change(versions, OF_LEDGER_ROWS, &incoming, &Change::default(), &mut Committed::default())?;
+            self.change(versions, Part::Ledger, &incoming, &Change::default(), &mut Committed::default())?;
         self.is_changed |= is_written;
         Ok(())
     }
@@ -124,7 +140,7 @@ impl Table {
     fn change(
         &mut self,
         versions: &Versions,
-        [before, after]: [&str; 2],
+        part: Part,
         incoming: &Incoming,
         change: &Change<'_>,
         done: &mut Committed,
@@ -137,9 +153,12 @@ impl Table {
         let (generation, written) = (self.manifest.generation, &mut self.written);
         let mut name = || {
             *written += 1;
-            format!("{before}{generation:08}-{written:04}{after}")
+            part.name(generation, *written)
         };
-        let rows = if [before, after] == OF_LEDGER_ROWS { &mut self.ledger } else { &mut self.rows };
+        let rows = match part {
+            Part::Rows => &mut self.rows,
+            Part::Ledger => &mut self.ledger,
+        };
         rows.apply(folders, incoming, change, &mut name, done)
     }
 
@@ -175,7 +194,7 @@ impl Table {
         let mut found = HashMap::new();
         for batch in self.rows.find(self.folders(), keys, &[cursor])? {
             let read = text_column(&batch, *key).and_then(|keys| Ok((keys, moments(&batch, cursor)?)));
-            let (keys, dates) = read.map_err(|e| failed("read", &self.folder, e))?;
+            let (keys, dates) = read.map_err(|e| file::failed("read", &self.folder, e))?;
             let row = |row| Some((text(&keys, row)?.to_owned(), moment(&dates, row)));
             found.extend((0..batch.num_rows()).filter_map(row));
         }
@@ -233,7 +252,7 @@ impl Table {
         self.manifest.files = self.rows.files;
         self.manifest.ledger = self.ledger.files;
         let path = draft.folder().join(manifest::FILE);
-        std::fs::write(&path, self.manifest.to_json()?).map_err(|e| failed("written", &path, e))?;
+        std::fs::write(&path, self.manifest.to_json()?).map_err(|e| versions::failed(&path, "written", e))?;
         for file in self.manifest.files.iter().chain(&self.manifest.ledger) {
             if before.contains(&file.name) {
                 file::check(&self.folder.join(&file.name), file)?;
@@ -272,9 +291,9 @@ pub(super) fn filled(entry: &Entry) -> Option<Filled> {
 /// Takes over the files that somebody else put into the folder of a table. What cannot be taken over, and what readers
 /// would take for rows, is an error: the folder goes with its version.
 fn keep_foreign(folder: &Path, ours: &[String], draft: &Draft) -> Result<()> {
-    let listed = std::fs::read_dir(folder).map_err(|e| failed("read", folder, e))?;
+    let listed = std::fs::read_dir(folder).map_err(|e| versions::failed(folder, "read", e))?;
     for found in listed {
-        let found = found.map_err(|e| failed("read", folder, e))?;
+        let found = found.map_err(|e| versions::failed(folder, "read", e))?;
         let name = found.file_name();
         let is_ours = |name: &str| {
             name == manifest::FILE || name.starts_with(versions::MARKER) || ours.iter().any(|own| own == name)
@@ -282,7 +301,7 @@ fn keep_foreign(folder: &Path, ours: &[String], draft: &Draft) -> Result<()> {
         let (name, is_file) = (name.to_str(), found.file_type().is_ok_and(|kind| kind.is_file()));
         match name {
             Some(name) if is_ours(name) => {}
-            Some(name) if is_file && !name.ends_with(OF_ROWS[1]) => draft.keep(name)?,
+            Some(name) if is_file && !name.ends_with(ENDING) => draft.keep(name)?,
             _ => {
                 let message =
                     format!("{} is not of ingest, and would go with this version", found.path().display());
