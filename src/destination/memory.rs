@@ -8,7 +8,9 @@ use arrow::datatypes::TimestampMicrosecondType;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 
-use super::{Committed, Destination, Parent, Reduced, RunRecord, Scope, Stamp, TableCommit, Target, in_utc};
+use super::{
+    Committed, Destination, Identity, Parent, Reduced, RunRecord, Scope, Stamp, TableCommit, Target, in_utc,
+};
 use crate::batch::key_texts;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Entry;
@@ -22,9 +24,9 @@ type Key = Vec<Option<String>>;
 /// Tables as maps. Nothing survives the process.
 #[derive(Debug, Default)]
 pub struct Memory {
-    tables: BTreeMap<(String, &'static str), BTreeMap<Key, Row>>,
-    states: BTreeMap<(String, &'static str), Stored>,
-    entries: BTreeMap<(String, &'static str), BTreeMap<String, Entry>>,
+    tables: BTreeMap<Identity, BTreeMap<Key, Row>>,
+    states: BTreeMap<Identity, Stored>,
+    entries: BTreeMap<Identity, BTreeMap<String, Entry>>,
     runs: Vec<RunRecord>,
 }
 
@@ -45,7 +47,7 @@ impl Memory {
 
     /// The rows of a table in the order of their keys; `None` if there is no such table.
     pub fn rows(&self, target: &Target) -> Option<Vec<TextRow>> {
-        let table = self.tables.get(&name(target))?;
+        let table = self.tables.get(&target.identity())?;
         let with_stamp = |row: &Row| {
             let mut values = row.values.clone();
             values.insert(INGESTED_AT.into(), Some(row.ingested_at.to_string()));
@@ -81,7 +83,7 @@ impl Memory {
     /// The parents whose stored row is newer than the one that the rows were read from.
     fn outdated(&self, commit: &TableCommit, parents: &[Parent]) -> Vec<String> {
         let lead = Target { schema: Arc::clone(&commit.target.schema), table: commit.target.table.lead() };
-        let Some(rows) = self.tables.get(&name(&lead)) else { return Vec::new() };
+        let Some(rows) = self.tables.get(&lead.identity()) else { return Vec::new() };
         let is_outdated = |parent: &&Parent| {
             let stored = rows.get(&vec![Some(parent.key.clone())]).and_then(|row| row.cursor);
             matches!((stored, parent.version), (Some(stored), Some(version)) if stored > version)
@@ -93,7 +95,7 @@ impl Memory {
         let mut done = Committed::default();
         let lead_key = commit.target.table.lead_key();
         let of = |row: &Row| row.values.get(&lead_key).cloned().flatten().unwrap_or_default();
-        let table = self.tables.entry(name(&commit.target)).or_default();
+        let table = self.tables.entry(commit.target.identity()).or_default();
         let before = table.len();
         let arrives = |key: &Key| rows.iter().any(|(new, _)| new == key);
         if commit.scope == Scope::All {
@@ -146,7 +148,7 @@ impl Memory {
             }
         }
         done.live = table.values().filter(|row| row.deleted_at.is_none()).count() as u64;
-        let entries = self.entries.entry(name(&commit.target)).or_default();
+        let entries = self.entries.entry(commit.target.identity()).or_default();
         for stamp in &commit.stamps {
             if let Some(entry) = entries.get_mut(&stamp.key) {
                 entry.version = None;
@@ -162,11 +164,11 @@ impl Memory {
 
 impl Destination for Memory {
     fn load(&mut self, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
-        Ok(targets.iter().map(|target| self.states.get(&name(target)).cloned()).collect())
+        Ok(targets.iter().map(|target| self.states.get(&target.identity()).cloned()).collect())
     }
 
     fn commit(&mut self, commits: &[TableCommit]) -> Result<Vec<Committed>> {
-        let stored = |target: &Target| self.states.get(&name(target)).map(|stored| stored.revision);
+        let stored = |target: &Target| self.states.get(&target.identity()).map(|stored| stored.revision);
         for commit in commits {
             if let Some(change) = &commit.state
                 && change.expected != stored(&commit.target)
@@ -199,7 +201,8 @@ impl Destination for Memory {
             let mut done = self.apply(commit, rows, &parents);
             if let Some(change) = &commit.state {
                 let revision = change.expected.unwrap_or(0) + 1;
-                self.states.insert(name(&commit.target), Stored { revision, state: change.state.clone() });
+                self.states
+                    .insert(commit.target.identity(), Stored { revision, state: change.state.clone() });
                 done.revision = Some(revision);
             }
             all.push(done);
@@ -208,7 +211,7 @@ impl Destination for Memory {
     }
 
     fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
-        let Some(table) = self.tables.get(&name(target)) else { return Ok(()) };
+        let Some(table) = self.tables.get(&target.identity()) else { return Ok(()) };
         let lead_key = target.table.lead_key();
         let live = table.values().filter(|row| row.deleted_at.is_none());
         let keys: BTreeSet<String> =
@@ -220,7 +223,7 @@ impl Destination for Memory {
     }
 
     fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {
-        let entries = self.entries.get(&name(target));
+        let entries = self.entries.get(&target.identity());
         entries.into_iter().flat_map(BTreeMap::values).cloned().for_each(each);
         Ok(())
     }
@@ -229,10 +232,6 @@ impl Destination for Memory {
         self.runs.extend_from_slice(runs);
         Ok(())
     }
-}
-
-fn name(target: &Target) -> (String, &'static str) {
-    (target.schema.to_lowercase(), target.table.name)
 }
 
 fn read_rows(table: &TableSpec, batch: &RecordBatch) -> Result<Vec<(Key, Row)>, arrow::error::ArrowError> {

@@ -36,6 +36,16 @@ pub struct Target {
     pub table: &'static TableSpec,
 }
 
+/// A schema in lower case, and the name of a table.
+type Identity = (String, &'static str);
+
+impl Target {
+    /// What tells it from other tables: schemas are the same whatever the case of their letters.
+    fn identity(&self) -> Identity {
+        (self.schema.to_lowercase(), self.table.name)
+    }
+}
+
 /// Where batches land.
 ///
 /// A commit is all or nothing: rows, removals, stamps and states of every table in it, or none of them,

@@ -12,21 +12,18 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
-use super::{Committed, Destination, RunRecord, TableCommit, Target};
+use super::{Committed, Destination, Identity, RunRecord, TableCommit, Target};
 use crate::batch::hash_of_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Entry;
 use crate::state::{StateChange, Stored, TableState, conflict};
-
-/// Schema, ignoring case, and table.
-type Name = (String, &'static str);
 
 /// Destinations that get the same rows.
 #[derive(Debug)]
 pub struct Several {
     members: Vec<Member>,
     /// The revisions that were told of states that hold for all.
-    revisions: HashMap<Name, u64>,
+    revisions: HashMap<Identity, u64>,
 }
 
 /// One of the destinations.
@@ -34,7 +31,7 @@ pub struct Several {
 struct Member {
     name: String,
     destination: Box<dyn Destination>,
-    tables: HashMap<Name, Held>,
+    tables: HashMap<Identity, Held>,
 }
 
 /// What is known of a table in one of them.
@@ -108,7 +105,7 @@ impl Member {
     }
 
     /// What saving a state that holds for all means here.
-    fn change(&self, name: &Name, common: &TableState) -> Option<StateChange> {
+    fn change(&self, name: &Identity, common: &TableState) -> Option<StateChange> {
         let held = self.tables.get(name);
         let state = match held.and_then(|held| held.ahead.as_ref()) {
             Some(own) => own.followed_by(common)?,
@@ -119,7 +116,7 @@ impl Member {
 
     /// Takes in that a commit was carried out here; what it did, together with what it had done before it failed in
     /// another destination.
-    fn note(&mut self, name: &Name, common: Option<&TableState>, done: Committed) -> Committed {
+    fn note(&mut self, name: &Identity, common: Option<&TableState>, done: Committed) -> Committed {
         let held = self.tables.entry(name.clone()).or_default();
         held.revision = done.revision.or(held.revision);
         held.ahead =
@@ -133,7 +130,7 @@ impl Member {
     }
 
     /// Counts what was done by a commit that has landed everywhere.
-    fn settle(&mut self, name: &Name) {
+    fn settle(&mut self, name: &Identity) {
         let held = self.tables.entry(name.clone()).or_default();
         if let Some(done) = held.untold.take() {
             held.done = Some(held.done.map_or(done, |so_far| sum(&so_far, &done)));
@@ -168,13 +165,13 @@ impl Destination for Several {
             let revision = own.iter().flatten().map(|stored| stored.revision).max();
             let checkpoint = common.as_ref().and_then(|common| common.checkpoint);
             for (member, own) in self.members.iter_mut().zip(own) {
-                let held = member.tables.entry(name(target)).or_default();
+                let held = member.tables.entry(target.identity()).or_default();
                 held.revision = own.as_ref().map(|stored| stored.revision);
                 held.ahead = own.map(|stored| stored.state).filter(|own| own.checkpoint > checkpoint);
             }
             match revision {
-                Some(revision) => self.revisions.insert(name(target), revision),
-                None => self.revisions.remove(&name(target)),
+                Some(revision) => self.revisions.insert(target.identity(), revision),
+                None => self.revisions.remove(&target.identity()),
             };
             of_all.push(common.zip(revision).map(|(state, revision)| Stored { revision, state }));
         }
@@ -189,7 +186,7 @@ impl Destination for Several {
     /// to the first of them, except for the rows without a stamp: these are as many as the one with the fewest has,
     /// since the source's own count is compared with them.
     fn commit_and_forget(&mut self, mut commits: Vec<TableCommit>) -> Result<Vec<Committed>> {
-        let names: Vec<Name> = commits.iter().map(|commit| name(&commit.target)).collect();
+        let names: Vec<Identity> = commits.iter().map(|commit| commit.target.identity()).collect();
         for (name, commit) in names.iter().zip(&commits) {
             if let Some(change) = &commit.state
                 && change.expected != self.revisions.get(name).copied()
@@ -291,10 +288,6 @@ impl Destination for Several {
     fn rest(&mut self) {
         self.members.iter_mut().for_each(|member| member.destination.rest());
     }
-}
-
-fn name(target: &Target) -> Name {
-    (target.schema.to_lowercase(), target.table.name)
 }
 
 /// Since when an entry is noted alike in the destinations that `common` is about as well; any, if there are none.

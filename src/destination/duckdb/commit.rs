@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use ::duckdb::Connection;
 use arrow::array::RecordBatch;
 
-use super::super::{Committed, Reduced, Scope, TableCommit, Target};
+use super::super::{Committed, Identity, Reduced, Scope, TableCommit, Target};
 use super::connect::{Options, failed, shrink, tidy_up};
 use super::feed::Feed;
 use super::merge::{self, Merged, Rows};
@@ -20,9 +20,9 @@ const LARGE: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     /// Tables that are there with all their columns.
-    tables: HashSet<(String, &'static str)>,
+    tables: HashSet<Identity>,
     /// Tables whose views are as declared.
-    views: HashSet<(String, &'static str)>,
+    views: HashSet<Identity>,
     /// Whether our own tables are there.
     pub(super) own: bool,
     /// Whether DuckDB is set up for large commits.
@@ -36,7 +36,7 @@ pub(super) fn publish(
     options: &Options,
     commits: &[TableCommit],
     batches: Vec<Vec<RecordBatch>>,
-    stood: &HashSet<(String, &'static str)>,
+    stood: &HashSet<Identity>,
     settled: &mut Settled,
 ) -> Result<(Vec<Committed>, Vec<String>)> {
     let rows: usize = batches.iter().flatten().map(RecordBatch::num_rows).sum();
@@ -77,7 +77,7 @@ fn refresh_views(
     connection: &Connection,
     commits: &[TableCommit],
     done: &[Committed],
-    settled: &mut HashSet<(String, &'static str)>,
+    settled: &mut HashSet<Identity>,
 ) -> Vec<String> {
     let mut schemas: Vec<&str> = Vec::new();
     for (commit, done) in commits.iter().zip(done) {
@@ -85,13 +85,13 @@ fn refresh_views(
         let has_changed = done.new + done.changed + done.removed > 0;
         // A view of a table follows from what is declared elsewhere, and from the table's being there.
         let is_declared_anew = has_changed && views::depends_on_rows_of(table);
-        let is_open = views::concerns(table) && !settled.contains(&identity(&commit.target));
+        let is_open = views::concerns(table) && !settled.contains(&commit.target.identity());
         let is_due = is_declared_anew || (is_open && (has_changed || done.revision.is_some()));
         if is_due && !schemas.contains(&schema) {
             schemas.push(schema);
         }
         if is_due {
-            settled.insert(identity(&commit.target));
+            settled.insert(commit.target.identity());
         }
     }
     let refresh = |schema: &&str| {
@@ -107,11 +107,11 @@ fn refresh_views(
 fn prepare(
     connection: &Connection,
     commit: &TableCommit,
-    stood: &HashSet<(String, &'static str)>,
-    settled: &mut HashSet<(String, &'static str)>,
+    stood: &HashSet<Identity>,
+    settled: &mut HashSet<Identity>,
 ) -> Result<()> {
     let target = &commit.target;
-    let identity = identity(target);
+    let identity = target.identity();
     if settled.contains(&identity) {
         return Ok(());
     }
@@ -169,11 +169,6 @@ fn apply(
         done.revision = Some(save_state(connection, target, change)?);
     }
     Ok(done)
-}
-
-/// A table as DuckDB tells it from others, ignoring case.
-pub(super) fn identity(target: &Target) -> (String, &'static str) {
-    (target.schema.to_lowercase(), target.table.name)
 }
 
 /// Creates the table, or adds the columns it lacks. What was noted of the parents of its rows, and of a table that

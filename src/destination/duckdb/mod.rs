@@ -23,12 +23,12 @@ use arrow::array::RecordBatch;
 pub use connect::Options;
 
 use super::run_lock::RunLock;
-use super::{Committed, Destination, PastRun, RunRecord, TableCommit, TableStatus, Target};
+use super::{Committed, Destination, Identity, PastRun, RunRecord, TableCommit, TableStatus, Target};
 use crate::error::Result;
 use crate::ledger::Entry;
 use crate::progress::Progress;
 use crate::state::{Stored, TableState};
-use commit::{Settled, identity};
+use commit::Settled;
 use connect::failed;
 
 /// Tables in one DuckDB file, held for one run.
@@ -42,7 +42,7 @@ pub struct DuckDb {
     /// What was said already about views.
     told: Vec<String>,
     /// Schema and name of the tables that were there when their states were read.
-    stood: HashSet<(String, &'static str)>,
+    stood: HashSet<Identity>,
     /// What need not be looked at again while the file stays open, since nobody else can change it.
     settled: Settled,
     _lock: RunLock,
@@ -198,7 +198,7 @@ impl Destination for DuckDb {
             Ok((load_states(connection, targets, &standing)?, standing))
         })?;
         let stands = |target: &&Target| sql::contains(&standing, &target.schema, target.table.name);
-        self.stood = targets.iter().filter(stands).map(identity).collect();
+        self.stood = targets.iter().filter(stands).map(Target::identity).collect();
         self.settled.own = sql::OWN_TABLES.iter().all(|table| sql::contains(&standing, "_ingest", table));
         Ok(states)
     }

@@ -13,7 +13,7 @@ use super::keys::{text, text_column};
 use super::table::{Table, entries_in, filled};
 use super::versions::{self, Draft, Versions};
 use crate::batch::filter;
-use crate::destination::{Committed, Parent, Reduced, TableCommit, Target};
+use crate::destination::{Committed, Identity, Parent, Reduced, TableCommit, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Entry;
 
@@ -33,7 +33,7 @@ pub(super) fn build(
     file_bytes: u64,
     commits: &[TableCommit],
     batches: Vec<Vec<RecordBatch>>,
-    stood: &HashSet<(String, &'static str)>,
+    stood: &HashSet<Identity>,
 ) -> Result<(Vec<Committed>, Vec<Draft>)> {
     let mut tables = Tables { lake, versions, file_bytes, open: Vec::new() };
     let mut all = Vec::with_capacity(commits.len());
@@ -47,7 +47,7 @@ pub(super) fn build(
 impl Tables<'_> {
     /// The place of a table among those that are open.
     fn open(&mut self, target: &Target) -> Result<usize> {
-        let is_it = |table: &Table| identity(&table.target) == identity(target);
+        let is_it = |table: &Table| table.target.identity() == target.identity();
         if let Some(at) = self.open.iter().position(is_it) {
             return Ok(at);
         }
@@ -61,11 +61,11 @@ impl Tables<'_> {
         commit: &TableCommit,
         batches: Vec<RecordBatch>,
         (later, all): (&[TableCommit], &[TableCommit]),
-        stood: &HashSet<(String, &'static str)>,
+        stood: &HashSet<Identity>,
     ) -> Result<Committed> {
         let target = &commit.target;
         let at = self.open(target)?;
-        if !self.open[at].is_there && stood.contains(&identity(target)) {
+        if !self.open[at].is_there && stood.contains(&target.identity()) {
             let message = format!("table {}: somebody removed it while this run went on", target.table.name);
             return Err(Error::new(ErrorKind::Conflict, message).with_hint("run again; it is loaded anew"));
         }
@@ -143,10 +143,10 @@ impl Tables<'_> {
             columns.push(keys.map_err(unreadable)?);
         }
         let coming = columns.iter().flat_map(|keys| keys.iter().flatten());
-        let of_it = later.iter().filter(|later| identity(&later.target) == filling);
+        let of_it = later.iter().filter(|later| later.target.identity() == filling);
         let new: Vec<&Entry> = of_it.flat_map(|later| &later.entries).collect();
         let keys: HashSet<&str> = coming.chain(new.iter().map(|entry| entry.key.as_str())).collect();
-        let known = match self.open.iter().find(|table| identity(&table.target) == filling) {
+        let known = match self.open.iter().find(|table| table.target.identity() == filling) {
             Some(table) => table.entries_about(&keys)?,
             None => entries_in(&versions::folder_of(self.lake, &target.schema, filling.1), &keys)?,
         };
@@ -184,11 +184,6 @@ impl Tables<'_> {
         let change = Change { totals: totals.collect(), has_stamps: true, ..Change::default() };
         self.open[at].apply(self.versions, Vec::new(), &change).map(|_| ())
     }
-}
-
-/// A table as folders tell it from others, ignoring case.
-pub(super) fn identity(target: &Target) -> (String, &'static str) {
-    (target.schema.to_lowercase(), target.table.name)
 }
 
 fn unreadable(error: ArrowError) -> Error {

@@ -26,12 +26,11 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 
 use super::run_lock::RunLock;
-use super::{Committed, Destination, PastRun, RunRecord, TableCommit, TableStatus, Target};
+use super::{Committed, Destination, Identity, PastRun, RunRecord, TableCommit, TableStatus, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Entry;
 use crate::progress::Progress;
 use crate::state::{Stored, TableState};
-use commit::identity;
 use manifest::Manifest;
 use table::Table;
 use versions::{Versions, folder_of};
@@ -50,7 +49,7 @@ pub struct Lake {
     versions: Versions,
     file_bytes: u64,
     /// Tables that were there when their states were read.
-    stood: HashSet<(String, &'static str)>,
+    stood: HashSet<Identity>,
     _lock: RunLock,
 }
 
@@ -87,7 +86,7 @@ impl Lake {
             commit::build(&self.folder, &self.versions, self.file_bytes, commits, batches, &self.stood)?;
         self.versions.publish(drafts)?;
         // From now on they are missed.
-        self.stood.extend(commits.iter().map(|commit| identity(&commit.target)));
+        self.stood.extend(commits.iter().map(|commit| commit.target.identity()));
         Ok(done)
     }
 
@@ -167,7 +166,7 @@ impl Destination for Lake {
     fn load(&mut self, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
         let states = targets.iter().map(|target| state_of(&self.folder, target)).collect::<Result<_>>()?;
         let stands = |target: &&Target| table_folder(&self.folder, target).join(manifest::FILE).exists();
-        self.stood = targets.iter().filter(stands).map(identity).collect();
+        self.stood = targets.iter().filter(stands).map(Target::identity).collect();
         Ok(states)
     }
 
