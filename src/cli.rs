@@ -113,7 +113,7 @@ pub struct RunArgs {
         help = "Tables to read, each as <connection>.<table>, or <connection> for all of its tables"
     )]
     pub tables: Vec<String>,
-    /// Destination: a name from connections.yml, duckdb:PATH or parquet:PATH; several times to write to each [default: as configured]
+    /// Destination: a name from connections.yml, duckdb:PATH, parquet:PATH or the URL of a bucket; several times to write to each [default: as configured]
     #[arg(long, value_name = "DESTINATION", env = "INGEST_TO")]
     pub to: Vec<String>,
     /// Read everything again, not just what changed

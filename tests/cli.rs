@@ -16,6 +16,7 @@ mod destinations;
 mod help;
 mod init;
 mod lake;
+mod objects;
 mod refusals;
 mod run;
 mod sandbox;

@@ -16,7 +16,7 @@ mod stamps;
 mod state;
 mod tables;
 
-use crate::support::tables::{InDuckDb, InMemory, InParquet, InSmallFiles, Subject};
+use crate::support::tables::{InDuckDb, InMemory, InObjectStore, InParquet, InSmallFiles, Subject};
 
 /// Makes the macro that lists every behaviour as a test of one destination.
 macro_rules! behaviours {
@@ -100,4 +100,5 @@ suite!(in_memory, super::InMemory);
 suite!(in_duckdb, super::InDuckDb);
 suite!(in_parquet, super::InParquet);
 suite!(in_small_parquet_files, super::InSmallFiles);
+suite!(in_object_store, super::InObjectStore);
 suite!(in_both, super::several::InBoth);

@@ -50,11 +50,11 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
         }
     }
     for config in &configs {
-        let (label, path) = (label(config, &configs), config.path());
-        let exists = path.exists();
+        let (label, place) = (label(config, &configs), config.place());
+        let exists = destinations::exists(config);
         match destinations::try_out(config) {
-            Ok(()) if exists => findings.good(&label, format!("{} can be written", path.display())),
-            Ok(()) => findings.good(&label, format!("{} can be created", path.display())),
+            Ok(()) if exists => findings.good(&label, format!("{place} can be written")),
+            Ok(()) => findings.good(&label, format!("{place} can be created")),
             Err(error) => findings.bad(&label, &error),
         }
     }

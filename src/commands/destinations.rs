@@ -25,7 +25,7 @@ pub(super) fn begin(
     // Always in the same order, whatever the order in which they were typed: two runs that wait never wait for each
     // other.
     let mut order: Vec<usize> = (0..configs.len()).collect();
-    order.sort_by_key(|at| place(configs[*at].path()));
+    order.sort_by_key(|at| place_of(&configs[*at]));
     let started = Instant::now();
     let mut taken = Vec::new();
     for at in order {
@@ -50,6 +50,9 @@ fn begin_one(
             Box::new(DuckDb::begin(&config.path, options, for_run, progress.clone())?)
         }
         DestinationConfig::Parquet(config) => Box::new(Lake::begin(&config.path, for_run, progress)?),
+        DestinationConfig::ObjectStore(config) => {
+            Box::new(Lake::begin_in_objects(config, for_run, progress)?)
+        }
     })
 }
 
@@ -62,6 +65,17 @@ pub(super) fn try_out(config: &DestinationConfig) -> Result<()> {
             DuckDb::begin(&config.path, options, Duration::ZERO, progress)?.try_out()
         }
         DestinationConfig::Parquet(config) => Lake::begin(&config.path, Duration::ZERO, &progress)?.try_out(),
+        DestinationConfig::ObjectStore(config) => {
+            Lake::begin_in_objects(config, Duration::ZERO, &progress)?.try_out()
+        }
+    }
+}
+
+/// Whether there is something at a destination already; one that cannot be asked has nothing.
+pub(super) fn exists(config: &DestinationConfig) -> bool {
+    match config.path() {
+        Some(path) => path.exists(),
+        None => status(config, 0).is_ok(),
     }
 }
 
@@ -75,6 +89,7 @@ pub(super) fn read_states(
             duckdb::read_states(&config.path, &duckdb_options(config, None), targets)
         }
         DestinationConfig::Parquet(config) => parquet::read_states(&config.path, targets),
+        DestinationConfig::ObjectStore(config) => parquet::read_states_of_objects(config, targets),
     };
     let of_each = configs.iter().map(read).collect::<Result<Vec<_>>>()?;
     let of_all = |at: usize| {
@@ -91,6 +106,7 @@ pub(super) fn status(config: &DestinationConfig, runs: usize) -> Result<(Vec<Tab
             duckdb::status(&config.path, &duckdb_options(config, None), runs)
         }
         DestinationConfig::Parquet(config) => parquet::status(&config.path, runs),
+        DestinationConfig::ObjectStore(config) => parquet::status_of_objects(config, runs),
     }
 }
 
@@ -117,23 +133,31 @@ pub(super) fn check_schema(config: &DestinationConfig, schema: &str) -> Result<(
 /// Refuses destinations that are the same place, however it is spelled.
 pub(super) fn check_apart(configs: &[DestinationConfig]) -> Result<()> {
     for (at, config) in configs.iter().enumerate() {
-        let Some(same) = configs[..at].iter().find(|other| is_same_place(other.path(), config.path())) else {
+        let Some(same) = configs[..at].iter().find(|other| is_same_destination(other, config)) else {
             continue;
         };
         let message = if same.name() == config.name() {
             format!("destination {} is named twice", config.name())
         } else {
-            let place = place(config.path());
-            format!(
-                "destinations {} and {} are the same place, {}",
-                same.name(),
-                config.name(),
-                place.display()
-            )
+            let place = place_of(config);
+            format!("destinations {} and {} are the same place, {place}", same.name(), config.name())
         };
         return Err(Error::new(ErrorKind::Usage, message).with_hint("name each destination once"));
     }
     Ok(())
+}
+
+fn is_same_destination(one: &DestinationConfig, other: &DestinationConfig) -> bool {
+    match (one.path(), other.path()) {
+        (Some(one), Some(other)) => is_same_place(one, other),
+        (None, None) => one.place() == other.place(),
+        _ => false,
+    }
+}
+
+/// Where a destination is, spelled in the one way.
+fn place_of(config: &DestinationConfig) -> String {
+    config.path().map_or_else(|| config.place(), |path| place(path).display().to_string())
 }
 
 fn is_same_place(one: &Path, other: &Path) -> bool {

@@ -73,7 +73,7 @@ fn holdings(config: &DestinationConfig, schema: Option<&str>) -> Result<Holdings
         if tables.is_empty() {
             return Err(Error::new(
                 ErrorKind::Usage,
-                format!("{} holds no table of {schema}", config.path().display()),
+                format!("{} holds no table of {schema}", config.place()),
             )
             .with_hint(format!("run: ingest {schema}")));
         }
@@ -83,7 +83,7 @@ fn holdings(config: &DestinationConfig, schema: Option<&str>) -> Result<Holdings
 
 /// One destination among several, for people.
 fn section(config: &DestinationConfig, found: &Result<Holdings>, now: Timestamp) -> String {
-    let heading = format!("destination {} ({})", config.name(), config.path().display());
+    let heading = format!("destination {} ({})", config.name(), config.place());
     match found {
         Ok(Holdings { tables, runs }) => format!("{heading}\n{}", to_text(tables, runs, now)),
         Err(_) => format!("{heading}\nnot readable\n"),
@@ -97,7 +97,7 @@ fn member(config: &DestinationConfig, found: &Result<Holdings>) -> Value {
         Err(error) => json!({ "error": { "message": error.to_string(), "hint": error.hint() } }),
     };
     member["name"] = config.name().into();
-    member["path"] = config.path().display().to_string().into();
+    member["path"] = config.place().into();
     member
 }
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::destination::{
-    DEFAULT_DESTINATION_NAME, DEFAULT_DUCKDB_FILE, DestinationConfig, DuckDbConfig, ParquetConfig, parse_uri,
+    DEFAULT_DESTINATION_NAME, DEFAULT_DUCKDB_FILE, DestinationConfig, DuckDbConfig, parse_uri,
 };
 use super::environment::Environment;
 use super::expand::{Piece, scan};
@@ -13,6 +13,7 @@ use super::file::{self, Contents, Entry, Kind, Origin, Setting};
 use super::intercom::IntercomConnection;
 use super::locate::Located;
 use super::nearest::nearest;
+use super::object_store::SECRETS;
 use super::settings::{ACCESS_TOKEN, REGION_VARIABLE, Settings, TOKEN_VARIABLE};
 use super::yaml::Position;
 use crate::error::{Error, ErrorKind, Result};
@@ -154,7 +155,7 @@ impl Connections {
         IntercomConnection::from_settings(&name, &self.settings(entry, environment))
     }
 
-    /// Where a run writes: the configured destination `typed`, or the `duckdb:PATH` or `parquet:PATH` it is.
+    /// Where a run writes: the configured destination `typed`, or the `duckdb:PATH`, `parquet:PATH` or URL it is.
     /// Without `typed`: `default_destination`, else the only destination, else `./ingest.duckdb`.
     ///
     /// Paths typed and paths nobody configured are relative to `working_dir`, configured ones to their file.
@@ -176,7 +177,7 @@ impl Connections {
             Some(entry) => return self.configured(entry, environment, working_dir),
             None => {}
         }
-        if let Some(config) = parse_uri(typed, working_dir, environment.home_dir()) {
+        if let Some(config) = parse_uri(typed, working_dir, environment) {
             return config;
         }
         let error = Error::new(ErrorKind::Usage, format!("destination {}: unknown", shown(typed)));
@@ -188,19 +189,26 @@ impl Connections {
         }))
     }
 
-    /// What should be said before a run, without values: at present, literal tokens that others can read.
+    /// What should be said before a run, without values: at present, literal secrets that others can read.
     pub fn warnings(&self) -> Vec<String> {
         let Some(mode) = self.exposed_as else { return Vec::new() };
-        self.sources()
-            .filter(|source| {
-                let token = source.settings.iter().find(|setting| setting.key == ACCESS_TOKEN);
-                token.and_then(|token| token.text.as_deref()).is_some_and(holds_literal_text)
-            })
-            .map(|source| {
+        let is_secret = |key: &str| key == ACCESS_TOKEN || SECRETS.contains(&key);
+        let is_exposed = |setting: &&Setting| {
+            is_secret(setting.key) && setting.text.as_deref().is_some_and(holds_literal_text)
+        };
+        let exposed = self.contents.entries.iter().flat_map(|entry| {
+            entry.settings.iter().filter(is_exposed).map(move |setting| (entry, setting.key))
+        });
+        exposed
+            .map(|(entry, key)| {
+                let (what, variable) = match key {
+                    ACCESS_TOKEN => ("the access token", TOKEN_VARIABLE),
+                    key => (key, "VARIABLE"),
+                };
                 format!(
-                    "{}:{}: connection {}: the access token is written out in a file that others can read \
-                     (mode {mode:04o}): write ${{{TOKEN_VARIABLE}}}, or chmod 600 the file",
-                    self.origin, source.at.line, source.name
+                    "{}:{}: connection {}: {what} is written out in a file that others can read \
+                     (mode {mode:04o}): write ${{{variable}}}, or chmod 600 the file",
+                    self.origin, entry.at.line, entry.name
                 )
             })
             .collect()
@@ -248,9 +256,7 @@ impl Connections {
             Kind::DuckDb => {
                 DuckDbConfig::from_settings(&entry.name, &settings, &base).map(DestinationConfig::DuckDb)
             }
-            Kind::Parquet => {
-                ParquetConfig::from_settings(&entry.name, &settings, &base).map(DestinationConfig::Parquet)
-            }
+            Kind::Parquet => DestinationConfig::parquet(&entry.name, &settings, &base),
             Kind::Intercom => {
                 Err(Error::new(ErrorKind::Usage, format!("connection {} is a source", entry.name)))
             }
@@ -291,9 +297,11 @@ impl Connections {
             (true, false) => format!("{question}known connections: {known}"),
             (true, true) => "add one below `connections: intercom:`".to_owned(),
             (false, false) => {
-                format!("{question}known destinations: {known}; or write duckdb:PATH or parquet:PATH")
+                format!(
+                    "{question}known destinations: {known}; or write duckdb:PATH, parquet:PATH or s3://BUCKET"
+                )
             }
-            (false, true) => "write duckdb:PATH or parquet:PATH".to_owned(),
+            (false, true) => "write duckdb:PATH, parquet:PATH or s3://BUCKET".to_owned(),
         }
     }
 }

@@ -1,7 +1,9 @@
-//! Where tables land: a DuckDB file or a folder of Parquet files.
+//! Where tables land: a DuckDB file, or Parquet files in a folder or in an object store.
 
 use std::path::{Path, PathBuf};
 
+use super::environment::Environment;
+use super::object_store::{self, ObjectStoreConfig};
 use super::settings::{Settings, resolve_path};
 use super::values::Expected;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,6 +20,8 @@ pub enum DestinationConfig {
     DuckDb(DuckDbConfig),
     /// A folder of Parquet files.
     Parquet(ParquetConfig),
+    /// Parquet files in an object store.
+    ObjectStore(ObjectStoreConfig),
 }
 
 impl DestinationConfig {
@@ -26,14 +30,42 @@ impl DestinationConfig {
         match self {
             Self::DuckDb(config) => &config.name,
             Self::Parquet(config) => &config.name,
+            Self::ObjectStore(config) => &config.name,
         }
     }
 
-    /// The file or the folder.
-    pub fn path(&self) -> &Path {
+    /// The file or the folder, if it is on this machine.
+    pub fn path(&self) -> Option<&Path> {
         match self {
-            Self::DuckDb(config) => &config.path,
-            Self::Parquet(config) => &config.path,
+            Self::DuckDb(config) => Some(&config.path),
+            Self::Parquet(config) => Some(&config.path),
+            Self::ObjectStore(_) => None,
+        }
+    }
+
+    /// Where it is, for people: a path or a URL.
+    pub fn place(&self) -> String {
+        match self {
+            Self::DuckDb(config) => config.path.display().to_string(),
+            Self::Parquet(config) => config.path.display().to_string(),
+            Self::ObjectStore(config) => config.url(),
+        }
+    }
+
+    /// A destination of the type `parquet`, whose `path` leads into this machine or into an object store.
+    pub(crate) fn parquet(name: &str, settings: &Settings<'_>, base: &Path) -> Result<Self> {
+        let path = settings.required("path")?;
+        match ObjectStoreConfig::parse(name, &path, settings.environment) {
+            Some(Ok(config)) => Ok(Self::ObjectStore(config.with_settings(settings)?)),
+            Some(Err(expected)) => Err(settings.refused("path", expected.to_string())),
+            None => {
+                for key in object_store::KEYS {
+                    if settings.text(key)?.is_some() {
+                        return Err(settings.refused(key, "means nothing for a folder of this machine"));
+                    }
+                }
+                Ok(Self::Parquet(ParquetConfig::new(name, settings.required_path("path", base)?)))
+            }
         }
     }
 }
@@ -100,18 +132,21 @@ impl ParquetConfig {
     pub fn new(name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         Self { name: name.into(), path: path.into() }
     }
-
-    pub(crate) fn from_settings(name: &str, settings: &Settings<'_>, base: &Path) -> Result<Self> {
-        Ok(Self::new(name, settings.required_path("path", base)?))
-    }
 }
 
-/// Reads `duckdb:PATH` or `parquet:PATH` as typed on the command line; `None` if it is neither.
+/// Reads `duckdb:PATH`, `parquet:PATH` or the URL of an object store as typed on the command line; `None` if it is none
+/// of them.
 pub(crate) fn parse_uri(
     typed: &str,
     working_dir: &Path,
-    home: Option<&Path>,
+    environment: &Environment,
 ) -> Option<Result<DestinationConfig>> {
+    let home = environment.home_dir();
+    let url = typed.strip_prefix("parquet:").unwrap_or(typed);
+    if let Some(config) = ObjectStoreConfig::parse(typed, url, environment) {
+        let refused = |expected| Error::new(ErrorKind::Usage, format!("destination {url}: {expected}"));
+        return Some(config.map(DestinationConfig::ObjectStore).map_err(refused));
+    }
     let (scheme, path) = typed.split_once(':')?;
     if !matches!(scheme, "duckdb" | "parquet") {
         return None;
@@ -171,7 +206,7 @@ mod tests {
 
     #[test]
     fn uris() {
-        let (dir, home) = (Path::new("/srv"), Some(Path::new("/home/ada")));
+        let (dir, home) = (Path::new("/srv"), &Environment::from_pairs([("HOME", "/home/ada")]));
         for (typed, expected) in [
             ("duckdb:x.duckdb", "/srv/x.duckdb"),
             ("duckdb:./x.duckdb", "/srv/x.duckdb"),
@@ -182,14 +217,18 @@ mod tests {
             ("parquet:$HOME", "/srv/$HOME"),
         ] {
             let config = parse_uri(typed, dir, home).unwrap().unwrap();
-            assert_eq!((config.name(), config.path()), (typed, Path::new(expected)));
+            assert_eq!((config.name(), config.path()), (typed, Some(Path::new(expected))));
             assert_eq!(
                 matches!(config, DestinationConfig::DuckDb(_)),
                 typed.starts_with("duckdb"),
                 "{typed}"
             );
         }
-        for typed in ["local", "postgres://db", "s3://bucket", "DuckDB:x", "./duckdb:x"] {
+        for (typed, expected) in [("s3://b/lake", "s3://b/lake"), ("parquet:gs://b/lake/", "gs://b/lake")] {
+            let config = parse_uri(typed, dir, home).unwrap().unwrap();
+            assert_eq!((config.name(), config.path(), config.place()), (typed, None, expected.to_owned()));
+        }
+        for typed in ["local", "postgres://db", "DuckDB:x", "./duckdb:x"] {
             assert!(parse_uri(typed, dir, home).is_none(), "{typed}");
         }
     }
@@ -205,12 +244,12 @@ mod tests {
             ("duckdb:", "duckdb: the path is empty", duckdb),
             ("duckdb::memory:", "duckdb: a database in memory would be gone after the run", duckdb),
             (
-                "parquet:s3://b",
-                "parquet: expected a path in the local file system; object stores are not supported yet",
+                "parquet:file:///b",
+                "parquet: expected a path in the local file system (a lake may also be at s3://, gs:// or az://)",
                 parquet,
             ),
         ] {
-            let error = parse_uri(typed, Path::new("/srv"), None).unwrap().unwrap_err();
+            let error = parse_uri(typed, Path::new("/srv"), &Environment::default()).unwrap().unwrap_err();
             assert_eq!(error.render(), format!("error: destination {message}\n  hint: {hint}"), "{typed}");
         }
     }

@@ -46,6 +46,12 @@ impl Environment {
         }
     }
 
+    /// The variables whose names begin so; those whose values are not UTF-8 are left out.
+    pub fn starting_with<'e>(&'e self, prefix: &'e str) -> impl Iterator<Item = (&'e str, &'e str)> {
+        let variables = self.variables.iter().filter(move |(name, _)| name.starts_with(prefix));
+        variables.filter_map(|(name, value)| Some((name.as_str(), value.to_str()?)))
+    }
+
     /// The user's home folder, where `~` leads.
     pub fn home_dir(&self) -> Option<&Path> {
         self.home_dir.as_deref()

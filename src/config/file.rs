@@ -52,7 +52,20 @@ impl Kind {
                 "activity_logs_time_step",
             ],
             Self::DuckDb => &["name", "path", "storage_version", "threads", "memory_limit"],
-            Self::Parquet => &["name", "path"],
+            Self::Parquet => &[
+                "name",
+                "path",
+                "endpoint",
+                "region",
+                "path_style",
+                "access_key_id",
+                "secret_access_key",
+                "session_token",
+                "service_account",
+                "account",
+                "account_key",
+                "sas_token",
+            ],
         }
     }
 }

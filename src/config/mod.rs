@@ -17,6 +17,7 @@ mod intercom;
 mod locate;
 mod names;
 mod nearest;
+mod object_store;
 pub mod secret;
 mod settings;
 mod values;
@@ -31,6 +32,7 @@ pub use intercom::{ApiVersion, IntercomConnection, Region};
 pub use locate::{FILE_NAME, Located, config_path};
 pub use names::{RESERVED_NAMES, check_schema};
 pub use nearest::nearest;
+pub use object_store::{ObjectStoreConfig, Service};
 pub use secret::Secret;
 pub use values::{Expected, Rate, parse_duration, parse_instant, parse_rate};
 

@@ -140,9 +140,8 @@ pub(crate) fn resolve_path(text: &str, base: &Path, home: Option<&Path>) -> Resu
         return Err("the path holds a control character".to_owned());
     }
     if text.contains("://") {
-        return Err(
-            "expected a path in the local file system; object stores are not supported yet".to_owned()
-        );
+        return Err("expected a path in the local file system (a lake may also be at s3://, gs:// or az://)"
+            .to_owned());
     }
     let opened = if text.starts_with('~') {
         let home = home.ok_or("~ leads nowhere: the home folder is not known")?;
@@ -184,9 +183,9 @@ mod tests {
             ("", home, "the path is empty"),
             ("a\nb", home, "the path holds a control character"),
             (
-                "s3://b/c",
+                "file:///b/c",
                 home,
-                "expected a path in the local file system; object stores are not supported yet",
+                "expected a path in the local file system (a lake may also be at s3://, gs:// or az://)",
             ),
             ("~bob/x", home, "~ opens only as ~ or ~/...; write ./~ for a file of this name"),
             ("~/x", None, "~ leads nowhere: the home folder is not known"),

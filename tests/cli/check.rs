@@ -154,7 +154,7 @@ fn a_destination_that_will_not_do_is_named() {
         ("duckdb:notes.duckdb", 4, "is not a valid DuckDB database file"),
         ("duckdb:nowhere/x.duckdb", 4, "create the folder"),
         ("duckdb:intercom.duckdb", 2, "makes intercom.contacts ambiguous"),
-        ("parquet:s3://bucket", 2, "object stores are not supported yet"),
+        ("parquet:file://bucket", 2, "expected a path in the local file system"),
     ] {
         let check = project.ingest(&["check", "--to", to]).run().exits(code);
         assert!(check.stdout.contains(says) || check.stderr.contains(says), "{says:?} in {check}");

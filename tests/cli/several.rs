@@ -115,7 +115,7 @@ fn one_destination_under_two_names_is_refused() {
     exit code: 2
     ----- stderr -----
     error: destination pond: unknown
-      hint: known destinations: local, lake; or write duckdb:PATH or parquet:PATH
+      hint: known destinations: local, lake; or write duckdb:PATH, parquet:PATH or s3://BUCKET
     ");
     for command in ["status", "check"] {
         project.ingest(&[command, "--to", "local", "--to", "local"]).run().exits(2);

@@ -102,7 +102,7 @@ fn an_unknown_destination_is_answered_with_the_known_ones() {
     exit code: 2
     ----- stderr -----
     error: destination locl: unknown
-      hint: did you mean local? known destinations: local; or write duckdb:PATH or parquet:PATH
+      hint: did you mean local? known destinations: local; or write duckdb:PATH, parquet:PATH or s3://BUCKET
     ");
     assert_shows!(project.ingest(&["intercom.contacts", "--to", "crm.duckdb"]).run(), @r"
     exit code: 2
@@ -114,7 +114,7 @@ fn an_unknown_destination_is_answered_with_the_known_ones() {
     exit code: 2
     ----- stderr -----
     error: connection intercom is a source (intercom)
-      hint: known destinations: local; or write duckdb:PATH or parquet:PATH
+      hint: known destinations: local; or write duckdb:PATH, parquet:PATH or s3://BUCKET
     ");
 }
 
@@ -147,22 +147,27 @@ fn a_file_named_like_the_schema_is_refused() {
 }
 
 #[test]
-fn object_stores_are_refused_as_long_as_they_cannot_be_written() {
+fn urls_that_are_not_known_are_refused() {
     let project = Project::small();
-    assert_shows!(project.ingest(&["intercom.contacts", "--to", "parquet:s3://bucket/lake"]).run(), @r"
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "parquet:file:///bucket/lake"]).run(), @r"
     exit code: 2
     ----- stderr -----
-    error: destination parquet: expected a path in the local file system; object stores are not supported yet
+    error: destination parquet: expected a path in the local file system (a lake may also be at s3://, gs:// or az://)
       hint: write parquet:PATH with one colon and no slashes of its own: parquet:./lake
+    ");
+    assert_shows!(project.ingest(&["intercom.contacts", "--to", "s3://bucket//lake"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: destination s3://bucket//lake: expected a bucket and a folder in it, such as s3://bucket/lake
     ");
     project.configure(
         &project.sandbox().base_url(),
-        "  parquet:\n    - { name: lake, path: \"s3://bucket/lake\" }\n",
+        "  parquet:\n    - { name: lake, path: \"hdfs://bucket/lake\" }\n",
     );
     assert_shows!(project.ingest(&["intercom.contacts", "--to", "lake"]).run(), @r"
     exit code: 2
     ----- stderr -----
-    error: [DIR]/connections.yml:7:27: connection lake: path: expected a path in the local file system; object stores are not supported yet
+    error: [DIR]/connections.yml:7:27: connection lake: path: expected a path in the local file system (a lake may also be at s3://, gs:// or az://)
     ");
     assert_eq!(project.files(), ["connections.yml"]);
 }

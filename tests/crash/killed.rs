@@ -1,34 +1,20 @@
 //! The real binary, killed without warning.
 
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fastrand::Rng;
-use ingest::destination::Target;
-use ingest::destination::parquet::table_folder;
 use ingest::sandbox::Settings;
 
-use crate::support::tables::by_hand;
-use crate::support::world::{MINUTE, SCHEMA, World, all_tables, spec};
-
-/// What a run writes to.
-#[derive(Debug, Clone, Copy)]
-enum Into {
-    DuckDb,
-    Parquet,
-}
+use crate::support::world::{MINUTE, Place, SCHEMA, World, all_tables, also_over_lakes};
 
 /// A connection named like the schema everything is compared in.
-fn configure(world: &World, into: Into) {
-    let destination = match into {
-        Into::DuckDb => "duckdb:\n    - { name: local, path: ./data.duckdb }",
-        Into::Parquet => "parquet:\n    - { name: local, path: ./lake }",
-    };
+fn configure(world: &World) {
     let text = format!(
         "connections:\n  intercom:\n    - name: {SCHEMA}\n      access_token: sandbox-token\n      base_url: {}\n  \
-         {destination}\ndefault_destination: local\n",
-        world.sandbox.base_url()
+         {}\ndefault_destination: local\n",
+        world.sandbox.base_url(),
+        world.place().configured()
     );
     std::fs::write(world.folder().join("connections.yml"), text).unwrap();
 }
@@ -64,41 +50,14 @@ fn finish(world: &World) {
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
 
-/// Makes a DuckDB file of a lake, so that the same can be asked of it; it is gone when this is.
-struct Copied(PathBuf);
-
-impl Copied {
-    fn of(world: &World) -> Self {
-        let lake = world.folder().join("lake");
-        let table = |name: &&str| {
-            let folder = table_folder(&lake, &Target { schema: SCHEMA.into(), table: spec(name) });
-            format!(
-                "CREATE TABLE {SCHEMA}.{name} AS SELECT * FROM read_parquet('{}/*.parquet');",
-                folder.display()
-            )
-        };
-        let tables: String = all_tables().iter().map(table).collect();
-        by_hand(&world.file(), &format!("CREATE SCHEMA {SCHEMA}; {tables}"));
-        Self(world.file())
-    }
-}
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.0));
-    }
-}
-
-fn assert_whole(world: &World, into: Into) {
-    let expected: &[&str] = match into {
-        Into::DuckDb => {
-            world.assert_truth(&all_tables());
-            &["connections.yml", "data.duckdb", "data.duckdb.lock"]
-        }
-        Into::Parquet => {
-            let _copied = Copied::of(world);
-            world.assert_truth(&all_tables());
-            &[".lake.ingest", "connections.yml", "lake", "lake.lock"]
+fn assert_whole(world: &World) {
+    world.assert_truth(&all_tables());
+    let expected: &[&str] = match world.place() {
+        Place::File => &["connections.yml", "data.duckdb", "data.duckdb.lock"],
+        Place::Lake => &[".lake.ingest", "connections.yml", "lake", "lake.lock"],
+        Place::Bucket(store) => {
+            store.assert_nothing_left_behind();
+            &["connections.yml"]
         }
     };
     let mut names: Vec<String> = std::fs::read_dir(world.folder())
@@ -111,32 +70,24 @@ fn assert_whole(world: &World, into: Into) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_killed_first_load_is_finished_by_the_next_run() {
-    first_load(Into::DuckDb).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_killed_first_load_of_a_lake_is_finished_by_the_next_run() {
-    first_load(Into::Parquet).await;
+    first_load().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_increments_are_made_up_for() {
-    increments(Into::DuckDb).await;
+    increments().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_increments_of_a_lake_are_made_up_for() {
-    increments(Into::Parquet).await;
-}
+also_over_lakes!(a_killed_first_load_is_finished_by_the_next_run, killed_increments_are_made_up_for);
 
-async fn first_load(into: Into) {
+async fn first_load() {
     let mut rng = Rng::with_seed(7);
     let settings = Settings { contacts: 1_200, conversations: 900, companies: 500, ..Settings::default() };
     let mut world = World::start(settings).await;
     let mut killed = 0;
     for _ in 0..3 {
         world.forget();
-        configure(&world, into);
+        configure(&world);
         for _ in 0..2 {
             world.sandbox.clear_requests();
             let child = start(&world);
@@ -145,15 +96,15 @@ async fn first_load(into: Into) {
             world.sandbox.advance(MINUTE);
         }
         finish(&world);
-        assert_whole(&world, into);
+        assert_whole(&world);
     }
     assert!(killed >= 4, "only {killed} runs were killed");
 }
 
-async fn increments(into: Into) {
+async fn increments() {
     let mut rng = Rng::with_seed(11);
     let world = World::start(Settings { contacts: 900, ..Settings::default() }).await;
-    configure(&world, into);
+    configure(&world);
     finish(&world);
     for _ in 0..6 {
         world.sandbox.advance(rng.u32(1..100) * MINUTE);
@@ -167,5 +118,5 @@ async fn increments(into: Into) {
     }
     world.sandbox.advance(MINUTE);
     finish(&world);
-    assert_whole(&world, into);
+    assert_whole(&world);
 }

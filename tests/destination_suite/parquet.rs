@@ -2,4 +2,5 @@
 
 mod files;
 mod folder;
+mod objects;
 mod readers;

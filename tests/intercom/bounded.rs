@@ -7,7 +7,7 @@ use ingest::sandbox::Settings;
 use ingest::table::WriteDisposition;
 use jiff::Timestamp;
 
-use crate::support::world::{DATED, DAY, HOUR, MINUTE, World, of, spec};
+use crate::support::world::{DATED, DAY, HOUR, MINUTE, World, also_over_lakes, of, spec};
 
 fn second_of(row: &serde_json::Value) -> i64 {
     row["updated_at"].as_i64().unwrap_or_default()
@@ -105,3 +105,9 @@ async fn a_first_look_brings_the_newest_rows_and_claims_nothing() {
     assert_eq!(of(&report, "contacts").mode, "first load");
     world.assert_truth(&world.tables());
 }
+
+also_over_lakes!(
+    an_interval_merges_its_rows_and_touches_nothing_else,
+    an_interval_into_an_empty_file_is_no_first_load,
+    a_first_look_brings_the_newest_rows_and_claims_nothing,
+);

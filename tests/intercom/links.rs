@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ingest::sandbox::{Change, ContactList, Settings};
 use serde_json::json;
 
-use crate::support::world::{HOUR, MINUTE, World, of, spec};
+use crate::support::world::{HOUR, MINUTE, World, also_over_lakes, of, spec};
 
 const OF_CONTACTS: &[&str] =
     &["contact_companies", "contact_notes", "contact_segments", "contact_subscriptions", "contact_tags"];
@@ -215,3 +215,12 @@ async fn a_list_that_is_cut_and_stands_nowhere_else_is_told_and_removes_nothing(
     let notes = &of(&report, "company_tags").notes;
     assert!(notes.iter().any(|note| note.contains("companies show only some of their rows")), "{notes:?}");
 }
+
+also_over_lakes!(
+    tags_and_segments_of_people_are_right_after_every_run,
+    lists_of_people_follow_with_the_change_that_shows_them,
+    lists_of_people_that_changed_in_silence_follow_with_the_next_refresh,
+    links_of_companies_conversations_and_teams_follow_their_rows,
+    what_embedded_lists_say_of_their_length_is_not_believed,
+    a_list_that_is_cut_and_stands_nowhere_else_is_told_and_removes_nothing,
+);

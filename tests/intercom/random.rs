@@ -6,7 +6,7 @@ use fastrand::Rng;
 use ingest::sandbox::{Change, Settings};
 use jiff::tz::TimeZone;
 
-use crate::support::world::{DATED, DAY, HOUR, MINUTE, World};
+use crate::support::world::{DATED, DAY, HOUR, MINUTE, World, also_over_lakes};
 
 /// What changes.
 const MOVING: [&str; 7] =
@@ -95,3 +95,5 @@ async fn any_history_ends_in_the_truth() {
         history(seed).await;
     }
 }
+
+also_over_lakes!(any_history_ends_in_the_truth,);

@@ -3,7 +3,7 @@
 use ingest::sandbox::{Change, Settings};
 use jiff::Timestamp;
 
-use crate::support::world::{DAY, HOUR, SEARCHED, World, of};
+use crate::support::world::{DAY, HOUR, SEARCHED, World, also_over_lakes, of};
 
 /// Moves values of a table in every way that increments cannot see; the rows that were hit.
 fn move_unseen(world: &World, table: &str) -> usize {
@@ -111,3 +111,10 @@ async fn a_permission_that_was_gained_makes_a_refresh_due_once() {
     assert!(world.requests("/tickets").is_empty(), "what is known is not asked again");
     world.assert_truth(&["conversations"]);
 }
+
+also_over_lakes!(
+    a_due_refresh_heals_values_whose_date_stood_still_or_moved_back,
+    without_due_refreshes_one_that_is_asked_for_heals_as_well,
+    a_shortfall_twice_running_is_answered_with_a_refresh_at_once,
+    a_permission_that_was_gained_makes_a_refresh_due_once,
+);

@@ -2,7 +2,7 @@
 
 use ingest::sandbox::{Change, Settings};
 
-use crate::support::world::{HOUR, MINUTE, World, of, spec};
+use crate::support::world::{HOUR, MINUTE, World, also_over_lakes, of, spec};
 
 const CONVERSATIONS: [&str; 5] = [
     "conversations",
@@ -252,3 +252,16 @@ async fn a_refresh_that_was_cut_short_stamps_nothing_that_is_there() {
     refresh(&world, &["contacts"]).await;
     assert_eq!(world.differences("contacts").stamped, [gone]);
 }
+
+also_over_lakes!(
+    every_row_with_an_address_of_its_own_is_stamped_once_that_says_it_is_gone,
+    an_increment_stamps_nothing,
+    links_and_parts_go_with_their_conversation_and_come_back_with_it,
+    parts_and_links_that_are_read_without_their_conversations_are_stamped_too,
+    a_merged_contact_names_the_one_that_is_left,
+    too_many_absences_stamp_none,
+    no_conversation_is_stamped_while_some_may_be_hidden,
+    an_absence_that_nobody_confirms_is_told_and_not_stamped,
+    a_row_that_the_search_does_not_show_yet_is_not_taken_for_gone,
+    a_refresh_that_was_cut_short_stamps_nothing_that_is_there,
+);

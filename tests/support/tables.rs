@@ -1,6 +1,7 @@
 //! Destinations to try, the rows that go in and what is found in them afterwards.
 
 mod lake;
+mod objects;
 mod rows;
 
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use tempfile::TempDir;
 
 pub(crate) use ingest::destination::Target;
 pub(crate) use lake::{InParquet, InSmallFiles, begin as begin_lake};
+pub(crate) use objects::{InObjectStore, begin as begin_in_objects};
 pub(crate) use rows::{Of, batch, gone, inside, nothing, of, pass, replace, upsert};
 
 /// A destination with the means to look into it from outside.

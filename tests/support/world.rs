@@ -1,5 +1,6 @@
 //! Sandboxes and runs against them.
 
+mod place;
 mod run;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -8,7 +9,6 @@ use std::time::Duration;
 
 use ingest::client::Backoff;
 use ingest::destination::Target;
-use ingest::destination::duckdb::{Options, read_states};
 use ingest::pipeline::ReadingRules;
 use ingest::report::{Outcome, RunReport, TableReport};
 use ingest::sandbox::{Change, RequestRecord, Sandbox, Settings};
@@ -19,6 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 use tempfile::TempDir;
 
 use super::truth::{self, Cells, Differences};
+pub(crate) use place::{Kind, Place, also_over_lakes, over};
 pub(crate) use run::Run;
 
 /// Schema the tables are written to.
@@ -32,17 +33,19 @@ pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 
-/// A sandbox, a file to bring it to, and how that is done.
+/// A sandbox, something to bring it to, and how that is done.
 pub(crate) struct World {
     pub(crate) sandbox: Sandbox,
     pub(crate) rules: ReadingRules,
     pub(crate) patience: Duration,
     pub(crate) backoff: Backoff,
     folder: TempDir,
+    place: Place,
+    copies: TempDir,
 }
 
 impl World {
-    /// A workspace as `settings` has it, and no file yet. Retries hardly wait.
+    /// A workspace as `settings` has it, and nothing written yet. Retries hardly wait.
     pub(crate) async fn start(settings: Settings) -> Self {
         Self {
             sandbox: Sandbox::start(settings).await.expect("the sandbox listens"),
@@ -60,7 +63,19 @@ impl World {
                 refusals: Duration::from_secs(20),
             },
             folder: TempDir::new().expect("a folder"),
+            place: Place::new(),
+            copies: TempDir::new().expect("a folder"),
         }
+    }
+
+    /// What runs write to.
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// A DuckDB file with all that was written.
+    fn as_file(&self) -> PathBuf {
+        self.place.as_file(self.folder(), self.copies.path())
     }
 
     pub(crate) fn file(&self) -> PathBuf {
@@ -74,6 +89,7 @@ impl World {
     /// Goes on with a new, empty folder.
     pub(crate) fn forget(&mut self) {
         drop(self.go_on_in(TempDir::new().expect("a folder")));
+        self.place = Place::new();
     }
 
     /// Goes on in another folder; the one until now.
@@ -114,7 +130,7 @@ impl World {
 
     /// The same for several tables.
     pub(crate) fn all_differences(&self, tables: &[&str]) -> Vec<Differences> {
-        let connection = truth::open(&self.file());
+        let connection = truth::open(&self.as_file());
         let differences = |table: &&str| {
             let table = spec(table);
             let knows_parts =
@@ -165,10 +181,11 @@ impl World {
 
     /// The stored rows of a table.
     pub(crate) fn rows(&self, table: &str) -> Vec<Cells> {
-        if !self.file().exists() {
+        let file = self.as_file();
+        if !file.exists() {
             return Vec::new();
         }
-        truth::stored(&truth::open(&self.file()), SCHEMA, spec(table))
+        truth::stored(&truth::open(&file), SCHEMA, spec(table))
     }
 
     /// One cell of a stored row.
@@ -181,8 +198,7 @@ impl World {
     /// The state saved for a table.
     pub(crate) fn state(&self, table: &str) -> Option<TableState> {
         let target = Target { schema: SCHEMA.into(), table: spec(table) };
-        let mut states =
-            read_states(&self.file(), &Options::default(), &[target]).expect("states are readable");
+        let mut states = self.place.states(self.folder(), &[target]).expect("states are readable");
         states.remove(0)
     }
 

@@ -1,7 +1,6 @@
 //! One commit: the rows, stamps, entries and states of all tables in it.
 
 use std::collections::{HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -10,8 +9,8 @@ use arrow::error::ArrowError;
 use super::change::{Change, Filled};
 use super::entries::after;
 use super::keys::{text, text_column};
+use super::storage::{Name, Storage};
 use super::table::{Table, entries_in, filled};
-use super::versions::{self, Draft, Versions};
 use crate::batch::filter;
 use crate::destination::{Committed, Identity, Parent, Reduced, TableCommit, Target};
 use crate::error::{Error, ErrorKind, Result};
@@ -19,29 +18,28 @@ use crate::ledger::Entry;
 
 /// The tables of a commit.
 struct Tables<'l> {
-    lake: &'l Path,
-    versions: &'l Versions,
+    storage: &'l mut dyn Storage,
     file_bytes: u64,
     open: Vec<Table>,
 }
 
-/// Builds the next versions of all tables that `commits`, whose rows are in `batches`, change; what was done to each.
-/// `stood` says which tables were there before.
+/// Completes the next versions of all tables that `commits`, whose rows are in `batches`, change; what was done to
+/// each. `stood` says which tables were there before.
 pub(super) fn build(
-    lake: &Path,
-    versions: &Versions,
+    storage: &mut dyn Storage,
     file_bytes: u64,
     commits: &[TableCommit],
     batches: Vec<Vec<RecordBatch>>,
     stood: &HashSet<Identity>,
-) -> Result<(Vec<Committed>, Vec<Draft>)> {
-    let mut tables = Tables { lake, versions, file_bytes, open: Vec::new() };
+) -> Result<Vec<Committed>> {
+    let mut tables = Tables { storage, file_bytes, open: Vec::new() };
     let mut all = Vec::with_capacity(commits.len());
     for (at, (commit, batches)) in commits.iter().zip(batches).enumerate() {
         all.push(tables.carry_out(commit, batches, (&commits[at + 1..], commits), stood)?);
     }
-    let drafts = tables.open.into_iter().filter_map(|table| table.finish(versions).transpose());
-    Ok((all, drafts.collect::<Result<_>>()?))
+    let Tables { storage, open, .. } = tables;
+    open.into_iter().try_for_each(|table| table.finish(storage))?;
+    Ok(all)
 }
 
 impl Tables<'_> {
@@ -51,8 +49,7 @@ impl Tables<'_> {
         if let Some(at) = self.open.iter().position(is_it) {
             return Ok(at);
         }
-        let folder = versions::folder_of(self.lake, &target.schema, target.table.name);
-        self.open.push(Table::open(target, folder, self.file_bytes)?);
+        self.open.push(Table::open(self.storage, target, self.file_bytes)?);
         Ok(self.open.len() - 1)
     }
 
@@ -65,11 +62,13 @@ impl Tables<'_> {
     ) -> Result<Committed> {
         let target = &commit.target;
         let at = self.open(target)?;
-        if !self.open[at].is_there && stood.contains(&target.identity()) {
+        if !self.open[at].is_there() && stood.contains(&target.identity()) {
             let message = format!("table {}: somebody removed it while this run went on", target.table.name);
             return Err(Error::new(ErrorKind::Conflict, message).with_hint("run again; it is loaded anew"));
         }
-        self.open[at].refuse_foreign()?;
+        if !self.open[at].is_there() {
+            self.storage.check_free(target.into())?;
+        }
         let Reduced { mut batches, mut parents } = commit.reduced(batches).map_err(unreadable)?;
         if commit.comes_with_its_parents(all) {
             (batches, parents) = self.without_outdated(commit, batches, parents)?;
@@ -84,7 +83,7 @@ impl Tables<'_> {
             ..Change::default()
         };
         change.scoped(&commit.scope);
-        let mut done = self.open[at].apply(self.versions, batches, &change)?;
+        let mut done = self.open[at].apply(self.storage, batches, &change)?;
         let noted = self.note(at, commit)?;
         self.fill_lead(target, &noted)?;
         if let Some(change) = &commit.state {
@@ -104,7 +103,7 @@ impl Tables<'_> {
         let lead = Target { schema: Arc::clone(&target.schema), table: target.table.lead() };
         let at = self.open(&lead)?;
         let keys: HashSet<&str> = parents.iter().map(|parent| parent.key.as_str()).collect();
-        let stored = self.open[at].cursors(&keys)?;
+        let stored = self.open[at].cursors(self.storage, &keys)?;
         let is_outdated = |parent: &Parent| {
             let stored = stored.get(&parent.key).copied().flatten();
             matches!((stored, parent.version), (Some(stored), Some(version)) if stored > version)
@@ -135,7 +134,8 @@ impl Tables<'_> {
     ) -> Result<HashMap<String, Filled>> {
         let target = &commit.target;
         let Some(filling) = target.table.filled_by else { return Ok(HashMap::new()) };
-        let filling = (target.schema.to_lowercase(), filling);
+        let filling = Name { schema: &target.schema, table: filling };
+        let is_filling = |other: &Target| other.identity() == filling.identity();
         let mut columns = Vec::new();
         for batch in batches {
             let place = batch.schema().index_of(&target.table.lead_key());
@@ -143,12 +143,12 @@ impl Tables<'_> {
             columns.push(keys.map_err(unreadable)?);
         }
         let coming = columns.iter().flat_map(|keys| keys.iter().flatten());
-        let of_it = later.iter().filter(|later| later.target.identity() == filling);
+        let of_it = later.iter().filter(|later| is_filling(&later.target));
         let new: Vec<&Entry> = of_it.flat_map(|later| &later.entries).collect();
         let keys: HashSet<&str> = coming.chain(new.iter().map(|entry| entry.key.as_str())).collect();
-        let known = match self.open.iter().find(|table| table.target.identity() == filling) {
-            Some(table) => table.entries_about(&keys)?,
-            None => entries_in(&versions::folder_of(self.lake, &target.schema, filling.1), &keys)?,
+        let known = match self.open.iter().find(|table| is_filling(&table.target)) {
+            Some(table) => table.entries_about(self.storage, &keys)?,
+            None => entries_in(self.storage, filling, &keys)?,
         };
         let entries = after(known, std::iter::empty(), new.into_iter());
         Ok(entries.into_iter().filter_map(|entry| Some((entry.key.clone(), filled(&entry)?))).collect())
@@ -163,9 +163,9 @@ impl Tables<'_> {
             return Ok(Vec::new());
         }
         let table = &mut self.open[at];
-        let known = table.entries_about(&keys)?;
+        let known = table.entries_about(self.storage, &keys)?;
         let entries = after(known, stamped(), commit.entries.iter());
-        table.save_entries(self.versions, &entries)?;
+        table.save_entries(self.storage, &entries)?;
         Ok(entries)
     }
 
@@ -177,12 +177,12 @@ impl Tables<'_> {
         }
         let lead = Target { schema: Arc::clone(&target.schema), table: lead };
         let at = self.open(&lead)?;
-        if !self.open[at].is_there && !self.open[at].has_draft() {
+        if !self.open[at].is_there() && !self.storage.is_begun((&lead).into()) {
             return Ok(());
         }
         let totals = noted.iter().filter_map(|entry| Some((entry.key.clone(), filled(entry)?)));
         let change = Change { totals: totals.collect(), has_stamps: true, ..Change::default() };
-        self.open[at].apply(self.versions, Vec::new(), &change).map(|_| ())
+        self.open[at].apply(self.storage, Vec::new(), &change).map(|_| ())
     }
 }
 

@@ -1,14 +1,10 @@
 //! One Parquet file: how it is written, and how it is read.
 
-use std::fs::File;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder, RowSelection,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection};
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
@@ -18,7 +14,7 @@ use parquet::schema::types::ColumnPath;
 use super::columns::Columns;
 use super::keys::{Keys, text_column};
 use super::manifest::FileEntry;
-use super::versions;
+use super::storage::{Batches, Files, Sink, Source};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of a batch that is read.
@@ -30,31 +26,34 @@ const GROUP_MEMORY: usize = 24 << 20;
 /// Bytes of a page, and of a dictionary, before they are packed. Each column has one of both in memory.
 const PAGE_BYTES: usize = 128 << 10;
 
+/// What helps where a file is not there any more.
+pub(super) const GONE: &str =
+    "somebody removed the file; remove the folder of the table too to have it loaded again";
 /// What helps where a file is not what was written.
 const REMOVE_TO_RELOAD: &str = "remove the folder of the table to have it loaded again";
 
 /// A file that is being written.
 pub(super) struct Writer {
     columns: Columns,
-    path: PathBuf,
-    inner: ArrowWriter<File>,
+    shown: String,
+    inner: ArrowWriter<Sink>,
     entry: FileEntry,
 }
 
 impl Writer {
-    /// Begins a file of that name in a folder.
-    pub(super) fn create(folder: &Path, name: String, columns: &Columns) -> Result<Self> {
-        let path = folder.join(&name);
-        let file = File::create_new(&path).map_err(|e| versions::failed(&path, "created", e))?;
+    /// Begins a file of that name.
+    pub(super) fn create(files: Files<'_>, name: String, columns: &Columns) -> Result<Self> {
+        let sink = files.storage.create(files.table, &name)?;
+        let shown = files.storage.shown(files.table, &name);
         let options = ArrowWriterOptions::new()
             .with_properties(properties(columns)?)
             // What the Parquet schema says is all that is meant; some tools warn of what else they find.
             .with_skip_arrow_metadata(true);
-        let writer = ArrowWriter::try_new_with_options(file, Arc::clone(&columns.stored), options)
-            .map_err(|e| failed("written", &path, e))?;
+        let writer = ArrowWriter::try_new_with_options(sink, Arc::clone(&columns.stored), options)
+            .map_err(|e| failed("written", &shown, e))?;
         let (first, last) = (Vec::new(), Vec::new());
         let entry = FileEntry { name, rows: 0, deleted: 0, bytes: 0, first, last, leads: None };
-        Ok(Self { columns: columns.clone(), path, inner: writer, entry })
+        Ok(Self { columns: columns.clone(), shown, inner: writer, entry })
     }
 
     /// Adds rows, whose keys come after those before.
@@ -82,9 +81,9 @@ impl Writer {
         let deleted = self.columns.deleted.map(|place| batch.column(place));
         self.entry.deleted += deleted.map_or(0, |stamps| (stamps.len() - stamps.null_count()) as u64);
         self.entry.rows += batch.num_rows() as u64;
-        self.inner.write(batch).map_err(|e| unwritten(&self.path, e))?;
+        self.inner.write(batch).map_err(|e| unwritten(&self.shown, e))?;
         if self.inner.memory_size() >= GROUP_MEMORY {
-            self.inner.flush().map_err(|e| unwritten(&self.path, e))?;
+            self.inner.flush().map_err(|e| unwritten(&self.shown, e))?;
         }
         Ok(())
     }
@@ -96,7 +95,8 @@ impl Writer {
 
     /// Ends the file.
     pub(super) fn finish(mut self) -> Result<FileEntry> {
-        self.inner.finish().map_err(|e| unwritten(&self.path, e))?;
+        self.inner.finish().map_err(|e| unwritten(&self.shown, e))?;
+        self.inner.inner_mut().finish().map_err(|e| unwritten(&self.shown, e))?;
         self.entry.bytes = self.inner.bytes_written() as u64;
         Ok(self.entry)
     }
@@ -128,62 +128,51 @@ fn properties(columns: &Columns) -> Result<WriterProperties> {
 
 /// Reads columns of a file, in their order, from the first row to the last or only rows that were selected.
 pub(super) fn read(
-    path: &Path,
+    source: Source,
+    shown: &str,
     names: Option<&[&str]>,
     selection: Option<RowSelection>,
-) -> Result<ParquetRecordBatchReader> {
-    let file = File::open(path).map_err(|e| missing(path, e))?;
+) -> Result<Batches> {
+    let unreadable = |e| failed("read", shown, e).with_hint(REMOVE_TO_RELOAD);
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-        .map_err(|e| failed("read", path, e).with_hint(REMOVE_TO_RELOAD))?
-        .with_batch_size(BATCH);
-    if let Some(names) = names {
-        let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-        builder = builder.with_projection(mask);
-    }
-    if let Some(selection) = selection {
-        builder = builder.with_row_selection(selection);
-    }
-    builder.build().map_err(|e| failed("read", path, e).with_hint(REMOVE_TO_RELOAD))
-}
-
-/// Fails unless the file is as it was written, as far as its size says.
-pub(super) fn check(path: &Path, entry: &FileEntry) -> Result<()> {
-    match std::fs::metadata(path) {
-        Ok(found) if found.len() == entry.bytes => Ok(()),
-        Ok(_) => Err(changed(path)),
-        Err(error) => Err(missing(path, error)),
+    match source {
+        Source::Local(file) => {
+            let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
+                .map_err(unreadable)?
+                .with_batch_size(BATCH);
+            if let Some(names) = names {
+                let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+                builder = builder.with_projection(mask);
+            }
+            if let Some(selection) = selection {
+                builder = builder.with_row_selection(selection);
+            }
+            Ok(Box::new(builder.build().map_err(unreadable)?))
+        }
+        Source::Object(file) => file.read(options, BATCH, names, selection)?.map_err(unreadable),
     }
 }
 
 /// A file that is not what was written.
-pub(super) fn changed(path: &Path) -> Error {
-    Error::new(ErrorKind::Destination, format!("{} was changed by somebody else", path.display()))
+pub(super) fn changed(shown: &str) -> Error {
+    Error::new(ErrorKind::Destination, format!("{shown} was changed by somebody else"))
         .with_hint(REMOVE_TO_RELOAD)
 }
 
 /// What went wrong with a file.
-pub(super) fn failed(what: &str, path: &Path, source: impl Into<crate::error::BoxError>) -> Error {
-    Error::new(ErrorKind::Destination, format!("{} cannot be {what}", path.display())).with_source(source)
+pub(super) fn failed(what: &str, shown: &str, source: impl Into<crate::error::BoxError>) -> Error {
+    Error::new(ErrorKind::Destination, format!("{shown} cannot be {what}")).with_source(source)
 }
 
-fn unwritten(path: &Path, source: parquet::errors::ParquetError) -> Error {
+fn unwritten(shown: &str, source: impl Into<crate::error::BoxError>) -> Error {
+    let source = source.into();
     let words = source.to_string();
     let full = ["No space left on device", "Disk quota exceeded", "File too large"];
     let is_full = full.iter().any(|reason| words.contains(reason));
-    let error = failed("written", path, source);
+    let error = failed("written", shown, source);
     if is_full {
         error.with_hint("there is no room; nothing was lost, make some and run again")
     } else {
         error
     }
-}
-
-fn missing(path: &Path, source: std::io::Error) -> Error {
-    let is_gone = source.kind() == std::io::ErrorKind::NotFound;
-    let error = failed("read", path, source);
-    if !is_gone {
-        return error;
-    }
-    error.with_hint("somebody removed the file; remove the folder of the table too to have it loaded again")
 }

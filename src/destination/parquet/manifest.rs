@@ -5,13 +5,14 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::keys::Key;
+use crate::destination::TableStatus;
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{Stored, TableState};
 
 /// Its file, in the folder of the table. Hidden, so that tools that read a folder pass it over.
 pub(super) const FILE: &str = ".ingest.json";
 /// The version of this document that is written.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// What stands in [`FILE`].
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -97,6 +98,20 @@ impl Manifest {
         serde_json::to_string_pretty(&latest).map_err(|e| {
             Error::new(ErrorKind::Destination, "a table's file list cannot be written").with_source(e)
         })
+    }
+
+    /// All its files, those of the ledger too.
+    pub(super) fn all_files(&self) -> impl Iterator<Item = &FileEntry> {
+        self.files.iter().chain(&self.ledger)
+    }
+
+    /// What it says of the table for `ingest status`; `None` if nothing was ever saved.
+    pub(super) fn status(&self, schema: &str, table: &str) -> Result<Option<TableStatus>> {
+        let (live, deleted) = self.count();
+        let (schema, table) = (schema.to_owned(), table.to_owned());
+        let status =
+            |stored: Stored| TableStatus { schema, table, state: stored.state, live: Some(live), deleted };
+        Ok(self.stored()?.map(status))
     }
 
     /// The state, with its revision.

@@ -1,7 +1,6 @@
 //! Files written anew: what was stored, with its edits, and what comes, in the order of the keys.
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -17,6 +16,7 @@ use super::columns::Columns;
 use super::file::{self, Writer};
 use super::keys::Incoming;
 use super::manifest::FileEntry;
+use super::storage::Files;
 use super::survey::Findings;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -33,7 +33,7 @@ struct Line<'e> {
 
 /// Writes the files of one group.
 pub(super) struct Output<'o> {
-    pub(super) folder: &'o Path,
+    pub(super) files: Files<'o>,
     pub(super) columns: &'o Columns,
     pub(super) incoming: &'o Incoming,
     /// What becomes of incoming rows that meet none.
@@ -61,13 +61,14 @@ impl Output<'_> {
         self.put(None, &lines)
     }
 
-    /// Puts in the rows of a stored file, of which there are to be `rows`.
-    pub(super) fn copy(&mut self, path: &Path, rows: u64, findings: &Findings) -> Result<()> {
+    /// Puts in the rows of a stored file.
+    pub(super) fn copy(&mut self, entry: &FileEntry, findings: &Findings) -> Result<()> {
+        let files = self.files;
         let mut edits = findings.edits.iter().peekable();
         let mut inserts = findings.inserts.iter().peekable();
         let (fates, mut position) = (self.fates, 0);
-        for batch in file::read(path, None, None)? {
-            let unreadable = |e: ArrowError| file::failed("read", path, e);
+        for batch in files.read(entry, None, None)? {
+            let unreadable = |e: ArrowError| file::failed("read", &files.shown(entry), e);
             let batch = self.columns.conform(&batch.map_err(unreadable)?).map_err(unreadable)?;
             let end = position + batch.num_rows();
             let is_untouched = edits.peek().is_none_or(|(at, _)| *at >= end)
@@ -93,8 +94,8 @@ impl Output<'_> {
                 self.put(Some(&batch), lines)?;
             }
         }
-        if position as u64 != rows {
-            return Err(file::changed(path));
+        if position as u64 != entry.rows {
+            return Err(file::changed(&files.shown(entry)));
         }
         self.insert(inserts.map(|(_, at)| *at))
     }
@@ -111,7 +112,7 @@ impl Output<'_> {
 
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if self.writer.is_none() {
-            self.writer = Some(Writer::create(self.folder, (self.name)(), self.columns)?);
+            self.writer = Some(Writer::create(self.files, (self.name)(), self.columns)?);
         }
         let is_full = match &mut self.writer {
             Some(writer) => {

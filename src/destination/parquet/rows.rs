@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
@@ -14,29 +13,14 @@ use super::keys::{Incoming, text, text_column};
 use super::layout::{Group, Stretch, plan};
 use super::manifest::FileEntry;
 use super::rewrite::Output;
+use super::storage::Files;
 use super::survey::{Findings, count, survey};
-use super::versions;
 use crate::batch::filter;
 use crate::destination::Committed;
 use crate::error::Result;
 
 /// How many times smaller rows become when they are written, as a first guess.
 const COMPRESSION: usize = 6;
-
-/// Where the files of a set are: those of the version that is being built, and those taken over from the current one.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Folders<'f> {
-    pub(super) current: &'f Path,
-    pub(super) draft: &'f Path,
-}
-
-impl Folders<'_> {
-    /// Where a file is.
-    fn path(self, name: &str) -> PathBuf {
-        let new = self.draft.join(name);
-        if new.exists() { new } else { self.current.join(name) }
-    }
-}
 
 /// Files of one table, or of one ledger.
 #[derive(Debug, Clone)]
@@ -50,44 +34,44 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Carries a change out; new files go into the draft, under names made by `name`. There is a file afterwards even if
+    /// Carries a change out; new files go into the next version, under names made by `name`. There is a file afterwards even if
     /// there is no row, so that every tool finds the columns. Whether anything was written.
     pub(super) fn apply(
         &mut self,
-        folders: Folders<'_>,
+        files: Files<'_>,
         incoming: &Incoming,
         change: &Change<'_>,
         name: &mut dyn FnMut() -> String,
         done: &mut Committed,
     ) -> Result<bool> {
-        let (empty, files): (Vec<FileEntry>, Vec<FileEntry>) =
+        let (empty, known): (Vec<FileEntry>, Vec<FileEntry>) =
             self.files.iter().cloned().partition(|file| file.rows == 0);
-        let (places, rest) = incoming.among(files.iter().map(|file| (&file.first, &file.last)));
+        let (places, rest) = incoming.among(known.iter().map(|file| (&file.first, &file.last)));
         let mut leads: Vec<&str> = change.leads().collect();
         leads.sort_unstable();
-        let mut findings = Vec::with_capacity(files.len());
-        for (entry, place) in files.iter().zip(&places) {
+        let mut findings = Vec::with_capacity(known.len());
+        for (entry, place) in known.iter().zip(&places) {
             let is_concerned = !place.within.is_empty()
                 || change.concerns_all()
                 || entry.leads.as_ref().is_some_and(|bounds| is_any_among(&leads, bounds));
             findings.push(if is_concerned {
-                survey(&folders.path(&entry.name), entry, &self.columns, (incoming, place), change, done)?
+                survey(files, entry, &self.columns, (incoming, place), change, done)?
             } else {
                 Findings::default()
             });
         }
         let gaps: Vec<Range<usize>> = places.iter().map(|place| place.before.clone()).chain([rest]).collect();
         let fates = fates(incoming, &gaps, &findings, change, done);
-        let stretches = self.stretches(incoming, &files, &gaps, &findings);
+        let stretches = self.stretches(incoming, &known, &gaps, &findings);
         let groups = plan(&stretches, self.file_bytes);
         let mut written = Vec::new();
         let mut next = 0;
         for Group { stretches: range, files: planned } in &groups {
             let (first, last) = (range.start / 2, range.end / 2);
-            written.extend_from_slice(&files[next..first]);
+            written.extend_from_slice(&known[next..first]);
             let bytes: u64 = stretches[range.clone()].iter().map(|stretch| stretch.bytes()).sum();
             let mut output = Output {
-                folder: folders.draft,
+                files,
                 columns: &self.columns,
                 incoming,
                 fates: &fates,
@@ -101,37 +85,33 @@ impl Rows {
                 if at % 2 == 0 {
                     output.insert(gaps[at / 2].clone())?;
                 } else {
-                    let file = &files[at / 2];
-                    output.copy(&folders.path(&file.name), file.rows, &findings[at / 2])?;
+                    output.copy(&known[at / 2], &findings[at / 2])?;
                 }
             }
             output.finish()?;
             written.append(&mut output.written);
             next = last;
         }
-        written.extend_from_slice(&files[next..]);
+        written.extend_from_slice(&known[next..]);
         let is_written = if !written.is_empty() {
             !groups.is_empty()
         } else if !empty.is_empty() && !self.is_older {
             written = empty;
             false
         } else {
-            written.push(Writer::create(folders.draft, name(), &self.columns)?.finish()?);
+            written.push(Writer::create(files, name(), &self.columns)?.finish()?);
             true
         };
-        self.forget_files_beside(folders, &written)?;
+        self.forget_files_beside(files, &written)?;
         self.files = written;
         self.is_older = false;
         Ok(is_written)
     }
 
-    /// Removes from the draft what an earlier change of the same commit had written and this one replaced.
-    fn forget_files_beside(&self, folders: Folders<'_>, written: &[FileEntry]) -> Result<()> {
+    /// Removes from the next version what an earlier change of the same commit had written and this one replaced.
+    fn forget_files_beside(&self, files: Files<'_>, written: &[FileEntry]) -> Result<()> {
         for file in self.files.iter().filter(|file| !written.contains(file)) {
-            let path = folders.draft.join(&file.name);
-            if path.exists() {
-                std::fs::remove_file(&path).map_err(|e| versions::failed(&path, "removed", e))?;
-            }
+            files.storage.remove(files.table, &file.name)?;
         }
         Ok(())
     }
@@ -163,12 +143,12 @@ impl Rows {
     /// Hands `each` some columns of all rows.
     pub(super) fn scan(
         &self,
-        folders: Folders<'_>,
+        files: Files<'_>,
         places: &[usize],
         each: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
     ) -> Result<()> {
         for entry in &self.files {
-            self.scan_file(folders, entry, places, each)?;
+            self.scan_file(files, entry, places, each)?;
         }
         Ok(())
     }
@@ -176,7 +156,7 @@ impl Rows {
     /// Some columns of the rows with these keys, of which there is one part; all other columns are NULL.
     pub(super) fn find(
         &self,
-        folders: Folders<'_>,
+        files: Files<'_>,
         keys: &HashSet<&str>,
         places: &[usize],
     ) -> Result<Vec<RecordBatch>> {
@@ -190,7 +170,7 @@ impl Rows {
                 continue;
             }
             let with_key: Vec<usize> = places.iter().copied().chain([key]).collect();
-            self.scan_file(folders, entry, &with_key, &mut |batch| {
+            self.scan_file(files, entry, &with_key, &mut |batch| {
                 let names = text_column(batch, key)?;
                 let rows = filter(batch, |row| text(&names, row).is_some_and(|name| keys.contains(name)));
                 if rows.num_rows() > 0 {
@@ -204,17 +184,16 @@ impl Rows {
 
     fn scan_file(
         &self,
-        folders: Folders<'_>,
+        files: Files<'_>,
         entry: &FileEntry,
         places: &[usize],
         each: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
     ) -> Result<()> {
-        let path = folders.path(&entry.name);
         let names: Vec<&str> =
             places.iter().map(|place| self.columns.stored.field(*place).name().as_str()).collect();
-        for batch in file::read(&path, Some(&names), None)? {
+        for batch in files.read(entry, Some(&names), None)? {
             let handed = batch.and_then(|batch| self.columns.conform(&batch)).and_then(|batch| each(&batch));
-            handed.map_err(|e| file::failed("read", &path, e))?;
+            handed.map_err(|e| file::failed("read", &files.shown(entry), e))?;
         }
         Ok(())
     }

@@ -35,9 +35,8 @@ fn path(lake: &Path) -> PathBuf {
     lake.join("_ingest").join("runs.jsonl")
 }
 
-/// Adds lines.
-pub(super) fn append(lake: &Path, runs: &[RunRecord]) -> Result<()> {
-    let path = path(lake);
+/// Lines, each with its end.
+pub(super) fn to_text(runs: &[RunRecord]) -> Result<String> {
     let mut text = String::new();
     for run in runs {
         let line = serde_json::to_string(&line(run))
@@ -45,6 +44,13 @@ pub(super) fn append(lake: &Path, runs: &[RunRecord]) -> Result<()> {
         text.push_str(&line);
         text.push('\n');
     }
+    Ok(text)
+}
+
+/// Adds lines.
+pub(super) fn append(lake: &Path, runs: &[RunRecord]) -> Result<()> {
+    let path = path(lake);
+    let mut text = to_text(runs)?;
     let unwritten = |e: std::io::Error| failed(&path, "written", e);
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(unwritten)?;
@@ -80,10 +86,20 @@ pub(super) fn latest(lake: &Path, limit: usize) -> Result<Vec<PastRun>> {
         let line = line.map_err(|e| failed(&path, "read", e))?;
         lines.extend(serde_json::from_slice::<Line>(&line));
     }
+    Ok(newest(lines, limit))
+}
+
+/// The latest of the lines in `texts`, `limit` at most, newest first.
+pub(super) fn latest_of(texts: &[impl AsRef<[u8]>], limit: usize) -> Vec<PastRun> {
+    let lines = texts.iter().flat_map(|text| text.as_ref().split(|byte| *byte == b'\n'));
+    newest(lines.filter_map(|line| serde_json::from_slice(line).ok()).collect(), limit)
+}
+
+fn newest(mut lines: Vec<Line>, limit: usize) -> Vec<PastRun> {
     // Of one run in the order in which they were written.
     lines.sort_by_key(|line| std::cmp::Reverse(line.finished_at));
     lines.truncate(limit);
-    Ok(lines.into_iter().map(past).collect())
+    lines.into_iter().map(past).collect()
 }
 
 fn past(line: Line) -> PastRun {

@@ -1,8 +1,6 @@
 //! What a change does to the rows of one file, found out without reading more of it than that takes: the keys and dates
 //! of all rows, and as a whole only those rows that have to be compared.
 
-use std::path::Path;
-
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::compute::kernels::cmp::distinct;
 use arrow::datatypes::Int64Type;
@@ -14,6 +12,7 @@ use super::columns::Columns;
 use super::file;
 use super::keys::{Incoming, Keys, Place, moment, moments, text, text_column};
 use super::manifest::FileEntry;
+use super::storage::Files;
 use crate::destination::Committed;
 use crate::error::Result;
 
@@ -43,20 +42,20 @@ struct Met {
 
 /// Looks at one file; what was done is added to `done`.
 pub(super) fn survey(
-    path: &Path,
+    files: Files<'_>,
     entry: &FileEntry,
     columns: &Columns,
     (incoming, place): (&Incoming, &Place),
     change: &Change<'_>,
     done: &mut Committed,
 ) -> Result<Findings> {
-    let unreadable = |e: ArrowError| file::failed("read", path, e);
+    let unreadable = |e: ArrowError| file::failed("read", &files.shown(entry), e);
     let mut findings = Findings::default();
     let mut met = Vec::new();
     let mut next = place.within.start;
     let says_more = change.parents.is_some() || change.leads().next().is_some();
     let mut position = 0;
-    for batch in file::read(path, Some(&narrow(columns)), None)? {
+    for batch in files.read(entry, Some(&narrow(columns)), None)? {
         let rows = Narrow::of(columns, &batch.map_err(unreadable)?).map_err(unreadable)?;
         for row in 0..rows.count {
             while next < place.within.end && incoming.compare(next, &rows.keys, row).is_lt() {
@@ -85,10 +84,10 @@ pub(super) fn survey(
         }
     }
     if position as u64 != entry.rows {
-        return Err(file::changed(path));
+        return Err(file::changed(&files.shown(entry)));
     }
     findings.inserts.extend((next..place.within.end).map(|at| (position, at)));
-    let different = compare(path, entry, columns, incoming, &met)?;
+    let different = compare(files, entry, columns, incoming, &met)?;
     for (met, is_different) in met.into_iter().zip(different) {
         let edit = settle(&met, is_different, incoming, change, done);
         if !edit.is_nothing() {
@@ -140,13 +139,13 @@ pub(super) fn count(followed: Followed, done: &mut Committed) {
 
 /// Which of the rows that may differ do.
 fn compare(
-    path: &Path,
+    files: Files<'_>,
     entry: &FileEntry,
     columns: &Columns,
     incoming: &Incoming,
     met: &[Met],
 ) -> Result<Vec<bool>> {
-    let unreadable = |e: ArrowError| file::failed("read", path, e);
+    let unreadable = |e: ArrowError| file::failed("read", &files.shown(entry), e);
     let open: Vec<usize> =
         (0..met.len()).filter(|at| met[*at].meeting == Meeting::ReplacedIfDifferent).collect();
     let mut different = vec![false; met.len()];
@@ -166,7 +165,7 @@ fn compare(
     let names: Vec<&str> =
         compared.iter().map(|(stored, _)| columns.stored.field(*stored).name().as_str()).collect();
     let mut open = open.into_iter();
-    for batch in file::read(path, Some(&names), Some(selection))? {
+    for batch in files.read(entry, Some(&names), Some(selection))? {
         let stored = columns.conform(&batch.map_err(unreadable)?).map_err(unreadable)?;
         let here: Vec<usize> = open.by_ref().take(stored.num_rows()).collect();
         let picks: Vec<usize> = here.iter().map(|at| met[*at].incoming).collect();

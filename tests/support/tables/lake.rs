@@ -58,51 +58,60 @@ impl<const FILE_BYTES: u64> Subject for InLake<FILE_BYTES> {
     }
 
     fn rows(&mut self, target: &Target) -> Option<Vec<TextRow>> {
-        let (glob, list) = (self.glob(target)?, as_texts(target));
-        let connection = Connection::open_in_memory().expect("a database");
-        let found = texts(&connection, &format!("SELECT {list} FROM read_parquet('{glob}')"));
-        Some(in_key_order(target, found.into_iter().map(|values| named(target, values)).collect()))
+        Some(rows_of(target, &format!("'{}'", self.glob(target)?)))
     }
 
     fn columns(&mut self, target: &Target) -> Option<Vec<(String, String)>> {
-        let glob = self.glob(target)?;
-        let connection = Connection::open_in_memory().expect("a database");
-        let sql =
-            format!("SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet('{glob}'))");
-        let pair = |row: Vec<Option<String>>| {
-            let [name, kind] = row.try_into().expect("two columns");
-            (name.expect("a name"), kind.expect("a type"))
-        };
-        Some(texts(&connection, &sql).into_iter().map(pair).collect())
+        Some(columns_of(&format!("'{}'", self.glob(target)?)))
     }
 
     fn runs(&mut self) -> Vec<RunRecord> {
         let text = std::fs::read_to_string(self.path.join("_ingest/runs.jsonl")).unwrap_or_default();
-        let record = |line: &str| {
-            let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
-            let text = |name: &str| line[name].as_str().map(str::to_owned);
-            let number = |name: &str| line[name].as_u64().expect("a count");
-            let moment = |name: &str| text(name).expect("a moment").parse::<Timestamp>().expect("a moment");
-            RunRecord {
-                run_id: text("run_id").expect("an id"),
-                schema: text("schema_name").expect("a schema"),
-                table: text("table_name").expect("a table"),
-                outcome: text("outcome").expect("an outcome"),
-                error: text("error"),
-                started_at: moment("started_at"),
-                finished_at: moment("finished_at"),
-                committed: Committed {
-                    new: number("rows_new"),
-                    changed: number("rows_changed"),
-                    unchanged: number("rows_unchanged"),
-                    removed: number("rows_removed"),
-                    stamped: number("rows_stamped"),
-                    live: number("rows_live"),
-                    revision: None,
-                },
-                requests: number("requests"),
-            }
-        };
         text.lines().map(record).collect()
     }
+}
+
+/// A line of the log of runs.
+pub(super) fn record(line: &str) -> RunRecord {
+    let line: serde_json::Value = serde_json::from_str(line).expect("a line of JSON");
+    let text = |name: &str| line[name].as_str().map(str::to_owned);
+    let number = |name: &str| line[name].as_u64().expect("a count");
+    let moment = |name: &str| text(name).expect("a moment").parse::<Timestamp>().expect("a moment");
+    RunRecord {
+        run_id: text("run_id").expect("an id"),
+        schema: text("schema_name").expect("a schema"),
+        table: text("table_name").expect("a table"),
+        outcome: text("outcome").expect("an outcome"),
+        error: text("error"),
+        started_at: moment("started_at"),
+        finished_at: moment("finished_at"),
+        committed: Committed {
+            new: number("rows_new"),
+            changed: number("rows_changed"),
+            unchanged: number("rows_unchanged"),
+            removed: number("rows_removed"),
+            stamped: number("rows_stamped"),
+            live: number("rows_live"),
+            revision: None,
+        },
+        requests: number("requests"),
+    }
+}
+
+/// The rows of a table in files that are named as DuckDB takes them: a pattern, or a list.
+pub(super) fn rows_of(target: &Target, files: &str) -> Vec<TextRow> {
+    let connection = Connection::open_in_memory().expect("a database");
+    let found = texts(&connection, &format!("SELECT {} FROM read_parquet({files})", as_texts(target)));
+    in_key_order(target, found.into_iter().map(|values| named(target, values)).collect())
+}
+
+/// Names and types of the columns of files that are named so.
+pub(super) fn columns_of(files: &str) -> Vec<(String, String)> {
+    let connection = Connection::open_in_memory().expect("a database");
+    let sql = format!("SELECT column_name, column_type FROM (DESCRIBE SELECT * FROM read_parquet({files}))");
+    let pair = |row: Vec<Option<String>>| {
+        let [name, kind] = row.try_into().expect("two columns");
+        (name.expect("a name"), kind.expect("a type"))
+    };
+    texts(&connection, &sql).into_iter().map(pair).collect()
 }

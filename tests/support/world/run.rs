@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use ingest::client::{Client, ClientSettings};
 use ingest::config::secret::Secret;
-use ingest::destination::duckdb::{DuckDb, Options};
-use ingest::destination::{Destination, Several};
+use ingest::destination::Several;
 use ingest::error::{ErrorKind, Result};
 use ingest::pipeline::{self, CommitEvery, Job, RunOptions, Stop};
 use ingest::progress::{Mode, Progress, TableProgress};
@@ -19,6 +18,7 @@ use ingest::table::TableSpec;
 use ingest::window::Window;
 use jiff::Timestamp;
 
+use super::place::begin_file;
 use super::{HOUR, SCHEMA, World, spec};
 use crate::support::wrapped::{Faulty, Mishap, Moment, Watched};
 
@@ -152,14 +152,9 @@ impl<'w> Run<'w> {
             source = Arc::new(Watched::new(source, hook));
         }
         let progress = Progress::new(Mode::Off);
-        // Tests run beside each other already.
-        let options_of_file = Options { threads: 1, ..Options::default() };
-        let begin = |file: PathBuf| -> Result<Box<dyn Destination>> {
-            Ok(Box::new(DuckDb::begin(&file, options_of_file.clone(), Duration::ZERO, progress.clone())?))
-        };
-        let first = begin(world.file())?;
+        let first = world.place.begin(world.folder(), &progress)?;
         let (first, last) = match beside {
-            Some(file) => (Some(first), begin(file)?),
+            Some(file) => (Some(first), begin_file(&file, &progress)?),
             None => (None, first),
         };
         let last = match mishap {

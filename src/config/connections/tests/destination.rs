@@ -10,7 +10,7 @@ fn destination(text: &str, typed: Option<&str>) -> Result<DestinationConfig> {
 fn duckdb(keys: &str) -> Result<DuckDbConfig> {
     match destination(&format!("connections: {{duckdb: [{{name: local, {keys}}}]}}"), None)? {
         DestinationConfig::DuckDb(config) => Ok(config),
-        other @ DestinationConfig::Parquet(_) => panic!("{other:?}"),
+        other => panic!("{other:?}"),
     }
 }
 
@@ -30,7 +30,7 @@ fn a_destination_is_what_was_typed_or_what_is_left() {
         (none, None, "local", "/srv/ingest.duckdb"),
     ] {
         let config = destination(text, typed).unwrap();
-        assert_eq!((config.name(), config.path()), (name, Path::new(path)), "{typed:?} in {text}");
+        assert_eq!((config.name(), config.path()), (name, Some(Path::new(path))), "{typed:?} in {text}");
     }
     assert_eq!(file(TWO_OF_EACH).destination_names(), [("local", "duckdb"), ("lake", "parquet")]);
 }
@@ -51,13 +51,13 @@ fn destinations_that_cannot_be_chosen() {
             TWO_OF_EACH,
             Some("lokal"),
             "destination lokal: unknown\n  \
-             hint: did you mean local? known destinations: local, lake; or write duckdb:PATH or parquet:PATH",
+             hint: did you mean local? known destinations: local, lake; or write duckdb:PATH, parquet:PATH or s3://BUCKET",
         ),
         (
             TWO_OF_EACH,
             Some("prod"),
             "connection prod is a source (intercom)\n  \
-             hint: known destinations: local, lake; or write duckdb:PATH or parquet:PATH",
+             hint: known destinations: local, lake; or write duckdb:PATH, parquet:PATH or s3://BUCKET",
         ),
         (
             TWO_OF_EACH,
@@ -67,7 +67,7 @@ fn destinations_that_cannot_be_chosen() {
         (
             "connections:",
             Some("postgres://user:s3cr3t@host/db"),
-            "destination postgres:...: unknown\n  hint: write duckdb:PATH or parquet:PATH",
+            "destination postgres:...: unknown\n  hint: write duckdb:PATH, parquet:PATH or s3://BUCKET",
         ),
         (
             TWO_OF_EACH,
@@ -79,13 +79,13 @@ fn destinations_that_cannot_be_chosen() {
             wrong_default,
             None,
             "etc/connections.yml:2:22: default_destination: no destination of this name in the file\n  \
-             hint: did you mean lake? known destinations: lake; or write duckdb:PATH or parquet:PATH",
+             hint: did you mean lake? known destinations: lake; or write duckdb:PATH, parquet:PATH or s3://BUCKET",
         ),
         (
             source_as_default,
             None,
             "etc/connections.yml:2:22: default_destination: no destination of this name in the file\n  \
-             hint: write duckdb:PATH or parquet:PATH",
+             hint: write duckdb:PATH, parquet:PATH or s3://BUCKET",
         ),
         (
             unset_default,
@@ -130,7 +130,7 @@ fn options_of_a_duckdb_file() {
         (
             "path: s3://b/x",
             "1:44: connection local: path: \
-             expected a path in the local file system; object stores are not supported yet",
+             expected a path in the local file system (a lake may also be at s3://, gs:// or az://)",
         ),
         ("path: x, threads: 0", "1:56: connection local: threads: expected a number from 1 to 1024"),
         (
@@ -159,6 +159,57 @@ fn paths_in_a_file_start_at_its_folder() {
     ] {
         let connections = Connections::from_text(text, Path::new(path)).unwrap();
         let config = connections.destination(None, &environment(), Path::new("/srv")).unwrap();
-        assert_eq!(config.path(), Path::new(expected), "{path}");
+        assert_eq!(config.path(), Some(Path::new(expected)), "{path}");
+    }
+}
+
+/// The options of the only destination, which is in an object store, by name.
+fn options(keys: &str) -> Result<Vec<String>> {
+    match destination(&format!("connections: {{parquet: [{{name: lake, {keys}}}]}}"), None)? {
+        DestinationConfig::ObjectStore(config) => {
+            let options = config.options.into_iter();
+            Ok(options.map(|(name, value)| format!("{name}={}", value.expose())).collect())
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn what_a_lake_in_an_object_store_needs() {
+    for (keys, expected) in [
+        ("path: 's3://b/x'", vec![]),
+        (
+            "path: 's3://b/x', endpoint: 'http://minio:9000', region: eu-central-1",
+            vec!["aws_endpoint=http://minio:9000", "aws_region=eu-central-1", "aws_allow_http=true"],
+        ),
+        (
+            "path: 's3://b/x', endpoint: 'https://minio', path_style: false",
+            vec!["aws_endpoint=https://b.minio", "aws_virtual_hosted_style_request=true"],
+        ),
+        (
+            "path: 's3://b/x', access_key_id: $DIR, secret_access_key: two, path_style: true",
+            vec![
+                "aws_virtual_hosted_style_request=false",
+                "aws_access_key_id=data",
+                "aws_secret_access_key=two",
+            ],
+        ),
+        ("path: 'gs://b', service_account: ./key.json", vec!["google_service_account=./key.json"]),
+        (
+            "path: 'az://c', account: a, sas_token: t",
+            vec!["azure_storage_account_name=a", "azure_storage_sas_token=t"],
+        ),
+    ] {
+        assert_eq!(options(keys).unwrap(), expected, "{keys}");
+    }
+    for (keys, expected) in [
+        ("path: ./x, region: eu", "region: means nothing for a folder of this machine"),
+        ("path: 's3://b/x', account: a", "account: means nothing for s3://"),
+        ("path: 's3://b/x', path_style: yes", "path_style: expected true or false"),
+        ("path: 's3://b/x', access_key_id: one", "access_key_id: needs secret_access_key beside it"),
+        ("path: 's3://'", "path: expected a bucket and a folder in it, such as s3://bucket/lake"),
+    ] {
+        let error = options(keys).unwrap_err().render();
+        assert!(error.ends_with(&format!("connection lake: {expected}")), "{error}");
     }
 }

@@ -78,7 +78,7 @@ fn the_environment_alone_is_enough() {
     assert_eq!((intercom.token.expose().as_str(), intercom.region), (TOKEN, Region::Eu));
     assert!(intercom.region_is_explicit);
     let config = connections.destination(None, &environment, Path::new("/srv")).unwrap();
-    assert_eq!((config.name(), config.path()), ("local", Path::new("/srv/ingest.duckdb")));
+    assert_eq!((config.name(), config.path()), ("local", Some(Path::new("/srv/ingest.duckdb"))));
     assert_eq!(connections.warnings(), Vec::<String>::new());
 
     let environment = Environment::from_pairs([("INTERCOM_ACCESS_TOKEN", TOKEN), ("INTERCOM_REGION", "")]);
@@ -191,7 +191,7 @@ fn the_template_is_a_usable_start() {
     let intercom = connections.intercom("intercom", &environment()).unwrap();
     assert_eq!((intercom.token.expose().as_str(), intercom.region), (TOKEN, Region::Us));
     let config = connections.destination(None, &environment(), dir.path()).unwrap();
-    assert_eq!((config.name(), config.path()), ("local", dir.path().join("ingest.duckdb").as_path()));
+    assert_eq!((config.name(), config.path()), ("local", Some(dir.path().join("ingest.duckdb").as_path())));
 }
 
 /// Every key in the template can be switched on by removing `# ` in front of it, and shows the default where

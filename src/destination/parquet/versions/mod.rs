@@ -29,7 +29,7 @@ pub(super) use disk::failed;
 use disk::{Disk, Exchange, not_moved, sync_folder};
 pub(super) use journal::MARKER;
 use journal::{Entry, Seen, Step};
-pub(super) use names::{folder_of, schemas};
+pub(super) use names::{encode, folder_of, schemas};
 use place::Place;
 
 use crate::error::{Error, ErrorKind, Result};

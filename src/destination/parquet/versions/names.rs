@@ -58,7 +58,7 @@ pub(in crate::destination::parquet) fn schemas(lake: &Path) -> Result<Vec<(Strin
 /// A name as one component of a path: ASCII letters, digits, `-`, and further on `_` and `.`, stand for themselves,
 /// every other byte is `%` and two hexadecimal digits, and the empty name is `%`. Names that differ by more than case
 /// give folders that differ by more than case.
-pub(super) fn encode(name: &str) -> String {
+pub(in crate::destination::parquet) fn encode(name: &str) -> String {
     if name.is_empty() {
         return "%".to_owned();
     }

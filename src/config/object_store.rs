@@ -1,0 +1,278 @@
+//! Lakes in object stores: `s3://bucket/folder` and the like, and what is needed to get in.
+
+use std::time::Duration;
+
+use super::environment::Environment;
+use super::secret::Secret;
+use super::settings::Settings;
+use super::values::Expected;
+use crate::error::Result;
+
+/// How long a request is tried again that fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Keys of a connection whose values are secrets.
+pub(crate) const SECRETS: [&str; 4] = ["secret_access_key", "session_token", "account_key", "sas_token"];
+
+/// Whose interface a store has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Amazon S3, and everything that speaks like it.
+    S3,
+    /// Google Cloud Storage.
+    Gs,
+    /// Azure Blob Storage.
+    Az,
+}
+
+impl Service {
+    const ALL: [Self; 3] = [Self::S3, Self::Gs, Self::Az];
+
+    /// How its URLs begin.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::S3 => "s3://",
+            Self::Gs => "gs://",
+            Self::Az => "az://",
+        }
+    }
+
+    /// How variables begin that say something about it.
+    fn variables(self) -> &'static str {
+        match self {
+            Self::S3 => "AWS_",
+            Self::Gs => "GOOGLE_",
+            Self::Az => "AZURE_",
+        }
+    }
+
+    /// The keys of a connection, each with the option that it sets, and the options from the environment that it
+    /// overrules beside that.
+    fn keys(self) -> &'static [(&'static str, &'static str, &'static [&'static str])] {
+        match self {
+            Self::S3 => &[
+                ("endpoint", "aws_endpoint", &["aws_endpoint_url", "aws_endpoint_url_s3"]),
+                ("region", "aws_region", &["aws_default_region"]),
+                ("path_style", "aws_virtual_hosted_style_request", &[]),
+                ("access_key_id", "aws_access_key_id", &["aws_secret_access_key", "aws_session_token"]),
+                ("secret_access_key", "aws_secret_access_key", &[]),
+                ("session_token", "aws_session_token", &[]),
+            ],
+            Self::Gs => &[
+                ("endpoint", "google_base_url", &[]),
+                (
+                    "service_account",
+                    "google_service_account",
+                    &[
+                        "google_service_account_path",
+                        "google_service_account_key",
+                        "google_application_credentials",
+                    ],
+                ),
+            ],
+            Self::Az => &[
+                ("endpoint", "azure_endpoint", &["azure_storage_endpoint"]),
+                ("account", "azure_storage_account_name", &[]),
+                (
+                    "account_key",
+                    "azure_storage_account_key",
+                    &["azure_storage_access_key", "azure_storage_sas_token", "azure_storage_sas_key"],
+                ),
+                (
+                    "sas_token",
+                    "azure_storage_sas_token",
+                    &["azure_storage_sas_key", "azure_storage_account_key", "azure_storage_access_key"],
+                ),
+            ],
+        }
+    }
+}
+
+/// Every key of a connection that is about an object store.
+pub(crate) const KEYS: [&str; 10] = [
+    "endpoint",
+    "region",
+    "path_style",
+    "access_key_id",
+    "secret_access_key",
+    "session_token",
+    "service_account",
+    "account",
+    "account_key",
+    "sas_token",
+];
+
+/// A lake in an object store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectStoreConfig {
+    /// The configured name, or the URL as typed.
+    pub name: String,
+    /// Whose interface it has.
+    pub service: Service,
+    /// The bucket, or container.
+    pub bucket: String,
+    /// The folder in it that holds one folder per connection, without slashes at its ends; may be empty.
+    pub folder: String,
+    /// Options by the names that the `object_store` crate knows them by; of two of one name the later counts.
+    pub options: Vec<(String, Secret<String>)>,
+    /// How long a request is tried again that fails.
+    pub patience: Duration,
+}
+
+impl ObjectStoreConfig {
+    /// Reads `s3://bucket/folder`; `None` if it does not begin like an object store's URL. What is said of a wrong one
+    /// does not repeat it.
+    pub fn parse(name: &str, url: &str, environment: &Environment) -> Option<Result<Self, Expected>> {
+        let service = Service::ALL.into_iter().find(|service| url.starts_with(service.scheme()))?;
+        let place = url.strip_prefix(service.scheme()).unwrap_or_default();
+        let place = place.strip_suffix('/').unwrap_or(place);
+        let (bucket, folder) = place.split_once('/').unwrap_or((place, ""));
+        let is_part =
+            |part: &str| !matches!(part, "" | "." | "..") && !part.contains(|c: char| c.is_control());
+        let is_sound = is_part(bucket)
+            && !bucket.contains(['?', '#', '@', ':', ' '])
+            && (folder.is_empty() || folder.split('/').all(is_part));
+        if !is_sound {
+            return Some(Err(Expected("a bucket and a folder in it, such as s3://bucket/lake")));
+        }
+        let (bucket, folder) = (bucket.to_owned(), folder.to_owned());
+        let mut config =
+            Self { name: name.to_owned(), service, bucket, folder, options: Vec::new(), patience: PATIENCE };
+        config.take_environment(environment);
+        Some(Ok(config))
+    }
+
+    fn take_environment(&mut self, environment: &Environment) {
+        let variables = environment.starting_with(self.service.variables());
+        let options = variables.filter(|(_, value)| !value.is_empty());
+        self.options =
+            options.map(|(name, value)| (name.to_lowercase(), Secret::new(value.to_owned()))).collect();
+        self.allow_http();
+    }
+
+    /// What the keys of a connection say counts for more than the environment.
+    pub(crate) fn with_settings(mut self, settings: &Settings<'_>) -> Result<Self> {
+        let keys = self.service.keys();
+        for key in KEYS.into_iter().filter(|key| !keys.iter().any(|(known, ..)| known == key)) {
+            if settings.text(key)?.is_some() {
+                return Err(settings.refused(key, format!("means nothing for {}", self.service.scheme())));
+            }
+        }
+        let path_style = settings.parsed("path_style", parse_switch)?;
+        for (key, option, overruled) in keys {
+            let Some(value) = settings.text(key)? else { continue };
+            let value = match *key {
+                "path_style" => (path_style == Some(false)).to_string(),
+                "endpoint" if path_style == Some(false) => within_host(&value, &self.bucket),
+                _ => value,
+            };
+            self.options.retain(|(name, _)| name != option && !overruled.contains(&name.as_str()));
+            self.options.push(((*option).to_owned(), Secret::new(value)));
+        }
+        for (key, other) in [("access_key_id", "secret_access_key"), ("secret_access_key", "access_key_id")] {
+            if settings.text(key)?.is_some() && settings.text(other)?.is_none() {
+                return Err(settings.refused(key, format!("needs {other} beside it")));
+            }
+        }
+        self.allow_http();
+        Ok(self)
+    }
+
+    /// Whoever writes `http://` means it.
+    fn allow_http(&mut self) {
+        let is_plain = |(name, value): &(String, Secret<String>)| {
+            (name.contains("endpoint") || name == "google_base_url") && value.expose().starts_with("http://")
+        };
+        if self.options.iter().any(is_plain) {
+            let prefix = self.service.variables().to_lowercase();
+            self.options.push((format!("{prefix}allow_http"), Secret::new("true".to_owned())));
+        }
+    }
+
+    /// Where it is: `s3://bucket/folder`.
+    pub fn url(&self) -> String {
+        let url = format!("{}{}/{}", self.service.scheme(), self.bucket, self.folder);
+        url.trim_end_matches('/').to_owned()
+    }
+}
+
+/// An endpoint whose host begins with the bucket.
+fn within_host(endpoint: &str, bucket: &str) -> String {
+    match endpoint.split_once("://") {
+        Some((scheme, host)) => format!("{scheme}://{bucket}.{host}"),
+        None => endpoint.to_owned(),
+    }
+}
+
+fn parse_switch(text: &str) -> Result<bool, Expected> {
+    text.parse().map_err(|_| Expected("true or false"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str, variables: &[(&str, &str)]) -> Option<Result<ObjectStoreConfig, Expected>> {
+        ObjectStoreConfig::parse("lake", url, &Environment::from_pairs(variables.iter().copied()))
+    }
+
+    #[test]
+    fn urls_name_a_bucket_and_a_folder() {
+        for (url, service, bucket, folder, shown) in [
+            ("s3://b", Service::S3, "b", "", "s3://b"),
+            ("s3://b/", Service::S3, "b", "", "s3://b"),
+            ("s3://my.bucket/a/b/", Service::S3, "my.bucket", "a/b", "s3://my.bucket/a/b"),
+            ("gs://b/ä lake", Service::Gs, "b", "ä lake", "gs://b/ä lake"),
+            ("az://container/x", Service::Az, "container", "x", "az://container/x"),
+        ] {
+            let config = parse(url, &[]).unwrap().unwrap();
+            assert_eq!(
+                (config.service, config.bucket.as_str(), config.folder.as_str()),
+                (service, bucket, folder)
+            );
+            assert_eq!(config.url(), shown);
+        }
+        for url in [
+            "s3://",
+            "s3:///x",
+            "s3://b//x",
+            "s3://b/./x",
+            "s3://b/../x",
+            "s3://u:p@b/x",
+            "s3://b?x",
+            "gs://b/x//",
+        ] {
+            assert!(parse(url, &[]).unwrap().is_err(), "{url}");
+        }
+        for url in ["lake", "s3:b", "S3://b", "https://b", "file:///x"] {
+            assert!(parse(url, &[]).is_none(), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_environment_says_how_to_get_in() {
+        let variables = [
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_SESSION_TOKEN", ""),
+            ("AWS_ENDPOINT_URL", "http://127.0.0.1:9000"),
+            ("GOOGLE_SERVICE_ACCOUNT", "x.json"),
+            ("HOME", "/"),
+        ];
+        let options = |url: &str| {
+            let options = parse(url, &variables).unwrap().unwrap().options;
+            options.into_iter().map(|(name, value)| format!("{name}={}", value.expose())).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            options("s3://b"),
+            ["aws_access_key_id=key", "aws_endpoint_url=http://127.0.0.1:9000", "aws_allow_http=true"]
+        );
+        assert_eq!(options("gs://b"), ["google_service_account=x.json"]);
+        assert!(options("az://b").is_empty());
+    }
+
+    #[test]
+    fn a_bucket_may_be_part_of_the_host() {
+        assert_eq!(within_host("https://s3.example:9000", "b"), "https://b.s3.example:9000");
+        assert_eq!(within_host("nonsense", "b"), "nonsense");
+    }
+}

@@ -1,0 +1,269 @@
+//! An S3 server on loopback, from a crate, that keeps its objects in a folder and goes wrong where a test says so.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{IF_MATCH, IF_NONE_MATCH};
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use ingest::config::{Environment, ObjectStoreConfig};
+use ingest::destination::Target;
+use s3s::auth::SimpleAuth;
+use s3s::service::{S3Service, S3ServiceBuilder};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+const BUCKET: &str = "bucket";
+/// What every test signs its requests with.
+const KEY: &str = "key";
+const SECRET: &str = "a-secret";
+
+/// What goes wrong with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It is carried out, and the answer is lost.
+    AnswerLost,
+    /// It is not carried out.
+    Refused,
+    /// Conditions in its head are not heeded.
+    Unconditional,
+}
+
+/// What is asked for so often to go wrong.
+#[derive(Debug)]
+struct Plan {
+    method: Method,
+    /// How the path ends.
+    ending: String,
+    fault: Fault,
+    /// How many pass before.
+    after: usize,
+    times: usize,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    plans: Mutex<Vec<Plan>>,
+    /// Methods and paths of all requests, in the order in which they came.
+    log: Mutex<Vec<(Method, String)>>,
+}
+
+impl Shared {
+    fn fault_of(&self, method: &Method, path: &str) -> Option<Fault> {
+        let mut plans = self.plans.lock().expect("the plans");
+        let is_due =
+            |plan: &&mut Plan| plan.times > 0 && plan.method == *method && path.ends_with(&plan.ending);
+        let plan = plans.iter_mut().find(is_due)?;
+        if plan.after > 0 {
+            plan.after -= 1;
+            return None;
+        }
+        plan.times -= 1;
+        Some(plan.fault)
+    }
+}
+
+/// The server; it ends with this.
+#[derive(Debug)]
+pub(crate) struct ObjectStore {
+    folder: TempDir,
+    bucket: &'static str,
+    endpoint: String,
+    shared: Arc<Shared>,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl ObjectStore {
+    /// One with an empty bucket.
+    pub(crate) fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
+        let mut builder =
+            S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).expect("a file system"));
+        builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
+        let service = builder.build();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
+        let shared = Arc::new(Shared::default());
+        runtime.spawn(serve(listener, service, Arc::clone(&shared)));
+        Self { folder, bucket: BUCKET, endpoint, shared, runtime: Some(runtime) }
+    }
+
+    /// The variables that let a client in.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
+        [
+            ("AWS_ACCESS_KEY_ID", KEY.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
+            ("AWS_ENDPOINT_URL", self.endpoint.clone()),
+        ]
+    }
+
+    /// A lake in it.
+    pub(crate) fn lake(&self) -> ObjectStoreConfig {
+        let config =
+            ObjectStoreConfig::parse("lake", &self.url(), &Environment::from_pairs(self.variables()));
+        let config = config.expect("an object store").expect("a sound URL");
+        ObjectStoreConfig { patience: Duration::from_millis(800), ..config }
+    }
+
+    /// Where that lake is.
+    pub(crate) fn url(&self) -> String {
+        format!("s3://{}/data/lake", self.bucket)
+    }
+
+    /// The folder of this machine in which the server keeps the lake.
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.folder.path().join(self.bucket).join("data/lake")
+    }
+
+    /// The names of the objects of the lake, in their order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        collect(&self.folder(), &self.folder(), &mut names);
+        names.sort();
+        names
+    }
+
+    /// The manifest of the lake; `None` if there is none.
+    pub(crate) fn manifest(&self) -> Option<Value> {
+        let text = std::fs::read_to_string(self.folder().join("_ingest/manifest.json")).ok()?;
+        Some(serde_json::from_str(&text).expect("a manifest"))
+    }
+
+    /// What the manifest says of a table; `None` if there is no such table.
+    pub(crate) fn table(&self, target: &Target) -> Option<Value> {
+        let schema = target.schema.to_lowercase();
+        let is_it = |table: &&Value| {
+            table["schema"].as_str().is_some_and(|known| known.to_lowercase() == schema)
+                && table["table"] == target.table.name
+        };
+        self.manifest()?["tables"].as_array().expect("tables").iter().find(is_it).cloned()
+    }
+
+    /// The files of a table that the manifest names, as a list for DuckDB; `None` if there is no such table.
+    pub(crate) fn files(&self, target: &Target) -> Option<String> {
+        let path = |name: String| {
+            format!("'{}'", self.folder().join(name).display().to_string().replace('\'', "''"))
+        };
+        let files: Vec<String> = names(&self.table(target)?, &["files"]).into_iter().map(path).collect();
+        Some(format!("[{}]", files.join(", ")))
+    }
+
+    /// Fails if a file is missing that the manifest names; if one is there that it does not name, unless it was written
+    /// for a version that is still to come; and if there is a lock.
+    pub(crate) fn assert_nothing_left_behind(&self) {
+        let manifest = self.manifest().expect("a manifest");
+        let tables = manifest["tables"].as_array().expect("tables");
+        let mut expected: Vec<String> =
+            tables.iter().flat_map(|table| names(table, &["files", "ledger", "replaced"])).collect();
+        expected.push("_ingest/manifest.json".to_owned());
+        expected.sort();
+        let mut found = self.names();
+        found.retain(|name| !name.starts_with("_ingest/runs/"));
+        found.retain(|name| {
+            let table = name.split('/').nth(1);
+            let generation = name.rsplit('/').next().and_then(|own| own.split('-').next()?.parse().ok());
+            let current = tables.iter().find(|entry| entry["table"].as_str() == table);
+            let is_to_come = |(own, entry): (u64, &Value)| Some(own) > entry["generation"].as_u64();
+            !generation.zip(current).is_some_and(is_to_come)
+        });
+        assert_eq!(found, expected);
+    }
+
+    /// Has the next `times` requests go wrong whose method and end of path are these.
+    pub(crate) fn fail(&self, method: Method, ending: &str, fault: Fault, times: usize) {
+        self.fail_after(method, ending, 0, fault, times);
+    }
+
+    /// The same after `after` requests that do not.
+    pub(crate) fn fail_after(&self, method: Method, ending: &str, after: usize, fault: Fault, times: usize) {
+        let plan = Plan { method, ending: ending.to_owned(), fault, after, times };
+        self.shared.plans.lock().expect("the plans").push(plan);
+    }
+
+    /// Nothing goes wrong any more.
+    pub(crate) fn healed(self) -> Self {
+        self.shared.plans.lock().expect("the plans").clear();
+        self
+    }
+
+    /// Methods and last parts of the paths of the requests since this was last asked.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let log = std::mem::take(&mut *self.shared.log.lock().expect("the log"));
+        let last = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        log.iter().map(|(method, path)| format!("{method} {}", last(path))).collect()
+    }
+}
+
+impl Drop for ObjectStore {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// The names of the files in some lists of a table.
+fn names(table: &Value, lists: &[&str]) -> Vec<String> {
+    let files = lists.iter().flat_map(|list| table[*list].as_array().into_iter().flatten());
+    files.map(|file| file["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+fn collect(root: &Path, folder: &Path, names: &mut Vec<String>) {
+    for found in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = found.path();
+        if path.is_dir() {
+            collect(root, &path, names);
+        } else {
+            names.push(path.strip_prefix(root).expect("below the root").display().to_string());
+        }
+    }
+}
+
+async fn serve(listener: TcpListener, service: S3Service, shared: Arc<Shared>) {
+    // One write at a time: the crate looks at a condition and then writes.
+    let writing = Arc::new(tokio::sync::Mutex::new(()));
+    while let Ok((socket, _)) = listener.accept().await {
+        let (service, shared, writing) = (service.clone(), Arc::clone(&shared), Arc::clone(&writing));
+        let answer = hyper::service::service_fn(move |mut request: Request<Incoming>| {
+            let (service, shared, writing) = (service.clone(), Arc::clone(&shared), Arc::clone(&writing));
+            async move {
+                let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+                let fault = shared.fault_of(&method, &path);
+                shared.log.lock().expect("the log").push((method, path));
+                if fault == Some(Fault::Refused) {
+                    return Err(std::io::Error::other("refused"));
+                }
+                if fault == Some(Fault::Unconditional) {
+                    request.headers_mut().remove(IF_MATCH);
+                    request.headers_mut().remove(IF_NONE_MATCH);
+                }
+                let answer = {
+                    let _turn = writing.lock().await;
+                    service
+                        .call(request.map(s3s::Body::from))
+                        .await
+                        .map_err(|e| std::io::Error::other(format!("{e:?}")))?
+                };
+                if fault == Some(Fault::AnswerLost) {
+                    return Err(std::io::Error::other("the answer is lost"));
+                }
+                let (head, body) = answer.into_parts();
+                let body = body.collect().await.map_err(|e| std::io::Error::other(e.to_string()))?;
+                Ok(Response::from_parts(head, Full::new(body.to_bytes())))
+            }
+        });
+        tokio::spawn(async move {
+            // A client that goes away in the middle is its own affair.
+            let _ended = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(socket), answer)
+                .await;
+        });
+    }
+}
