@@ -56,7 +56,7 @@ impl DestinationConfig {
     pub(crate) fn parquet(name: &str, settings: &Settings<'_>, base: &Path) -> Result<Self> {
         let path = settings.required("path")?;
         match ObjectStoreConfig::parse(name, &path, settings.environment) {
-            Some(Ok(config)) => Ok(Self::ObjectStore(config.with_settings(settings)?)),
+            Some(Ok(config)) => Ok(Self::ObjectStore(config.with_settings(settings, base)?)),
             Some(Err(expected)) => Err(settings.refused("path", expected.to_string())),
             None => {
                 for key in object_store::KEYS {

@@ -1,5 +1,6 @@
 //! Lakes in object stores: `s3://bucket/folder` and the like, and what is needed to get in.
 
+use std::path::Path;
 use std::time::Duration;
 
 use super::environment::Environment;
@@ -150,8 +151,8 @@ impl ObjectStoreConfig {
         self.allow_http();
     }
 
-    /// What the keys of a connection say counts for more than the environment.
-    pub(crate) fn with_settings(mut self, settings: &Settings<'_>) -> Result<Self> {
+    /// What the keys of a connection say counts for more than the environment; paths in it are relative to `base`.
+    pub(crate) fn with_settings(mut self, settings: &Settings<'_>, base: &Path) -> Result<Self> {
         let keys = self.service.keys();
         for key in KEYS.into_iter().filter(|key| !keys.iter().any(|(known, ..)| known == key)) {
             if settings.text(key)?.is_some() {
@@ -162,6 +163,7 @@ impl ObjectStoreConfig {
         for (key, option, overruled) in keys {
             let Some(value) = settings.text(key)? else { continue };
             let value = match *key {
+                "service_account" => settings.required_path(key, base)?.to_string_lossy().into_owned(),
                 "path_style" => (path_style == Some(false)).to_string(),
                 "endpoint" if path_style == Some(false) => within_host(&value, &self.bucket),
                 _ => value,

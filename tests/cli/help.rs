@@ -26,9 +26,9 @@ fn help_fits_on_a_page() {
       <TABLE>...  Tables to read, each as <connection>.<table>, or <connection> for all of its tables
 
     Options:
-          --to <DESTINATION>       Destination: a name from connections.yml, duckdb:PATH or
-                                   parquet:PATH; several times to write to each [default: as configured]
-                                   [env: INGEST_TO=]
+          --to <DESTINATION>       Destination: a name from connections.yml, duckdb:PATH, parquet:PATH
+                                   or the URL of a bucket; several times to write to each [default: as
+                                   configured] [env: INGEST_TO=]
           --full-refresh           Read everything again, not just what changed
           --interval-start <WHEN>  Merge only rows updated at or after this date or moment (RFC 3339);
                                    moves no checkpoint
@@ -89,8 +89,8 @@ fn help_of_reading_tables_explains_every_option_and_its_environment_twin() {
 
     Options:
           --to <DESTINATION>
-              Destination: a name from connections.yml, duckdb:PATH or parquet:PATH; several times to
-              write to each [default: as configured]
+              Destination: a name from connections.yml, duckdb:PATH, parquet:PATH or the URL of a
+              bucket; several times to write to each [default: as configured]
               
               [env: INGEST_TO=]
 

@@ -252,7 +252,6 @@ also_over_lakes!(
     a_part_that_only_the_statistics_count_is_fetched_by_a_refresh,
     parts_that_are_no_longer_shown_stay_and_what_is_missing_is_told,
     parts_may_be_asked_for_later_or_alone,
-    two_files_do_not_know_of_each_other,
     a_conversation_that_the_search_shows_and_nobody_finds_costs_no_other_its_parts,
     a_look_at_some_parts_is_no_reason_to_leave_the_others_out,
     a_run_stopped_among_parts_goes_on_where_it_was,

@@ -1,18 +1,21 @@
 //! An S3 server on loopback, from a crate, that keeps its objects in a folder and goes wrong where a test says so.
 
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::header::{IF_MATCH, IF_NONE_MATCH};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use ingest::config::{Environment, ObjectStoreConfig};
 use ingest::destination::Target;
+use s3s::access::S3Access;
 use s3s::auth::SimpleAuth;
+use s3s::dto::PutObjectInput;
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Request, S3Result};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -31,6 +34,29 @@ pub(crate) enum Fault {
     Refused,
     /// Conditions in its head are not heeded.
     Unconditional,
+}
+
+/// Marks a request whose conditions are not heeded. They stay in its head, which is signed.
+#[derive(Debug, Clone, Copy)]
+struct Unconditional;
+
+/// Lets everybody in who signs, and takes conditions off.
+struct Access;
+
+impl S3Access for Access {
+    fn put_object<'s, 'r, 'f>(
+        &'s self,
+        request: &'r mut S3Request<PutObjectInput>,
+    ) -> Pin<Box<dyn Future<Output = S3Result<()>> + Send + 'f>>
+    where
+        's: 'f,
+        'r: 'f,
+    {
+        if request.extensions.get::<Unconditional>().is_some() {
+            (request.input.if_match, request.input.if_none_match) = (None, None);
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// What is asked for so often to go wrong.
@@ -84,11 +110,13 @@ impl ObjectStore {
         std::fs::create_dir(folder.path().join(BUCKET)).expect("a bucket");
         let mut builder =
             S3ServiceBuilder::new(s3s_fs::FileSystem::new(folder.path()).expect("a file system"));
+        builder.set_access(Access);
         builder.set_auth(SimpleAuth::from_single(KEY, SECRET));
         let service = builder.build();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a socket of its own pace");
         let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
         let shared = Arc::new(Shared::default());
         runtime.spawn(serve(listener, service, Arc::clone(&shared)));
@@ -188,9 +216,8 @@ impl ObjectStore {
     }
 
     /// Nothing goes wrong any more.
-    pub(crate) fn healed(self) -> Self {
+    pub(crate) fn heal(&self) {
         self.shared.plans.lock().expect("the plans").clear();
-        self
     }
 
     /// Methods and last parts of the paths of the requests since this was last asked.
@@ -226,7 +253,8 @@ fn collect(root: &Path, folder: &Path, names: &mut Vec<String>) {
     }
 }
 
-async fn serve(listener: TcpListener, service: S3Service, shared: Arc<Shared>) {
+async fn serve(listener: std::net::TcpListener, service: S3Service, shared: Arc<Shared>) {
+    let listener = TcpListener::from_std(listener).expect("a listener");
     // One write at a time: the crate looks at a condition and then writes.
     let writing = Arc::new(tokio::sync::Mutex::new(()));
     while let Ok((socket, _)) = listener.accept().await {
@@ -241,8 +269,7 @@ async fn serve(listener: TcpListener, service: S3Service, shared: Arc<Shared>) {
                     return Err(std::io::Error::other("refused"));
                 }
                 if fault == Some(Fault::Unconditional) {
-                    request.headers_mut().remove(IF_MATCH);
-                    request.headers_mut().remove(IF_NONE_MATCH);
+                    request.extensions_mut().insert(Unconditional);
                 }
                 let answer = {
                     let _turn = writing.lock().await;

@@ -88,7 +88,8 @@ fn structural_errors_read_like_this() {
         (
             "connections:\n  parquet: [lake]",
             "connections.yml:2:13: connections.parquet: expected the keys of a connection, found a single value\n  \
-             hint: known keys: name, path",
+             hint: known keys: name, path, endpoint, region, path_style, access_key_id, secret_access_key, session_token, \
+             service_account, account, account_key, sas_token",
         ),
         (
             "connections:\n  parquet:\n    - path: ./lake",
@@ -118,7 +119,8 @@ fn structural_errors_read_like_this() {
         ),
         (
             "connections: {parquet: [{name: a, password: x}]}",
-            "connections.yml:1:35: connection a: unknown key password\n  hint: known keys: name, path",
+            "connections.yml:1:35: connection a: unknown key password\n  hint: known keys: name, path, endpoint, region, path_style, access_key_id, secret_access_key, session_token, \
+             service_account, account, account_key, sas_token",
         ),
         (
             "connections: {intercom: [{name: a, access_token: [x]}]}",

@@ -161,7 +161,24 @@ pub(super) fn changed(shown: &str) -> Error {
 
 /// What went wrong with a file.
 pub(super) fn failed(what: &str, shown: &str, source: impl Into<crate::error::BoxError>) -> Error {
-    Error::new(ErrorKind::Destination, format!("{shown} cannot be {what}")).with_source(source)
+    let source = source.into();
+    said_already(source.as_ref()).unwrap_or_else(|| {
+        Error::new(ErrorKind::Destination, format!("{shown} cannot be {what}")).with_source(source)
+    })
+}
+
+/// What stands in a chain of causes if it went through other crates on its way here: it says all there is to say.
+fn said_already(mut cause: &(dyn std::error::Error + 'static)) -> Option<Error> {
+    loop {
+        if let Some(own) = cause.downcast_ref::<Error>() {
+            return Some(own.clone());
+        }
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause = match inner {
+            Some(inner) => inner,
+            None => cause.source()?,
+        };
+    }
 }
 
 fn unwritten(shown: &str, source: impl Into<crate::error::BoxError>) -> Error {

@@ -190,11 +190,11 @@ fn what_a_lake_in_an_object_store_needs() {
             "path: 's3://b/x', access_key_id: $DIR, secret_access_key: two, path_style: true",
             vec![
                 "aws_virtual_hosted_style_request=false",
-                "aws_access_key_id=data",
+                "aws_access_key_id=/srv/data",
                 "aws_secret_access_key=two",
             ],
         ),
-        ("path: 'gs://b', service_account: ./key.json", vec!["google_service_account=./key.json"]),
+        ("path: 'gs://b', service_account: ./key.json", vec!["google_service_account=/srv/etc/key.json"]),
         (
             "path: 'az://c', account: a, sas_token: t",
             vec!["azure_storage_account_name=a", "azure_storage_sas_token=t"],
