@@ -51,10 +51,9 @@ pub(super) fn check(args: &CheckArgs) -> Result<u8> {
     }
     for config in &configs {
         let (label, place) = (label(config, &configs), config.place());
-        let exists = destinations::exists(config);
         match destinations::try_out(config) {
-            Ok(()) if exists => findings.good(&label, format!("{place} can be written")),
-            Ok(()) => findings.good(&label, format!("{place} can be created")),
+            Ok(true) => findings.good(&label, format!("{place} can be written")),
+            Ok(false) => findings.good(&label, format!("{place} can be created")),
             Err(error) => findings.bad(&label, &error),
         }
     }

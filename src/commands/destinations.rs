@@ -56,27 +56,24 @@ fn begin_one(
     })
 }
 
-/// Proves that a destination can be written, or made.
-pub(super) fn try_out(config: &DestinationConfig) -> Result<()> {
+/// Proves that a destination can be written, or made; whether there was something before.
+pub(super) fn try_out(config: &DestinationConfig) -> Result<bool> {
     let progress = Progress::new(Mode::Off);
+    let exists = config.path().is_some_and(Path::exists);
     match config {
         DestinationConfig::DuckDb(config) => {
             let options = duckdb_options(config, None);
-            DuckDb::begin(&config.path, options, Duration::ZERO, progress)?.try_out()
+            DuckDb::begin(&config.path, options, Duration::ZERO, progress)?.try_out()?;
         }
-        DestinationConfig::Parquet(config) => Lake::begin(&config.path, Duration::ZERO, &progress)?.try_out(),
+        DestinationConfig::Parquet(config) => {
+            Lake::begin(&config.path, Duration::ZERO, &progress)?.try_out()?;
+        }
         DestinationConfig::ObjectStore(config) => {
-            Lake::begin_in_objects(config, Duration::ZERO, &progress)?.try_out()
+            Lake::begin_in_objects(config, Duration::ZERO, &progress)?.try_out()?;
+            return Ok(parquet::status_of_objects(config, 0).is_ok());
         }
     }
-}
-
-/// Whether there is something at a destination already; one that cannot be asked has nothing.
-pub(super) fn exists(config: &DestinationConfig) -> bool {
-    match config.path() {
-        Some(path) => path.exists(),
-        None => status(config, 0).is_ok(),
-    }
+    Ok(exists)
 }
 
 /// What a run into these destinations starts from, without taking them for one.
@@ -148,10 +145,9 @@ pub(super) fn check_apart(configs: &[DestinationConfig]) -> Result<()> {
 }
 
 fn is_same_destination(one: &DestinationConfig, other: &DestinationConfig) -> bool {
-    match (one.path(), other.path()) {
-        (Some(one), Some(other)) => is_same_place(one, other),
-        (None, None) => one.place() == other.place(),
-        _ => false,
+    match (one, other) {
+        (DestinationConfig::ObjectStore(one), DestinationConfig::ObjectStore(other)) => one.is_where(other),
+        _ => one.path().zip(other.path()).is_some_and(|(one, other)| is_same_place(one, other)),
     }
 }
 

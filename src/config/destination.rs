@@ -144,7 +144,10 @@ pub(crate) fn parse_uri(
     let home = environment.home_dir();
     let url = typed.strip_prefix("parquet:").unwrap_or(typed);
     if let Some(config) = ObjectStoreConfig::parse(typed, url, environment) {
-        let refused = |expected| Error::new(ErrorKind::Usage, format!("destination {url}: {expected}"));
+        // What was typed may hold a key.
+        let scheme = url.split_once("//").map_or("", |(scheme, _)| scheme);
+        let refused =
+            |expected| Error::new(ErrorKind::Usage, format!("destination {scheme}//...: {expected}"));
         return Some(config.map(DestinationConfig::ObjectStore).map_err(refused));
     }
     let (scheme, path) = typed.split_once(':')?;

@@ -11,6 +11,8 @@ use crate::error::Result;
 
 /// How long a request is tried again that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// When the lock of a run is nobody's that no longer says it is there.
+const LOCK_EXPIRY: Duration = Duration::from_secs(90);
 
 /// Keys of a connection whose values are secrets.
 pub(crate) const SECRETS: [&str; 4] = ["secret_access_key", "session_token", "account_key", "sas_token"];
@@ -118,6 +120,8 @@ pub struct ObjectStoreConfig {
     pub options: Vec<(String, Secret<String>)>,
     /// How long a request is tried again that fails.
     pub patience: Duration,
+    /// When the lock of a run is nobody's that no longer says it is there.
+    pub lock_expiry: Duration,
 }
 
 impl ObjectStoreConfig {
@@ -136,9 +140,15 @@ impl ObjectStoreConfig {
         if !is_sound {
             return Some(Err(Expected("a bucket and a folder in it, such as s3://bucket/lake")));
         }
-        let (bucket, folder) = (bucket.to_owned(), folder.to_owned());
-        let mut config =
-            Self { name: name.to_owned(), service, bucket, folder, options: Vec::new(), patience: PATIENCE };
+        let mut config = Self {
+            name: name.to_owned(),
+            service,
+            bucket: bucket.to_owned(),
+            folder: folder.to_owned(),
+            options: Vec::new(),
+            patience: PATIENCE,
+            lock_expiry: LOCK_EXPIRY,
+        };
         config.take_environment(environment);
         Some(Ok(config))
     }
@@ -148,7 +158,7 @@ impl ObjectStoreConfig {
         let options = variables.filter(|(_, value)| !value.is_empty());
         self.options =
             options.map(|(name, value)| (name.to_lowercase(), Secret::new(value.to_owned()))).collect();
-        self.allow_http();
+        self.settle();
     }
 
     /// What the keys of a connection say counts for more than the environment; paths in it are relative to `base`.
@@ -165,7 +175,6 @@ impl ObjectStoreConfig {
             let value = match *key {
                 "service_account" => settings.required_path(key, base)?.to_string_lossy().into_owned(),
                 "path_style" => (path_style == Some(false)).to_string(),
-                "endpoint" if path_style == Some(false) => within_host(&value, &self.bucket),
                 _ => value,
             };
             self.options.retain(|(name, _)| name != option && !overruled.contains(&name.as_str()));
@@ -176,19 +185,43 @@ impl ObjectStoreConfig {
                 return Err(settings.refused(key, format!("needs {other} beside it")));
             }
         }
-        self.allow_http();
+        self.settle();
         Ok(self)
     }
 
-    /// Whoever writes `http://` means it.
-    fn allow_http(&mut self) {
-        let is_plain = |(name, value): &(String, Secret<String>)| {
-            (name.contains("endpoint") || name == "google_base_url") && value.expose().starts_with("http://")
+    /// What follows from the options together: whoever writes `http://` means it, and an endpoint whose host is to
+    /// begin with the bucket is given without it.
+    fn settle(&mut self) {
+        let Some((name, endpoint)) = self.endpoint().map(|(name, value)| (name.to_owned(), value.to_owned()))
+        else {
+            return;
         };
-        if self.options.iter().any(is_plain) {
+        if endpoint.starts_with("http://") {
             let prefix = self.service.variables().to_lowercase();
             self.options.push((format!("{prefix}allow_http"), Secret::new("true".to_owned())));
         }
+        let switch = self.options.iter().rev().find(|(name, _)| name == "aws_virtual_hosted_style_request");
+        if switch.is_some_and(|(_, value)| value.expose() == "true") {
+            let endpoint = within_host(&endpoint, &self.bucket);
+            self.options.push((name, Secret::new(endpoint)));
+        }
+    }
+
+    /// The option that says where the store is, and what it says; of several the one that counts.
+    fn endpoint(&self) -> Option<(&str, &str)> {
+        let named = |is_it: fn(&str) -> bool| self.options.iter().rev().find(move |(name, _)| is_it(name));
+        let found = named(|name| name == "aws_endpoint_url_s3")
+            .or_else(|| {
+                named(|name| name.contains("endpoint") && !name.contains("sts") && !name.contains("metadata"))
+            })
+            .or_else(|| named(|name| name == "google_base_url"));
+        found.map(|(name, value)| (name.as_str(), value.expose().as_str()))
+    }
+
+    /// Whether both are the same place.
+    pub fn is_where(&self, other: &Self) -> bool {
+        let endpoint = |config: &Self| config.endpoint().map(|(_, value)| value.to_owned());
+        self.url() == other.url() && endpoint(self) == endpoint(other)
     }
 
     /// Where it is: `s3://bucket/folder`.
@@ -201,8 +234,10 @@ impl ObjectStoreConfig {
 /// An endpoint whose host begins with the bucket.
 fn within_host(endpoint: &str, bucket: &str) -> String {
     match endpoint.split_once("://") {
-        Some((scheme, host)) => format!("{scheme}://{bucket}.{host}"),
-        None => endpoint.to_owned(),
+        Some((scheme, host)) if !host.starts_with(&format!("{bucket}.")) => {
+            format!("{scheme}://{bucket}.{host}")
+        }
+        _ => endpoint.to_owned(),
     }
 }
 
@@ -275,6 +310,21 @@ mod tests {
     #[test]
     fn a_bucket_may_be_part_of_the_host() {
         assert_eq!(within_host("https://s3.example:9000", "b"), "https://b.s3.example:9000");
+        assert_eq!(within_host("https://b.s3.example", "b"), "https://b.s3.example");
         assert_eq!(within_host("nonsense", "b"), "nonsense");
+        for (variables, expected) in [
+            (vec![("AWS_ENDPOINT_URL", "https://s3.example")], None),
+            (
+                vec![
+                    ("AWS_ENDPOINT_URL", "https://s3.example"),
+                    ("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "true"),
+                ],
+                Some("https://b.s3.example"),
+            ),
+        ] {
+            let config = parse("s3://b/x", &variables).unwrap().unwrap();
+            let endpoint = config.endpoint().unwrap().1;
+            assert_eq!(endpoint, expected.unwrap_or("https://s3.example"));
+        }
     }
 }

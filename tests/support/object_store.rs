@@ -18,7 +18,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Request, S3Result};
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 const BUCKET: &str = "bucket";
 /// What every test signs its requests with.
@@ -30,15 +30,17 @@ const SECRET: &str = "a-secret";
 pub(crate) enum Fault {
     /// It is carried out, and the answer is lost.
     AnswerLost,
+    /// It is carried out, and the connection breaks.
+    Reset,
     /// It is not carried out.
     Refused,
     /// Conditions in its head are not heeded.
     Unconditional,
+    /// Only whether there is something is heeded, not what.
+    AnyVersion,
+    /// It is carried out, and the answer is held back until [`Held::break_off`]; then the connection breaks.
+    Held,
 }
-
-/// Marks a request whose conditions are not heeded. They stay in its head, which is signed.
-#[derive(Debug, Clone, Copy)]
-struct Unconditional;
 
 /// Lets everybody in who signs, and takes conditions off.
 struct Access;
@@ -52,8 +54,13 @@ impl S3Access for Access {
         's: 'f,
         'r: 'f,
     {
-        if request.extensions.get::<Unconditional>().is_some() {
-            (request.input.if_match, request.input.if_none_match) = (None, None);
+        // They stay in the head, which is signed.
+        match request.extensions.get::<Fault>() {
+            Some(Fault::Unconditional) => {
+                (request.input.if_match, request.input.if_none_match) = (None, None);
+            }
+            Some(Fault::AnyVersion) => request.input.if_match = None,
+            _ => {}
         }
         Box::pin(std::future::ready(Ok(())))
     }
@@ -76,6 +83,26 @@ struct Shared {
     plans: Mutex<Vec<Plan>>,
     /// Methods and paths of all requests, in the order in which they came.
     log: Mutex<Vec<(Method, String)>>,
+    /// Whether a request that is held was carried out, and whether its connection is to break.
+    held: Mutex<(bool, bool)>,
+}
+
+/// A request whose answer is held back.
+pub(crate) struct Held(Arc<Shared>);
+
+impl Held {
+    /// Waits until it was carried out.
+    pub(crate) fn wait_until_done(&self) {
+        while !self.0.held.lock().expect("what is held").0 {
+            // Not a wait for something to have happened, only a pause between two looks.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Breaks its connection.
+    pub(crate) fn break_off(&self) {
+        self.0.held.lock().expect("what is held").1 = true;
+    }
 }
 
 impl Shared {
@@ -209,10 +236,24 @@ impl ObjectStore {
         self.fail_after(method, ending, 0, fault, times);
     }
 
+    /// Has the next request whose method and end of path are these be carried out, and its answer be held back.
+    pub(crate) fn hold(&self, method: Method, ending: &str) -> Held {
+        self.fail(method, ending, Fault::Held, 1);
+        Held(Arc::clone(&self.shared))
+    }
+
     /// The same after `after` requests that do not.
     pub(crate) fn fail_after(&self, method: Method, ending: &str, after: usize, fault: Fault, times: usize) {
         let plan = Plan { method, ending: ending.to_owned(), fault, after, times };
         self.shared.plans.lock().expect("the plans").push(plan);
+    }
+
+    /// Waits for a request of this method to a path that ends so.
+    pub(crate) fn wait_for(&self, asked: &str) {
+        while !self.requests().iter().any(|one| one == asked) {
+            // Not a wait for something to have happened, only a pause between two looks.
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Nothing goes wrong any more.
@@ -258,9 +299,13 @@ async fn serve(listener: std::net::TcpListener, service: S3Service, shared: Arc<
     // One write at a time: the crate looks at a condition and then writes.
     let writing = Arc::new(tokio::sync::Mutex::new(()));
     while let Ok((socket, _)) = listener.accept().await {
+        let socket = socket.into_std().expect("a socket");
+        let same = socket.try_clone().and_then(TcpStream::from_std).map(Arc::new).expect("a socket");
+        let socket = TcpStream::from_std(socket).expect("a socket");
         let (service, shared, writing) = (service.clone(), Arc::clone(&shared), Arc::clone(&writing));
         let answer = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             let (service, shared, writing) = (service.clone(), Arc::clone(&shared), Arc::clone(&writing));
+            let same = Arc::clone(&same);
             async move {
                 let (method, path) = (request.method().clone(), request.uri().path().to_owned());
                 let fault = shared.fault_of(&method, &path);
@@ -268,8 +313,8 @@ async fn serve(listener: std::net::TcpListener, service: S3Service, shared: Arc<
                 if fault == Some(Fault::Refused) {
                     return Err(std::io::Error::other("refused"));
                 }
-                if fault == Some(Fault::Unconditional) {
-                    request.extensions_mut().insert(Unconditional);
+                if let Some(fault) = fault {
+                    request.extensions_mut().insert(fault);
                 }
                 let answer = {
                     let _turn = writing.lock().await;
@@ -278,7 +323,16 @@ async fn serve(listener: std::net::TcpListener, service: S3Service, shared: Arc<
                         .await
                         .map_err(|e| std::io::Error::other(format!("{e:?}")))?
                 };
-                if fault == Some(Fault::AnswerLost) {
+                if fault == Some(Fault::Held) {
+                    shared.held.lock().expect("what is held").0 = true;
+                    while !shared.held.lock().expect("what is held").1 {
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                }
+                if matches!(fault, Some(Fault::Reset | Fault::Held)) {
+                    same.set_zero_linger()?;
+                }
+                if matches!(fault, Some(Fault::AnswerLost | Fault::Reset | Fault::Held)) {
                     return Err(std::io::Error::other("the answer is lost"));
                 }
                 let (head, body) = answer.into_parts();

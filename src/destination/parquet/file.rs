@@ -4,8 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection};
+use parquet::arrow::arrow_reader::{
+    ArrowReaderBuilder, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
+};
 use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
+use parquet::arrow::push_decoder::ParquetPushDecoderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::SortingColumn;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -137,19 +140,34 @@ pub(super) fn read(
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     match source {
         Source::Local(file) => {
-            let mut builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options)
-                .map_err(unreadable)?
-                .with_batch_size(BATCH);
-            if let Some(names) = names {
-                let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-                builder = builder.with_projection(mask);
-            }
-            if let Some(selection) = selection {
-                builder = builder.with_row_selection(selection);
-            }
-            Ok(Box::new(builder.build().map_err(unreadable)?))
+            let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
+            let reader = builder.and_then(|builder| of_these(builder, names, selection).build());
+            Ok(Box::new(reader.map_err(unreadable)?))
         }
-        Source::Object(file) => file.read(options, BATCH, names, selection)?.map_err(unreadable),
+        Source::Object(file) => {
+            let builder = file.metadata()?.and_then(|metadata| {
+                ParquetPushDecoderBuilder::try_new_decoder_with_options(metadata, options)
+            });
+            let decoder = builder.and_then(|builder| of_these(builder, names, selection).build());
+            Ok(Box::new(file.rows(decoder.map_err(unreadable)?)))
+        }
+    }
+}
+
+/// A reader of these columns and rows alone.
+fn of_these<T>(
+    builder: ArrowReaderBuilder<T>,
+    names: Option<&[&str]>,
+    selection: Option<RowSelection>,
+) -> ArrowReaderBuilder<T> {
+    let mut builder = builder.with_batch_size(BATCH);
+    if let Some(names) = names {
+        let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
+        builder = builder.with_projection(mask);
+    }
+    match selection {
+        Some(selection) => builder.with_row_selection(selection),
+        None => builder,
     }
 }
 

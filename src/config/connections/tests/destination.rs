@@ -184,7 +184,11 @@ fn what_a_lake_in_an_object_store_needs() {
         ),
         (
             "path: 's3://b/x', endpoint: 'https://minio', path_style: false",
-            vec!["aws_endpoint=https://b.minio", "aws_virtual_hosted_style_request=true"],
+            vec![
+                "aws_endpoint=https://minio",
+                "aws_virtual_hosted_style_request=true",
+                "aws_endpoint=https://b.minio",
+            ],
         ),
         (
             "path: 's3://b/x', access_key_id: $DIR, secret_access_key: two, path_style: true",

@@ -12,14 +12,14 @@ use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, Pu
 use tokio::runtime::{Builder, Handle, Runtime};
 
 use super::connect::connect;
-use super::failure::refused;
+use super::failure::{is_without_bucket, refused};
 use crate::config::ObjectStoreConfig;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A folder of a bucket. Names of objects are below it.
 pub(in super::super) struct Bucket {
     pub(super) store: Arc<dyn ObjectStore>,
-    config: ObjectStoreConfig,
+    pub(super) config: ObjectStoreConfig,
     /// Requests are made here, whatever thread asks for them. `None` only while it is dropped.
     runtime: Option<Runtime>,
 }
@@ -105,21 +105,31 @@ impl Bucket {
     }
 
     /// An object as a whole; `None` if there is none.
-    pub(super) fn get(&self, name: &str) -> Result<Option<Found>> {
-        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
-        let got = self.wait(async move {
-            let got = store.get(&path).await?;
-            let version = UpdateVersion { e_tag: got.meta.e_tag.clone(), version: got.meta.version.clone() };
-            let modified = got.meta.last_modified.timestamp_millis();
-            Ok(Found { bytes: got.bytes().await?, version, modified })
-        })?;
-        match got {
-            Ok(found) => Ok(Some(found)),
-            // A missing bucket is another matter.
-            Err(StoreError::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => {
-                Ok(None)
-            }
-            Err(error) => Err(self.failed("read", name, &error)),
+    pub(super) fn get(self: &Arc<Self>, name: &str) -> Result<Option<Found>> {
+        let (bucket, own) = (Arc::clone(self), name.to_owned());
+        self.wait(async move { bucket.get_later(&own).await })?
+    }
+
+    /// The same where it can be awaited.
+    pub(super) async fn get_later(&self, name: &str) -> Result<Option<Found>> {
+        let read = async {
+            let got = self.store.get(&self.path(name)?).await;
+            let (meta, bytes) = match got {
+                Ok(got) => (got.meta.clone(), got.bytes().await),
+                Err(error) => return self.if_missing(name, error, None),
+            };
+            let bytes = bytes.map_err(|error| self.failed("read", name, &error))?;
+            let version = UpdateVersion { e_tag: meta.e_tag, version: meta.version };
+            Ok(Some(Found { bytes, version, modified: meta.last_modified.timestamp_millis() }))
+        };
+        read.await
+    }
+
+    /// What it means that something cannot be read: if it is not there, `absent`; a missing bucket is another matter.
+    fn if_missing<T>(&self, name: &str, error: StoreError, absent: T) -> Result<T> {
+        match error {
+            StoreError::NotFound { .. } if !is_without_bucket(&error) => Ok(absent),
+            error => Err(self.failed("read", name, &error)),
         }
     }
 
@@ -141,8 +151,7 @@ impl Bucket {
         let (store, path) = (Arc::clone(&self.store), self.path(name)?);
         match self.wait(async move { store.head(&path).await })? {
             Ok(meta) => Ok(Some(meta.size)),
-            Err(StoreError::NotFound { .. }) => Ok(None),
-            Err(error) => Err(self.failed("read", name, &error)),
+            Err(error) => self.if_missing(name, error, None),
         }
     }
 
@@ -154,11 +163,25 @@ impl Bucket {
     }
 
     /// Writes an object over a version of it, or where there is none.
-    pub(super) fn put_over(&self, name: &str, bytes: Bytes, over: Option<UpdateVersion>) -> Result<Put> {
-        let (store, path) = (Arc::clone(&self.store), self.path(name)?);
+    pub(super) fn put_over(
+        self: &Arc<Self>,
+        name: &str,
+        bytes: Bytes,
+        over: Option<UpdateVersion>,
+    ) -> Result<Put> {
+        let (bucket, own) = (Arc::clone(self), name.to_owned());
+        self.wait(async move { bucket.put_later(&own, bytes, over).await })?
+    }
+
+    /// The same where it can be awaited.
+    pub(super) async fn put_later(
+        &self,
+        name: &str,
+        bytes: Bytes,
+        over: Option<UpdateVersion>,
+    ) -> Result<Put> {
         let mode = over.map_or(PutMode::Create, PutMode::Update);
-        let put =
-            self.wait(async move { store.put_opts(&path, bytes.into(), PutOptions::from(mode)).await })?;
+        let put = self.store.put_opts(&self.path(name)?, bytes.into(), PutOptions::from(mode)).await;
         Ok(match put {
             Ok(put) => Put::Done(put.into()),
             Err(StoreError::AlreadyExists { .. } | StoreError::Precondition { .. }) => Put::Refused,

@@ -11,30 +11,35 @@ const LONGEST: usize = 300;
 /// An object with which something could not be done.
 pub(super) fn refused(service: Service, what: &str, shown: &str, error: &StoreError) -> Error {
     let said = without_secrets(error);
-    let hint = hint(service, error, &said);
-    let error = Error::new(ErrorKind::Destination, format!("{shown} cannot be {what}")).with_source(said);
-    match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
+    let refused = Error::new(ErrorKind::Destination, format!("{shown} cannot be {what}")).with_source(said);
+    match hint(service, error) {
+        Some(hint) => refused.with_hint(hint),
+        None => refused,
     }
 }
 
-fn hint(service: Service, error: &StoreError, said: &str) -> Option<String> {
-    let holds = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    if holds(&["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"]) {
+/// Whether it says that there is no bucket, where an object was asked for.
+pub(super) fn is_without_bucket(error: &StoreError) -> bool {
+    let text = error.to_string();
+    ["NoSuchBucket", "ContainerNotFound", "The specified bucket does not exist"]
+        .iter()
+        .any(|words| text.contains(words))
+}
+
+fn hint(service: Service, error: &StoreError) -> Option<String> {
+    let text = error.to_string();
+    let holds = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if is_without_bucket(error) {
         return Some("make the bucket first; ingest only makes what is in it".to_owned());
     }
     if holds(&["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint"]) {
         return Some("the bucket is in another region: set region, or AWS_REGION".to_owned());
     }
+    let is_refused =
+        matches!(error, StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. });
+    // Where machines ask for the keys of their role.
     let is_without_key = holds(&["169.254.169.254", "metadata.google.internal", "169.254.170.2"]);
-    match error {
-        StoreError::PermissionDenied { .. } | StoreError::Unauthenticated { .. } => {
-            Some(how_to_get_in(service))
-        }
-        _ if is_without_key => Some(how_to_get_in(service)),
-        _ => None,
-    }
+    (is_refused || is_without_key).then(|| how_to_get_in(service))
 }
 
 /// Where credentials are looked for.
@@ -55,20 +60,28 @@ pub(super) fn how_to_get_in(service: Service) -> String {
     )
 }
 
-/// What the store says, in one line, without what stands in the query of a URL: it may be a signature.
+/// What the store says, in one line: without what stands in the query of a URL, which may be a signature, and of an
+/// answer in XML only its code and its message, since some repeat what they were sent.
 pub(super) fn without_secrets(error: &StoreError) -> String {
-    let mut text = String::new();
-    for word in error.to_string().split_whitespace() {
-        let bare = if word.contains("://") { word.split('?').next().unwrap_or_default() } else { word };
-        if !text.is_empty() {
-            text.push(' ');
-        }
-        text.push_str(bare);
+    let text = error.to_string();
+    let (said, answer) = text.split_at(text.find("<?xml").or(text.find("<Error>")).unwrap_or(text.len()));
+    let mut words: Vec<&str> = said.split_whitespace().map(without_query).collect();
+    words.extend(["Code", "Message"].iter().filter_map(|tag| within(answer, tag)));
+    let line = words.join(" ");
+    if line.chars().count() <= LONGEST {
+        return line;
     }
-    if text.chars().count() > LONGEST {
-        text = text.chars().take(LONGEST).chain(['…']).collect();
-    }
-    text
+    line.chars().take(LONGEST).chain(['…']).collect()
+}
+
+fn without_query(word: &str) -> &str {
+    if word.contains("://") { word.split('?').next().unwrap_or_default() } else { word }
+}
+
+/// What stands in the first element of this name.
+fn within<'t>(xml: &'t str, tag: &str) -> Option<&'t str> {
+    let (_, rest) = xml.split_once(&format!("<{tag}>"))?;
+    Some(rest.split_once(&format!("</{tag}>"))?.0.trim())
 }
 
 #[cfg(test)]
@@ -85,6 +98,11 @@ mod tests {
             generic("error performing GET https://a.example/c/x?sv=1&sig=SECRET in 3s:\n  no  answer");
         let said = without_secrets(&error);
         assert_eq!(said, "Generic S3 error: error performing GET https://a.example/c/x in 3s: no answer");
+        let error = generic(
+            "status 400: <?xml version=\"1.0\"?><Error><Code>ExpiredToken</Code><Message>It is over.</Message>\
+             <Token-0>SECRET</Token-0></Error>",
+        );
+        assert_eq!(without_secrets(&error), "Generic S3 error: status 400: ExpiredToken It is over.");
         assert!(without_secrets(&generic(&"x".repeat(9999))).chars().count() <= LONGEST + 1);
     }
 

@@ -15,12 +15,15 @@ mod bucket;
 mod connect;
 mod document;
 mod failure;
-mod lease;
+mod leftovers;
+mod lock;
+mod log;
 mod read;
 mod upload;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -29,7 +32,6 @@ pub(super) use read::ObjectFile;
 pub(super) use upload::Upload;
 
 use super::manifest::{FileEntry, Manifest};
-use super::runs;
 use super::storage::{Name, Part, Sink, Source, Storage};
 use super::versions::encode;
 use crate::config::ObjectStoreConfig;
@@ -39,16 +41,16 @@ use crate::progress::Progress;
 use crate::state::TableState;
 use bucket::{Bucket, Put};
 use document::Document;
-use lease::Lease;
+use leftovers::Leftovers;
+use lock::Lock;
 
 /// How long files of replaced versions stay: whoever read the manifest before may take so long for the rest.
 const RETENTION: SignedDuration = SignedDuration::from_mins(10);
 /// What helps where the answer to the last request of a commit was lost.
 const GO_ON: &str = "whether this was published is not known; run again: it goes on from what is there";
-/// The folder of a table's files. Tools that read a folder pass over what begins so.
-const FILES: &str = "_files";
-/// Where the log of runs is.
-const RUNS: &str = "_ingest/runs";
+/// How often a manifest is sent that nobody seems to have received, and how long the first pause between is.
+const ATTEMPTS: u32 = 5;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether this run may still publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,8 @@ pub(super) struct Objects {
     bucket: Arc<Bucket>,
     /// Part of the name of every file of this run.
     run: String,
+    /// Files named so far.
+    named: AtomicU64,
     document: Document,
     /// The version of the manifest that was read or written last; `None` if there is none.
     version: Option<UpdateVersion>,
@@ -73,117 +77,75 @@ pub(super) struct Objects {
     broken: HashMap<(String, String), Error>,
     begun: Vec<Identity>,
     finished: Vec<(Identity, String, Manifest)>,
-    /// Files of killed runs that may become of use to nobody later on.
-    leftovers: Vec<String>,
+    leftovers: Leftovers,
     /// Files that were written since the last commit.
     written: Mutex<Vec<String>>,
     standing: Standing,
-    _lease: Lease,
+    _lock: Lock,
 }
 
 impl Objects {
     /// Takes the lake for this run, waiting up to `wait` while another run has it; removes what killed runs left.
     pub(super) fn begin(config: &ObjectStoreConfig, wait: Duration, progress: &Progress) -> Result<Self> {
         let bucket = Arc::new(Bucket::of(config)?);
-        let lease = Lease::take(&bucket, wait, progress)?;
-        let (document, version) = read(&bucket)?;
-        let mut objects = Self {
+        let lock = Lock::take(&bucket, wait, progress)?;
+        let (mut document, version) = read_manifest(&bucket)?;
+        let mut leftovers = Leftovers::default();
+        let found = leftovers::compare(&bucket, &mut document, &mut leftovers)?;
+        Ok(Self {
             bucket,
             run: format!("{:08x}", fastrand::u32(..)),
+            named: AtomicU64::new(0),
             document,
             version,
-            broken: HashMap::new(),
+            broken: found,
             begun: Vec::new(),
             finished: Vec::new(),
-            leftovers: Vec::new(),
+            leftovers,
             written: Mutex::new(Vec::new()),
             standing: Standing::Sound,
-            _lease: lease,
-        };
-        objects.look()?;
-        Ok(objects)
-    }
-
-    /// Compares the files that are there with those that the manifest names. A table all of whose files are gone was
-    /// removed by somebody.
-    fn look(&mut self) -> Result<()> {
-        let mut there: HashMap<String, u64> = HashMap::new();
-        for folder in self.bucket.folders("")? {
-            if !folder.starts_with(['_', '.']) {
-                there.extend(self.bucket.list(&folder)?);
-            }
-        }
-        let is_there = |file: &FileEntry| there.contains_key(&file.name);
-        let is_empty = |manifest: &Manifest| manifest.all_files().next().is_none();
-        let stands = |manifest: &Manifest| is_empty(manifest) || manifest.all_files().any(is_there);
-        self.document.tables.retain(|entry| stands(&entry.manifest));
-        for entry in &self.document.tables {
-            let identity = (entry.schema.to_lowercase(), entry.table.clone());
-            let wrong = entry.manifest.all_files().find(|file| there.get(&file.name) != Some(&file.bytes));
-            let Some(wrong) = wrong else { continue };
-            let shown = self.bucket.shown(&wrong.name);
-            let error = if is_there(wrong) {
-                super::file::changed(&shown)
-            } else {
-                Error::new(ErrorKind::Destination, format!("{shown} is not there"))
-                    .with_hint(super::file::GONE)
-            };
-            self.broken.insert(identity, error);
-        }
-        let named: HashSet<&str> = self.document.tables.iter().flat_map(document::Entry::names).collect();
-        self.leftovers = there.into_keys().filter(|name| !named.contains(name.as_str())).collect();
-        let due = self.leftovers_of_the_past();
-        self.remove(&due);
-        Ok(())
-    }
-
-    /// Takes out the files of killed runs that are of no use to anybody: no manifest names them, and none can name them
-    /// any more, as another version has taken the place of the one that they were written for.
-    fn leftovers_of_the_past(&mut self) -> Vec<String> {
-        let tables = &self.document.tables;
-        let is_past = |name: &mut String| {
-            let entry = tables.iter().find(|entry| name.starts_with(&folder(&entry.schema, &entry.table)));
-            entry
-                .zip(generation(name))
-                .is_some_and(|(entry, generation)| generation <= entry.manifest.generation)
-        };
-        self.leftovers.extract_if(.., is_past).collect()
-    }
-
-    /// Removes files that nobody needs, now or in a later run.
-    fn remove(&self, names: &[String]) {
-        if let Err(error) = self.bucket.delete(names) {
-            tracing::warn!(%error, "files that are no longer needed stay for now");
-        }
+            _lock: lock,
+        })
     }
 
     /// Writes the manifest over the version that this run knows.
     fn replace(&mut self, next: Document) -> Result<()> {
         let bytes: bytes::Bytes = next.to_json()?.into();
-        let put = self.bucket.put_over(document::NAME, bytes.clone(), self.version.clone())?;
-        let unclear = match put {
-            Put::Done(version) => {
-                (self.document, self.version) = (next, Some(version));
-                return Ok(());
-            }
-            Put::Refused => None,
-            Put::Unclear(error) => Some(error),
-        };
-        // Either another run was faster, or the answer to this one's own request was lost.
+        let mut failure = None;
         self.standing = Standing::Unclear;
-        let (found, version) = read(&self.bucket)?;
-        if found.commit == next.commit {
-            self.standing = Standing::Sound;
-            (self.document, self.version) = (next, version);
-            return Ok(());
-        }
-        match unclear {
-            Some(error) if found.commit == self.document.commit => Err(error.with_hint(GO_ON)),
-            _ => {
-                self.standing = Standing::Outdated;
-                Err(self.outdated())
+        for attempt in 0..ATTEMPTS {
+            match self.bucket.put_over(document::NAME, bytes.clone(), self.version.clone())? {
+                Put::Done(version) => return self.is_replaced(next, Some(version)),
+                // Another run was faster, or this one itself, and the answer was lost.
+                Put::Refused => {}
+                Put::Unclear(error) => failure = failure.or(Some(error)),
             }
+            let (found, version) = read_manifest(&self.bucket)?;
+            if found.commit == next.commit {
+                return self.is_replaced(next, version);
+            }
+            if found.commit != self.document.commit {
+                // From here on this commit cannot happen any more. It may have: then the other run went on from it.
+                let needed: HashSet<&str> = found.tables.iter().flat_map(document::Entry::names).collect();
+                self.written().retain(|name| !needed.contains(name.as_str()));
+                self.standing = Standing::Outdated;
+                return Err(self.outdated());
+            }
+            // Of this request and one that is still on its way only the first to arrive is carried out.
+            std::thread::sleep(PAUSE * 2_u32.pow(attempt));
         }
+        let refused = || {
+            let message = format!("{} cannot be written", self.bucket.shown(document::NAME));
+            let cause = "the store refuses to replace the version that is there by its own name for it";
+            Error::new(ErrorKind::Destination, message).with_source(cause)
+        };
+        Err(failure.unwrap_or_else(refused).with_hint(GO_ON))
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "the ways out of a publication look alike")]
+    fn is_replaced(&mut self, next: Document, version: Option<UpdateVersion>) -> Result<()> {
+        (self.document, self.version, self.standing) = (next, version, Standing::Sound);
+        Ok(())
     }
 
     fn outdated(&self) -> Error {
@@ -191,7 +153,7 @@ impl Objects {
         Error::new(ErrorKind::Conflict, message).with_hint("run again, one run at a time")
     }
 
-    fn written(&self) -> std::sync::MutexGuard<'_, Vec<String>> {
+    fn written(&self) -> MutexGuard<'_, Vec<String>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -219,6 +181,7 @@ impl Storage for Objects {
             }
         }
         if !self.is_begun(table) {
+            self.leftovers.look_at(&self.bucket, &self.document, table.schema)?;
             self.begun.push(table.identity());
         }
         Ok(())
@@ -233,14 +196,16 @@ impl Storage for Objects {
         Ok(Source::Object(ObjectFile { bucket, name: file.name.clone(), bytes: file.bytes }))
     }
 
-    fn name(&self, table: Name<'_>, part: Part, generation: u64, number: usize) -> String {
+    /// No name comes twice, even if a commit is repeated: requests of the first try may still be on their way.
+    fn name(&self, table: Name<'_>, part: Part, generation: u64, _number: usize) -> String {
         let known = self.document.find(table).map(|entry| entry.schema.as_str());
         let ending = match part {
             Part::Rows => "rows",
             Part::Ledger => "ledger",
         };
         let folder = folder(known.unwrap_or(table.schema), table.table);
-        format!("{folder}{generation:08}-{number:04}-{}.{ending}", self.run)
+        let number = self.named.fetch_add(1, Ordering::Relaxed) + 1;
+        format!("{folder}{generation:08}-{}-{number:04}.{ending}", self.run)
     }
 
     fn create(&self, _table: Name<'_>, name: &str) -> Result<Sink> {
@@ -261,7 +226,6 @@ impl Storage for Objects {
 
     fn publish(&mut self) -> Result<()> {
         let finished = std::mem::take(&mut self.finished);
-        self.begun.clear();
         if finished.is_empty() {
             self.abandon();
             return Ok(());
@@ -275,10 +239,11 @@ impl Storage for Objects {
         }
         let mut due = next.let_go(now.checked_sub(RETENTION).unwrap_or(Timestamp::MIN));
         self.replace(next)?;
-        let named: HashSet<&str> = self.document.tables.iter().flat_map(document::Entry::names).collect();
-        due.extend(self.written().drain(..).filter(|name| !named.contains(name.as_str())));
-        due.extend(self.leftovers_of_the_past());
-        self.remove(&due);
+        self.begun.clear();
+        let needed: HashSet<&str> = self.document.tables.iter().flat_map(document::Entry::names).collect();
+        due.extend(self.written().drain(..).filter(|name| !needed.contains(name.as_str())));
+        due.extend(self.leftovers.of_the_past(&self.document));
+        leftovers::remove(&self.bucket, &due);
         Ok(())
     }
 
@@ -286,18 +251,14 @@ impl Storage for Objects {
         self.begun.clear();
         self.finished.clear();
         let written = std::mem::take(&mut *self.written());
-        // If the manifest names them after all, they are needed.
-        if self.standing == Standing::Unclear {
-            return;
+        // If a manifest comes to name them after all, they are needed.
+        if self.standing != Standing::Unclear {
+            leftovers::remove(&self.bucket, &written);
         }
-        self.remove(&written);
     }
 
     fn record(&mut self, records: &[RunRecord]) -> Result<()> {
-        let Some(first) = records.first() else { return Ok(()) };
-        let (day, time) = (first.finished_at.strftime("%Y-%m-%d"), first.finished_at.strftime("%H%M%S%.6f"));
-        let name = format!("{RUNS}/{day}/{time}-{}-{:08x}.jsonl", self.run, fastrand::u32(..));
-        self.bucket.put(&name, runs::to_text(records)?.into())
+        log::append(&self.bucket, records)
     }
 
     /// Taking it for a run has shown that already.
@@ -312,8 +273,8 @@ impl Storage for Objects {
 
 /// What a lake says about its tables and its latest runs (`limit` at most), newest first.
 pub(super) fn status(config: &ObjectStoreConfig, limit: usize) -> Result<(Vec<TableStatus>, Vec<PastRun>)> {
-    let bucket = Bucket::of(config)?;
-    let (document, version) = read(&bucket)?;
+    let bucket = Arc::new(Bucket::of(config)?);
+    let (document, version) = read_manifest(&bucket)?;
     if version.is_none() {
         let message = format!("there is no lake at {}", bucket.url());
         return Err(Error::new(ErrorKind::Destination, message)
@@ -323,26 +284,12 @@ pub(super) fn status(config: &ObjectStoreConfig, limit: usize) -> Result<(Vec<Ta
     for entry in &document.tables {
         tables.extend(entry.manifest.status(&entry.schema, &entry.table)?);
     }
-    let mut days = bucket.folders(RUNS)?;
-    days.sort();
-    let mut texts = Vec::new();
-    for day in days.iter().rev() {
-        let mut names = bucket.list(&format!("{RUNS}/{day}"))?;
-        names.sort();
-        for (name, _) in names.iter().rev() {
-            // Each has a line at least.
-            if texts.len() >= limit {
-                return Ok((tables, runs::latest_of(&texts, limit)));
-            }
-            texts.extend(bucket.get(name)?.map(|found| found.bytes));
-        }
-    }
-    Ok((tables, runs::latest_of(&texts, limit)))
+    Ok((tables, log::latest(&bucket, limit)?))
 }
 
 /// The states of the targets without taking the lake for a run; `None` where nothing was ever saved.
 pub(super) fn read_states(config: &ObjectStoreConfig, targets: &[Target]) -> Result<Vec<Option<TableState>>> {
-    let (document, _) = read(&Bucket::of(config)?)?;
+    let (document, _) = read_manifest(&Arc::new(Bucket::of(config)?))?;
     let state = |target: &Target| match document.find(target.into()) {
         Some(entry) => Ok(entry.manifest.stored()?.map(|stored| stored.state)),
         None => Ok(None),
@@ -351,20 +298,14 @@ pub(super) fn read_states(config: &ObjectStoreConfig, targets: &[Target]) -> Res
 }
 
 /// The manifest and its version; an empty one if there is none.
-fn read(bucket: &Bucket) -> Result<(Document, Option<UpdateVersion>)> {
+fn read_manifest(bucket: &Arc<Bucket>) -> Result<(Document, Option<UpdateVersion>)> {
     match bucket.get(document::NAME)? {
         Some(found) => Ok((Document::of(&found.bytes, &bucket.shown(document::NAME))?, Some(found.version))),
         None => Ok((Document::default(), None)),
     }
 }
 
-/// The folder of a table's files, with a slash at its end.
+/// The folder of a table's files, with a slash at its end. Tools that read a folder pass over what begins with `_`.
 fn folder(schema: &str, table: &str) -> String {
-    format!("{}/{}/{FILES}/", encode(schema), encode(table))
-}
-
-/// The version that a file was written for, by its name.
-fn generation(name: &str) -> Option<u64> {
-    let own = name.rsplit('/').next()?;
-    own.split('-').next()?.parse().ok()
+    format!("{}/{}/_files/", encode(schema), encode(table))
 }

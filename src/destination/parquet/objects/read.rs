@@ -5,13 +5,10 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use parquet::DecodeResult;
-use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection};
-use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
+use parquet::arrow::push_decoder::ParquetPushDecoder;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
-use super::super::storage::Batches;
 use super::bucket::Bucket;
 use crate::error::Result;
 
@@ -33,35 +30,16 @@ struct Rows {
 }
 
 impl ObjectFile {
-    /// Reads columns, in their order, from the first row to the last or only rows that were selected.
-    pub(in super::super) fn read(
+    /// The rows that a decoder makes of the file.
+    pub(in super::super) fn rows(
         self,
-        options: ArrowReaderOptions,
-        batch_size: usize,
-        names: Option<&[&str]>,
-        selection: Option<RowSelection>,
-    ) -> Result<Result<Batches, ParquetError>> {
-        let metadata = match self.metadata()? {
-            Ok(metadata) => metadata,
-            Err(error) => return Ok(Err(error)),
-        };
-        let decoder = || {
-            let builder = ParquetPushDecoderBuilder::try_new_decoder_with_options(metadata, options)?;
-            let mut builder = builder.with_batch_size(batch_size);
-            if let Some(names) = names {
-                let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
-                builder = builder.with_projection(mask);
-            }
-            if let Some(selection) = selection {
-                builder = builder.with_row_selection(selection);
-            }
-            builder.build()
-        };
-        Ok(decoder().map(|decoder| Box::new(Rows { file: self, decoder }) as Batches))
+        decoder: ParquetPushDecoder,
+    ) -> impl Iterator<Item = Result<RecordBatch, ArrowError>> {
+        Rows { file: self, decoder }
     }
 
     /// What the file says about itself, without its page index: whole columns are read anyway.
-    fn metadata(&self) -> Result<Result<Arc<ParquetMetaData>, ParquetError>> {
+    pub(in super::super) fn metadata(&self) -> Result<Result<Arc<ParquetMetaData>, ParquetError>> {
         let mut decoder = match ParquetMetaDataPushDecoder::try_new(self.bytes) {
             Ok(decoder) => decoder.with_page_index_policy(PageIndexPolicy::Skip),
             Err(error) => return Ok(Err(error)),

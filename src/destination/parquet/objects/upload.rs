@@ -93,7 +93,8 @@ impl Drop for Upload {
             let name = self.name.clone();
             let aborted = self.bucket.wait(async move { parts.abort().await });
             if let Ok(Err(error)) = aborted {
-                tracing::debug!(%error, name, "parts of a file stay");
+                let error = self.bucket.failed("taken back", &name, &error);
+                tracing::debug!(%error, "parts of a file stay");
             }
         }
     }
