@@ -1,4 +1,5 @@
-//! The main job from end to end: a workspace served by another process, at a set latency and rate, into a DuckDB file.
+//! The main job from end to end: a workspace served by another process, at a set latency and rate, into a DuckDB file or
+//! a lake.
 //!
 //! ```text
 //! cargo bench --bench end_to_end                      every scenario, some minutes
@@ -18,6 +19,8 @@
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its result")]
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -45,6 +48,8 @@ struct Scenario {
     tables: Vec<String>,
     /// Contacts that change before each further run.
     changes: Vec<u32>,
+    /// Whether they are brought into a folder of Parquet files; then the newest ones change, as mostly happens.
+    lake: bool,
 }
 
 fn scenarios() -> Vec<Scenario> {
@@ -58,6 +63,7 @@ fn scenarios() -> Vec<Scenario> {
         rate: rate(requests),
         tables: vec!["contacts".to_owned()],
         changes: Vec::new(),
+        lake: false,
     };
     let parts = |name: &str, conversations, latency, requests| Scenario {
         conversations,
@@ -74,6 +80,14 @@ fn scenarios() -> Vec<Scenario> {
         Scenario { changes: vec![0], ..contacts("cpu 1M", 1_000_000, 0, 100_000) },
         Scenario { changes: vec![0, 300], ..contacts("change 1k", 1_000, 0, 100_000) },
         Scenario { bytes: 600, changes: vec![0, 300], ..contacts("change 3M", 3_000_000, 0, 100_000) },
+        Scenario { changes: vec![0, 300], lake: true, ..contacts("lake 100k", 100_000, 0, 100_000) },
+        Scenario { changes: vec![0, 300], lake: true, ..contacts("lake 1M", 1_000_000, 0, 100_000) },
+        Scenario {
+            bytes: 600,
+            changes: vec![0, 300],
+            lake: true,
+            ..contacts("lake 3M", 3_000_000, 0, 100_000)
+        },
     ]
 }
 
@@ -133,19 +147,33 @@ fn typed(args: &[String]) -> Scenario {
         rate: (requests.parse().expect("a rate such as 1666/10s"), Duration::from_secs(seconds)),
         tables: tables.split(',').map(str::to_owned).collect(),
         changes: value("--change").map(|text| text.parse().expect("a number")).into_iter().collect(),
+        lake: args.iter().any(|arg| arg == "--lake"),
     }
 }
 
 fn run(scenario: &Scenario) {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut server = Server::start(scenario);
-    server.configure(folder.path());
+    server.configure(folder.path(), scenario.lake);
     report(scenario, "first load", &measured(folder.path(), scenario), None);
+    let mut files = files(folder.path());
     for change in &scenario.changes {
-        server.change(*change);
+        server.change(*change, scenario.lake);
         let what = if *change == 0 { "unchanged".to_owned() } else { format!("{change} changed") };
         report(scenario, &what, &measured(folder.path(), scenario), Some(*change));
+        let now = self::files(folder.path());
+        if !now.is_empty() {
+            println!("  {} of {} files written anew", now.difference(&files).count(), now.len());
+        }
+        files = now;
     }
+}
+
+/// The names of the files of contacts in a lake; of files that are written anew they are new.
+fn files(folder: &Path) -> BTreeSet<OsString> {
+    let listed = std::fs::read_dir(folder.join("lake/intercom/contacts")).into_iter().flatten().flatten();
+    let names = listed.map(|found| found.file_name());
+    names.filter(|name| name.to_string_lossy().ends_with(".parquet")).collect()
 }
 
 /// What one run of the client took.
@@ -269,18 +297,20 @@ impl Server {
         Self { process, orders, answers, base_url: base_url.trim().to_owned() }
     }
 
-    fn configure(&self, folder: &Path) {
+    fn configure(&self, folder: &Path, lake: bool) {
+        let (kind, path) = if lake { ("parquet", "./lake") } else { ("duckdb", "./crm.duckdb") };
         let text = format!(
             "connections:\n  intercom:\n    - {{ name: intercom, access_token: sandbox-token, base_url: \"{}\" }}\n  \
-             duckdb:\n    - {{ name: local, path: ./crm.duckdb }}\n",
+             {kind}:\n    - {{ name: local, path: {path} }}\n",
             self.base_url
         );
         std::fs::write(folder.join("connections.yml"), text).expect("the folder can be written");
     }
 
     /// Lets two hours go by in which so many contacts change.
-    fn change(&mut self, contacts: u32) {
-        writeln!(self.orders, "{contacts}").expect("the server listens");
+    fn change(&mut self, contacts: u32, are_newest: bool) {
+        let which = if are_newest { "newest" } else { "some" };
+        writeln!(self.orders, "{which} {contacts}").expect("the server listens");
         self.answers.read_line(&mut String::new()).expect("the server says when it is done");
     }
 }
@@ -311,11 +341,14 @@ fn serve(args: &[String]) {
     let sandbox = runtime.block_on(Sandbox::start(settings)).expect("the sandbox listens");
     println!("{}", sandbox.base_url());
     for order in std::io::stdin().lines() {
-        let count = order.expect("orders are text").parse().expect("an order is a number");
+        let order = order.expect("orders are text");
+        let (which, count) = order.split_once(' ').expect("an order is two words");
+        let (table, count) = ("contacts".to_owned(), count.parse().expect("a number"));
         sandbox.advance(Duration::from_secs(7_200));
-        if count > 0 {
-            sandbox.change(Change::UpdateSome { table: "contacts".to_owned(), count });
-        }
+        sandbox.change(match which {
+            "newest" => Change::UpdateNewest { table, count },
+            _ => Change::UpdateSome { table, count },
+        });
         println!("done");
     }
     runtime.block_on(std::future::pending::<()>());

@@ -6,13 +6,15 @@
 mod per_parent;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use ingest::destination::{Scope, Stamp, TableCommit};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
 use crate::support::tables::{
-    InDuckDb, InMemory, InParquet, InSmallFiles, Subject, Target, batch, nothing, pass, tally, target,
+    InDuckDb, InMemory, InParquet, InSmallFiles, Subject, Target, Underway, batch, nothing, pass, tally,
+    target,
 };
 
 /// One version of one row.
@@ -159,9 +161,14 @@ fn follow(subject: &mut dyn Subject, steps: &[Step]) {
 
 /// Few keys, dates and values, so that every kind of meeting happens.
 fn step() -> impl Strategy<Value = Step> {
-    let row = (0..5_u8, proptest::option::weighted(0.8, 0..5_i64), 0..3_u8);
+    step_of(0..5)
+}
+
+/// The same with these keys.
+fn step_of(keys: Range<u8>) -> impl Strategy<Value = Step> {
+    let row = (keys.clone(), proptest::option::weighted(0.8, 0..5_i64), 0..3_u8);
     let row = row.prop_map(|(key, updated, name)| Row { key, updated, name });
-    let gone = prop_oneof![3 => Just(Vec::new()), 1 => vec(0..5_u8, 1..3)];
+    let gone = prop_oneof![3 => Just(Vec::new()), 1 => vec(keys, 1..3)];
     (vec(vec(row, 0..5), 0..3), 0..9_i64, gone, prop::bool::weighted(0.1))
         .prop_map(|(pages, began, gone, whole)| Step { pages, began, gone, whole })
 }
@@ -233,6 +240,20 @@ proptest! {
         let contacts = target("contacts");
         prop_assert_eq!(in_parquet.rows(&contacts), in_memory.rows(&contacts));
         prop_assert_eq!(in_small_files.rows(&contacts), in_memory.rows(&contacts));
+    }
+
+    #[test]
+    fn any_commits_of_a_refresh_under_way_equal_a_map(steps in vec(step_of(10..100), 4..16)) {
+        let (mut in_memory, mut underway) = (InMemory::fresh(), Underway::fresh());
+        // A first commit with many keys, into which later ones fall.
+        let row = |key| Row { key, updated: Some(0), name: 0 };
+        let pages = vec![(10..100).step_by(3).map(row).collect()];
+        let first = Step { pages, began: 4, gone: Vec::new(), whole: false };
+        let steps = [vec![first], steps].concat();
+        follow(&mut in_memory, &steps);
+        follow(&mut underway, &steps);
+        let contacts = target("contacts");
+        prop_assert_eq!(underway.rows(&contacts), in_memory.rows(&contacts));
     }
 
     #[test]

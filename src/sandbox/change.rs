@@ -43,6 +43,13 @@ pub enum Change {
         /// How many; the same row may be picked twice.
         count: u32,
     },
+    /// Changes the `count` rows that were made last, within one second.
+    UpdateNewest {
+        /// The rows' table.
+        table: String,
+        /// How many.
+        count: u32,
+    },
     /// Removes a row: its own GET answers 404 from then on. Rows that refer to it are left alone.
     Delete {
         /// The row's table.
@@ -191,6 +198,7 @@ impl World {
                 ids.iter().filter_map(|id| self.update(kind_named(table), id, now)).collect()
             }
             Change::UpdateSome { table, count } => self.update_some(kind_named(table), *count, now),
+            Change::UpdateNewest { table, count } => self.update_newest(kind_named(table), *count, now),
             Change::Delete { table, id } => {
                 let kind = kind_named(table);
                 let id = self.known(kind, id);
@@ -266,6 +274,12 @@ impl World {
 
     fn update_some(&mut self, kind: Kind, count: u32, now: Timestamp) -> Vec<String> {
         let picked: Vec<_> = (0..count).filter_map(|_| self.any(kind)).collect();
+        picked.iter().filter_map(|id| self.update(kind, id, now)).collect()
+    }
+
+    fn update_newest(&mut self, kind: Kind, count: u32, now: Timestamp) -> Vec<String> {
+        let newest = self.table(kind).live().rows().iter().rev().take(count as usize);
+        let picked: Vec<String> = newest.map(|row| row.id.to_string()).collect();
         picked.iter().filter_map(|id| self.update(kind, id, now)).collect()
     }
 

@@ -4,3 +4,4 @@ mod files;
 mod folder;
 mod objects;
 mod readers;
+mod waiting;

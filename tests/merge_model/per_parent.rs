@@ -7,8 +7,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use crate::support::tables::{
-    InDuckDb, InMemory, InSmallFiles, Of, Subject, Target, gone, inside, nothing, of, pass, tally, target,
-    upsert,
+    InDuckDb, InMemory, InSmallFiles, Of, Subject, Target, Underway, gone, inside, nothing, of, pass, tally,
+    target, upsert,
 };
 
 /// What one parent shows: its links, with a value each.
@@ -260,6 +260,9 @@ proptest! {
         follow(&mut in_small_files, &steps);
         let (_, tags) = targets();
         prop_assert_eq!(in_small_files.rows(&tags), in_memory.rows(&tags));
+        let mut underway = Underway::fresh();
+        follow(&mut underway, &steps);
+        prop_assert_eq!(underway.rows(&tags), in_memory.rows(&tags));
     }
 
     #[test]

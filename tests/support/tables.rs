@@ -3,6 +3,7 @@
 mod lake;
 mod objects;
 mod rows;
+mod underway;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(crate) use ingest::destination::Target;
 pub(crate) use lake::{InParquet, InSmallFiles, begin as begin_lake};
 pub(crate) use objects::{InObjectStore, begin as begin_in_objects};
 pub(crate) use rows::{Of, batch, gone, inside, nothing, of, pass, replace, upsert};
+pub(crate) use underway::Underway;
 
 /// A destination with the means to look into it from outside.
 pub(crate) trait Subject {

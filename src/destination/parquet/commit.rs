@@ -83,7 +83,8 @@ impl Tables<'_> {
             ..Change::default()
         };
         change.scoped(&commit.scope);
-        let mut done = self.open[at].apply(self.storage, batches, &change)?;
+        let is_underway = commit.state.as_ref().is_some_and(|change| change.state.refresh.is_some());
+        let mut done = self.open[at].apply(self.storage, batches, (&change, is_underway))?;
         let noted = self.note(at, commit)?;
         self.fill_lead(target, &noted)?;
         if let Some(change) = &commit.state {
@@ -182,7 +183,7 @@ impl Tables<'_> {
         }
         let totals = noted.iter().filter_map(|entry| Some((entry.key.clone(), filled(entry)?)));
         let change = Change { totals: totals.collect(), has_stamps: true, ..Change::default() };
-        self.open[at].apply(self.storage, Vec::new(), &change).map(|_| ())
+        self.open[at].apply(self.storage, Vec::new(), (&change, false)).map(|_| ())
     }
 }
 

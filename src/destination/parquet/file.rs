@@ -17,17 +17,22 @@ use parquet::schema::types::ColumnPath;
 use super::columns::Columns;
 use super::keys::{Keys, text_column};
 use super::manifest::FileEntry;
-use super::storage::{Batches, Files, Sink, Source};
+use super::storage::{Batches, Files, Part, Sink, Source};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Rows of a batch that is read.
-const BATCH: usize = 1024;
+pub(super) const BATCH: usize = 1024;
+/// The same where many files are read at a time.
+pub(super) const SMALL_BATCH: usize = 256;
 /// Rows of a row group at most. Readers skip whole groups by their least and greatest values.
 const GROUP_ROWS: usize = 122_880;
 /// Memory that a row group may take while it is written: it is kept until it ends.
 const GROUP_MEMORY: usize = 24 << 20;
 /// Bytes of a page, and of a dictionary, before they are packed. Each column has one of both in memory.
 const PAGE_BYTES: usize = 128 << 10;
+
+/// The same of files that are only read as a whole, many at a time.
+const WAITING_PAGE_BYTES: usize = 16 << 10;
 
 /// What helps where a file is not there any more.
 pub(super) const GONE: &str =
@@ -45,11 +50,11 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Begins a file of that name.
-    pub(super) fn create(files: Files<'_>, name: String, columns: &Columns) -> Result<Self> {
+    pub(super) fn create(files: Files<'_>, name: String, columns: &Columns, part: Part) -> Result<Self> {
         let sink = files.storage.create(files.table, &name)?;
         let shown = files.storage.shown(files.table, &name);
         let options = ArrowWriterOptions::new()
-            .with_properties(properties(columns)?)
+            .with_properties(properties(columns, part)?)
             // What the Parquet schema says is all that is meant; some tools warn of what else they find.
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(sink, Arc::clone(&columns.stored), options)
@@ -105,7 +110,7 @@ impl Writer {
     }
 }
 
-fn properties(columns: &Columns) -> Result<WriterProperties> {
+fn properties(columns: &Columns, part: Part) -> Result<WriterProperties> {
     let level = ZstdLevel::try_new(1)
         .map_err(|e| Error::new(ErrorKind::Destination, "zstd has no such level").with_source(e))?;
     let sorted = columns.key.iter().filter_map(|place| i32::try_from(*place).ok());
@@ -118,6 +123,14 @@ fn properties(columns: &Columns) -> Result<WriterProperties> {
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::Page)
         .set_sorting_columns(Some(sorted.collect()));
+    if part == Part::Waiting {
+        // Read from the first row to the last, together with many others: a page of each column is in memory.
+        let properties = properties
+            .set_data_page_size_limit(WAITING_PAGE_BYTES)
+            .set_dictionary_page_size_limit(WAITING_PAGE_BYTES)
+            .set_statistics_enabled(EnabledStatistics::None);
+        return Ok(properties.build());
+    }
     for place in columns.key.iter().chain([&columns.lead]) {
         let path = ColumnPath::from(columns.stored.field(*place).name().as_str());
         properties = properties.set_column_bloom_filter_enabled(path.clone(), true);
@@ -135,20 +148,21 @@ pub(super) fn read(
     shown: &str,
     names: Option<&[&str]>,
     selection: Option<RowSelection>,
+    batch: usize,
 ) -> Result<Batches> {
     let unreadable = |e| failed("read", shown, e).with_hint(REMOVE_TO_RELOAD);
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
     match source {
         Source::Local(file) => {
             let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(file, options);
-            let reader = builder.and_then(|builder| of_these(builder, names, selection).build());
+            let reader = builder.and_then(|builder| of_these(builder, names, selection, batch).build());
             Ok(Box::new(reader.map_err(unreadable)?))
         }
         Source::Object(file) => {
             let builder = file.metadata()?.and_then(|metadata| {
                 ParquetPushDecoderBuilder::try_new_decoder_with_options(metadata, options)
             });
-            let decoder = builder.and_then(|builder| of_these(builder, names, selection).build());
+            let decoder = builder.and_then(|builder| of_these(builder, names, selection, batch).build());
             Ok(Box::new(file.rows(decoder.map_err(unreadable)?)))
         }
     }
@@ -159,8 +173,9 @@ fn of_these<T>(
     builder: ArrowReaderBuilder<T>,
     names: Option<&[&str]>,
     selection: Option<RowSelection>,
+    batch: usize,
 ) -> ArrowReaderBuilder<T> {
-    let mut builder = builder.with_batch_size(BATCH);
+    let mut builder = builder.with_batch_size(batch);
     if let Some(names) = names {
         let mask = ProjectionMask::columns(builder.parquet_schema(), names.iter().copied());
         builder = builder.with_projection(mask);

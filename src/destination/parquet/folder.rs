@@ -106,10 +106,11 @@ impl Storage for Folder {
         File::open(&path).map(Source::Local).map_err(|e| missing(&path, e))
     }
 
-    /// Files of the ledger are hidden, so that tools that read a folder do not take them for rows.
+    /// All but the rows are hidden, so that tools that read a folder do not take them for rows.
     fn name(&self, _table: Name<'_>, part: Part, generation: u64, number: usize) -> String {
         match part {
             Part::Rows => format!("{generation:08}-{number:04}{ENDING}"),
+            Part::Waiting => format!(".{generation:08}-{number:04}.waiting"),
             Part::Ledger => format!(".{generation:08}-{number:04}.ledger"),
         }
     }

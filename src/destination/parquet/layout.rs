@@ -79,8 +79,13 @@ pub(super) fn plan(stretches: &[Stretch], target: u64) -> Vec<Group> {
         }
         groups.push((range, bytes));
     }
-    let files = |bytes: u64| ((bytes + target / 2) / target.max(1)).max(1);
-    groups.into_iter().map(|(stretches, bytes)| Group { stretches, files: files(bytes) }).collect()
+    let group = |(stretches, bytes)| Group { stretches, files: files_of(bytes, target) };
+    groups.into_iter().map(group).collect()
+}
+
+/// How many files of about `target` bytes there are of so many; at least one.
+pub(super) fn files_of(bytes: u64, target: u64) -> u64 {
+    ((bytes + target / 2) / target.max(1)).max(1)
 }
 
 #[cfg(test)]

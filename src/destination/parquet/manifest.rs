@@ -26,6 +26,10 @@ pub(super) struct Manifest {
     /// The files with rows, in the order of their keys, which do not overlap; one without rows
     /// where there is none.
     pub(super) files: Vec<FileEntry>,
+    /// Files with rows that are not to be seen yet, each in the order of its keys, which no other file has: what came
+    /// of a refresh that is under way.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) waiting: Vec<FileEntry>,
     /// The files of the ledger, likewise; may be none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) ledger: Vec<FileEntry>,
@@ -102,7 +106,7 @@ impl Manifest {
 
     /// All its files, those of the ledger too.
     pub(super) fn all_files(&self) -> impl Iterator<Item = &FileEntry> {
-        self.files.iter().chain(&self.ledger)
+        self.files.iter().chain(&self.waiting).chain(&self.ledger)
     }
 
     /// What it says of the table for `ingest status`; `None` if nothing was ever saved.
@@ -137,8 +141,9 @@ impl Manifest {
 
     /// Rows without and with a stamp.
     pub(super) fn count(&self) -> (u64, u64) {
-        let rows: u64 = self.files.iter().map(|file| file.rows).sum();
-        let deleted: u64 = self.files.iter().map(|file| file.deleted).sum();
+        let files = || self.files.iter().chain(&self.waiting);
+        let rows: u64 = files().map(|file| file.rows).sum();
+        let deleted: u64 = files().map(|file| file.deleted).sum();
         (rows - deleted, deleted)
     }
 }

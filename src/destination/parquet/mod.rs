@@ -10,6 +10,7 @@ mod commit;
 mod entries;
 mod file;
 mod folder;
+mod gather;
 mod keys;
 mod layout;
 mod manifest;
@@ -17,10 +18,12 @@ mod objects;
 mod rewrite;
 mod rows;
 mod runs;
+mod sequence;
 mod storage;
 mod survey;
 mod table;
 mod versions;
+mod waiting;
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -44,7 +47,7 @@ const FILE_BYTES: u64 = 128 << 20;
 
 /// Bytes of rows that are committed at once. They stay in memory until all of them are written, since they are put in
 /// the order of their keys.
-const COMMIT_BYTES: usize = 72 << 20;
+const COMMIT_BYTES: usize = 40 << 20;
 
 /// Tables of Parquet files, held for one run.
 #[derive(Debug)]

@@ -13,10 +13,10 @@ use arrow::error::ArrowError;
 
 use super::change::{Edit, Stamped};
 use super::columns::Columns;
-use super::file::{self, Writer};
+use super::file;
 use super::keys::Incoming;
 use super::manifest::FileEntry;
-use super::storage::Files;
+use super::sequence::Sequence;
 use super::survey::Findings;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -33,18 +33,10 @@ struct Line<'e> {
 
 /// Writes the files of one group.
 pub(super) struct Output<'o> {
-    pub(super) files: Files<'o>,
-    pub(super) columns: &'o Columns,
+    pub(super) sequence: Sequence<'o>,
     pub(super) incoming: &'o Incoming,
     /// What becomes of incoming rows that meet none.
     pub(super) fates: &'o HashMap<usize, Edit>,
-    /// The name of the next file.
-    pub(super) name: &'o mut dyn FnMut() -> String,
-    /// Bytes after which a file ends, unless it is the last one that was planned.
-    pub(super) target: u64,
-    pub(super) planned: u64,
-    pub(super) written: Vec<FileEntry>,
-    pub(super) writer: Option<Writer>,
 }
 
 impl Output<'_> {
@@ -63,18 +55,18 @@ impl Output<'_> {
 
     /// Puts in the rows of a stored file.
     pub(super) fn copy(&mut self, entry: &FileEntry, findings: &Findings) -> Result<()> {
-        let files = self.files;
+        let files = self.sequence.files;
         let mut edits = findings.edits.iter().peekable();
         let mut inserts = findings.inserts.iter().peekable();
         let (fates, mut position) = (self.fates, 0);
         for batch in files.read(entry, None, None)? {
             let unreadable = |e: ArrowError| file::failed("read", &files.shown(entry), e);
-            let batch = self.columns.conform(&batch.map_err(unreadable)?).map_err(unreadable)?;
+            let batch = self.sequence.columns.conform(&batch.map_err(unreadable)?).map_err(unreadable)?;
             let end = position + batch.num_rows();
             let is_untouched = edits.peek().is_none_or(|(at, _)| *at >= end)
                 && inserts.peek().is_none_or(|(at, _)| *at >= end);
             if is_untouched {
-                self.write(&batch)?;
+                self.sequence.write(&batch)?;
                 position = end;
                 continue;
             }
@@ -106,33 +98,8 @@ impl Output<'_> {
         }
         let broken =
             |e: ArrowError| Error::new(ErrorKind::Destination, "rows cannot be put together").with_source(e);
-        let batch = assemble(self.columns, stored, self.incoming, lines).map_err(broken)?;
-        self.write(&batch)
-    }
-
-    fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        if self.writer.is_none() {
-            self.writer = Some(Writer::create(self.files, (self.name)(), self.columns)?);
-        }
-        let is_full = match &mut self.writer {
-            Some(writer) => {
-                writer.write(batch)?;
-                writer.bytes() >= self.target
-            }
-            None => false,
-        };
-        if is_full && (self.written.len() as u64) + 1 < self.planned {
-            self.finish()?;
-        }
-        Ok(())
-    }
-
-    /// Ends the file that is being written.
-    pub(super) fn finish(&mut self) -> Result<()> {
-        if let Some(writer) = self.writer.take() {
-            self.written.push(writer.finish()?);
-        }
-        Ok(())
+        let batch = assemble(self.sequence.columns, stored, self.incoming, lines).map_err(broken)?;
+        self.sequence.write(&batch)
     }
 }
 

@@ -9,12 +9,15 @@ use arrow::error::ArrowError;
 use super::change::{Change, Edit};
 use super::columns::Columns;
 use super::file::{self, Writer};
-use super::keys::{Incoming, text, text_column};
-use super::layout::{Group, Stretch, plan};
+use super::gather::gather;
+use super::keys::{Incoming, Place, text, text_column};
+use super::layout::{Group, Stretch, files_of, plan};
 use super::manifest::FileEntry;
 use super::rewrite::Output;
-use super::storage::Files;
+use super::sequence::{Naming, Sequence};
+use super::storage::{Files, Part};
 use super::survey::{Findings, count, survey};
+use super::waiting::{Gathering, gathering, is_worth, unmet};
 use crate::batch::filter;
 use crate::destination::Committed;
 use crate::error::Result;
@@ -27,6 +30,10 @@ const COMPRESSION: usize = 6;
 pub(super) struct Rows {
     pub(super) columns: Columns,
     pub(super) files: Vec<FileEntry>,
+    /// Files with rows that are not to be seen yet, the smallest first.
+    pub(super) waiting: Vec<FileEntry>,
+    /// What the files are.
+    pub(super) part: Part,
     /// Whether files lack columns, or have others.
     pub(super) is_older: bool,
     /// Bytes that a file should have.
@@ -34,34 +41,40 @@ pub(super) struct Rows {
 }
 
 impl Rows {
-    /// Carries a change out; new files go into the next version, under names made by `name`. There is a file afterwards even if
-    /// there is no row, so that every tool finds the columns. Whether anything was written.
+    /// Carries a change out; new files go into the next version, under names made by `name`. There is a file afterwards
+    /// even if there is no row, so that every tool finds the columns. If more is to come (`is_underway`), rows may wait
+    /// until [`Rows::settle`]. Whether anything was written.
     pub(super) fn apply(
         &mut self,
         files: Files<'_>,
         incoming: &Incoming,
+        (change, is_underway): (&Change<'_>, bool),
+        name: Naming<'_>,
+        done: &mut Committed,
+    ) -> Result<bool> {
+        if let Some(is_written) = self.put_aside(files, incoming, (change, is_underway), name, done)? {
+            return Ok(is_written);
+        }
+        let is_gathered = self.gather(files, Gathering::All, name)?;
+        Ok(self.merge(files, incoming, change, name, done)? || is_gathered)
+    }
+
+    fn merge(
+        &mut self,
+        files: Files<'_>,
+        incoming: &Incoming,
         change: &Change<'_>,
-        name: &mut dyn FnMut() -> String,
+        name: Naming<'_>,
         done: &mut Committed,
     ) -> Result<bool> {
         let (empty, known): (Vec<FileEntry>, Vec<FileEntry>) =
             self.files.iter().cloned().partition(|file| file.rows == 0);
         let (places, rest) = incoming.among(known.iter().map(|file| (&file.first, &file.last)));
-        let mut leads: Vec<&str> = change.leads().collect();
-        leads.sort_unstable();
-        let mut findings = Vec::with_capacity(known.len());
-        for (entry, place) in known.iter().zip(&places) {
-            let is_concerned = !place.within.is_empty()
-                || change.concerns_all()
-                || entry.leads.as_ref().is_some_and(|bounds| is_any_among(&leads, bounds));
-            findings.push(if is_concerned {
-                survey(files, entry, &self.columns, (incoming, place), change, done)?
-            } else {
-                Findings::default()
-            });
-        }
+        let findings = self.survey(files, &known, (incoming, &places), change, done)?;
         let gaps: Vec<Range<usize>> = places.iter().map(|place| place.before.clone()).chain([rest]).collect();
-        let fates = fates(incoming, &gaps, &findings, change, done);
+        let between = gaps.iter().cloned().flatten();
+        let inside = findings.iter().flat_map(|findings| findings.inserts.iter().map(|(_, at)| *at));
+        let fates = fates(incoming, between.chain(inside), change, done);
         let stretches = self.stretches(incoming, &known, &gaps, &findings);
         let groups = plan(&stretches, self.file_bytes);
         let mut written = Vec::new();
@@ -70,17 +83,8 @@ impl Rows {
             let (first, last) = (range.start / 2, range.end / 2);
             written.extend_from_slice(&known[next..first]);
             let bytes: u64 = stretches[range.clone()].iter().map(|stretch| stretch.bytes()).sum();
-            let mut output = Output {
-                files,
-                columns: &self.columns,
-                incoming,
-                fates: &fates,
-                name: &mut *name,
-                target: bytes / planned,
-                planned: *planned,
-                written: Vec::new(),
-                writer: None,
-            };
+            let sequence = Sequence::new(files, &self.columns, self.part, &mut *name, (bytes, *planned));
+            let mut output = Output { sequence, incoming, fates: &fates };
             for at in range.clone() {
                 if at % 2 == 0 {
                     output.insert(gaps[at / 2].clone())?;
@@ -88,8 +92,7 @@ impl Rows {
                     output.copy(&known[at / 2], &findings[at / 2])?;
                 }
             }
-            output.finish()?;
-            written.append(&mut output.written);
+            written.append(&mut output.sequence.finish()?);
             next = last;
         }
         written.extend_from_slice(&known[next..]);
@@ -99,20 +102,147 @@ impl Rows {
             written = empty;
             false
         } else {
-            written.push(Writer::create(files, name(), &self.columns)?.finish()?);
+            written.push(Writer::create(files, name(self.part), &self.columns, self.part)?.finish()?);
             true
         };
-        self.forget_files_beside(files, &written)?;
-        self.files = written;
+        self.take_up(files, written, Vec::new())?;
         self.is_older = false;
         Ok(is_written)
     }
 
-    /// Removes from the next version what an earlier change of the same commit had written and this one replaced.
-    fn forget_files_beside(&self, files: Files<'_>, written: &[FileEntry]) -> Result<()> {
-        for file in self.files.iter().filter(|file| !written.contains(file)) {
-            files.storage.remove(files.table, &file.name)?;
+    /// What a change does to the rows of `known`, among which incoming rows stand at `places`.
+    fn survey(
+        &self,
+        files: Files<'_>,
+        known: &[FileEntry],
+        (incoming, places): (&Incoming, &[Place]),
+        change: &Change<'_>,
+        done: &mut Committed,
+    ) -> Result<Vec<Findings>> {
+        let mut leads: Vec<&str> = change.leads().collect();
+        leads.sort_unstable();
+        let found = known.iter().zip(places).map(|(entry, place)| {
+            let is_concerned = !place.within.is_empty()
+                || change.concerns_all()
+                || entry.leads.as_ref().is_some_and(|bounds| is_any_among(&leads, bounds));
+            if is_concerned {
+                survey(files, entry, &self.columns, (incoming, place), change, done)
+            } else {
+                Ok(Findings::default())
+            }
+        });
+        found.collect()
+    }
+
+    /// Saves the incoming rows beside those that can be seen, if that is all there is to do; whether there were any.
+    /// `None` if it has to be done otherwise.
+    fn put_aside(
+        &mut self,
+        files: Files<'_>,
+        incoming: &Incoming,
+        (change, is_underway): (&Change<'_>, bool),
+        name: Naming<'_>,
+        done: &mut Committed,
+    ) -> Result<Option<bool>> {
+        if self.is_older || change.concerns_all() || self.files.is_empty() {
+            return Ok(None);
         }
+        let known: Vec<FileEntry> = self.files.iter().filter(|file| file.rows > 0).cloned().collect();
+        let (places, _) = incoming.among(known.iter().map(|file| (&file.first, &file.last)));
+        let width = width(incoming, &known);
+        let touched = known.iter().zip(&places).filter(|(_, place)| !place.within.is_empty());
+        let touched: u64 = touched.map(|(file, _)| file.bytes).sum();
+        let is_worth = is_underway && is_worth(incoming.len() as u64 * width, touched);
+        if self.waiting.is_empty() && !is_worth {
+            return Ok(None);
+        }
+        let mut counted = Committed::default();
+        let mut is_new = vec![true; incoming.len()];
+        let findings = self.survey(files, &known, (incoming, &places), change, &mut counted)?;
+        if findings.iter().any(|findings| !findings.edits.is_empty()) {
+            return Ok(None);
+        }
+        for (place, findings) in places.iter().zip(&findings) {
+            unmet(&mut is_new, &place.within, &findings.inserts);
+        }
+        for file in &self.waiting {
+            let (places, _) = incoming.among([(&file.first, &file.last)].into_iter());
+            let one = std::slice::from_ref(file);
+            let findings = self.survey(files, one, (incoming, &places), change, &mut counted)?;
+            if findings.iter().any(|findings| !findings.edits.is_empty()) {
+                return Ok(None);
+            }
+            for (place, findings) in places.iter().zip(&findings) {
+                unmet(&mut is_new, &place.within, &findings.inserts);
+            }
+        }
+        let new = || (0..incoming.len()).filter(|at| is_new[*at]);
+        done.unchanged += counted.unchanged;
+        let fates = fates(incoming, new(), change, done);
+        let sequence = Sequence::new(files, &self.columns, Part::Waiting, name, (u64::MAX, 1));
+        let mut output = Output { sequence, incoming, fates: &fates };
+        output.insert(new())?;
+        let written = output.sequence.finish()?;
+        let is_written = !written.is_empty();
+        self.waiting.extend(written);
+        self.waiting.sort_by_key(|file| file.bytes);
+        Ok(Some(is_written))
+    }
+
+    /// Lets rows that wait be seen if it is time, or if nothing more is to come. Whether anything was written.
+    pub(super) fn settle(&mut self, files: Files<'_>, is_underway: bool, name: Naming<'_>) -> Result<bool> {
+        let mut is_written = false;
+        loop {
+            let seen = self.files.iter().map(|file| file.bytes).sum();
+            let waiting: Vec<u64> = self.waiting.iter().map(|file| file.bytes).collect();
+            match gathering(seen, &waiting, !is_underway) {
+                Gathering::Nothing => return Ok(is_written),
+                what => is_written |= self.gather(files, what, name)?,
+            }
+        }
+    }
+
+    fn gather(&mut self, files: Files<'_>, what: Gathering, name: Naming<'_>) -> Result<bool> {
+        let count = match what {
+            Gathering::Nothing => 0,
+            Gathering::All => self.waiting.len(),
+            Gathering::Smallest(count) => count,
+        };
+        if count == 0 {
+            return Ok(false);
+        }
+        let is_all = what == Gathering::All;
+        let mut left = self.waiting.clone();
+        let mut streams: Vec<Vec<FileEntry>> = left.drain(..count).map(|file| vec![file]).collect();
+        if is_all {
+            streams.push(self.files.clone());
+        }
+        let bytes: u64 = streams.iter().flatten().map(|file| file.bytes).sum();
+        let (part, planned) =
+            if is_all { (self.part, files_of(bytes, self.file_bytes)) } else { (Part::Waiting, 1) };
+        let mut sequence = Sequence::new(files, &self.columns, part, name, (bytes, planned));
+        gather(streams, &mut sequence)?;
+        let mut written = sequence.finish()?;
+        if is_all {
+            self.is_older = false;
+            self.take_up(files, written, left)?;
+        } else {
+            left.append(&mut written);
+            left.sort_by_key(|file| file.bytes);
+            self.take_up(files, self.files.clone(), left)?;
+        }
+        Ok(true)
+    }
+
+    /// Has these be the files, and removes from the next version what an earlier change of the same commit had written
+    /// and this one replaced.
+    fn take_up(&mut self, files: Files<'_>, rows: Vec<FileEntry>, waiting: Vec<FileEntry>) -> Result<()> {
+        for file in self.files.iter().chain(&self.waiting) {
+            if !rows.contains(file) && !waiting.contains(file) {
+                files.storage.remove(files.table, &file.name)?;
+            }
+        }
+        (self.files, self.waiting) = (rows, waiting);
         Ok(())
     }
 
@@ -124,10 +254,7 @@ impl Rows {
         gaps: &[Range<usize>],
         findings: &[Findings],
     ) -> Vec<Stretch> {
-        let (rows, bytes) =
-            files.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
-        let guess = (incoming.width() / COMPRESSION) as u64;
-        let width = bytes.checked_div(rows).unwrap_or(guess).max(1);
+        let width = width(incoming, files);
         let of = |rows: usize| rows as u64 * width;
         let mut stretches = Vec::with_capacity(2 * files.len() + 1);
         for (at, gap) in gaps.iter().enumerate() {
@@ -147,7 +274,7 @@ impl Rows {
         places: &[usize],
         each: &mut dyn FnMut(&RecordBatch) -> Result<(), ArrowError>,
     ) -> Result<()> {
-        for entry in &self.files {
+        for entry in self.files.iter().chain(&self.waiting) {
             self.scan_file(files, entry, places, each)?;
         }
         Ok(())
@@ -164,7 +291,7 @@ impl Rows {
         let mut sorted: Vec<&str> = keys.iter().copied().collect();
         sorted.sort_unstable();
         let mut found = Vec::new();
-        for entry in self.files.iter().filter(|entry| entry.rows > 0) {
+        for entry in self.files.iter().chain(&self.waiting).filter(|entry| entry.rows > 0) {
             let part = |key: &super::keys::Key| key.first().cloned().flatten().unwrap_or_default();
             if !is_any_among(&sorted, &(part(&entry.first), part(&entry.last))) {
                 continue;
@@ -199,18 +326,23 @@ impl Rows {
     }
 }
 
+/// Bytes of a row in a file, on average.
+fn width(incoming: &Incoming, files: &[FileEntry]) -> u64 {
+    let (rows, bytes) =
+        files.iter().fold((0, 0), |(rows, bytes), file| (rows + file.rows, bytes + file.bytes));
+    let guess = (incoming.width() / COMPRESSION) as u64;
+    bytes.checked_div(rows).unwrap_or(guess).max(1)
+}
+
 /// What becomes of the rows that come and meet none.
 fn fates(
     incoming: &Incoming,
-    gaps: &[Range<usize>],
-    findings: &[Findings],
+    new: impl Iterator<Item = usize>,
     change: &Change<'_>,
     done: &mut Committed,
 ) -> HashMap<usize, Edit> {
-    let between = gaps.iter().cloned().flatten();
-    let inside = findings.iter().flat_map(|findings| findings.inserts.iter().map(|(_, at)| *at));
     let mut fates = HashMap::new();
-    for at in between.chain(inside) {
+    for at in new {
         done.new += 1;
         let mut edit = Edit::default();
         count(change.follow(incoming.lead(at), false, None, &mut edit), done);

@@ -35,10 +35,12 @@ impl Name<'_> {
     }
 }
 
-/// The two sets of files of a table.
+/// The sets of files of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Rows,
+    /// Rows that are not to be seen yet.
+    Waiting,
     Ledger,
 }
 
@@ -152,7 +154,13 @@ impl Files<'_> {
         selection: Option<RowSelection>,
     ) -> Result<Batches> {
         let source = self.storage.open(self.table, entry)?;
-        file::read(source, &self.shown(entry), names, selection)
+        file::read(source, &self.shown(entry), names, selection, file::BATCH)
+    }
+
+    /// Reads all rows of a file, few at a time.
+    pub(super) fn stream(self, entry: &FileEntry) -> Result<Batches> {
+        let source = self.storage.open(self.table, entry)?;
+        file::read(source, &self.shown(entry), None, None, file::SMALL_BATCH)
     }
 
     /// Where a file is, for people.

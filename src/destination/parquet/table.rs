@@ -9,7 +9,7 @@ use super::change::{Change, Filled};
 use super::columns::{Columns, OF_LEDGER};
 use super::entries;
 use super::keys::{Incoming, moment, moments, text, text_column};
-use super::manifest::Manifest;
+use super::manifest::{FileEntry, Manifest};
 use super::rows::Rows;
 use super::storage::{Files, Name, Part, Storage};
 use crate::batch::hash_of_key;
@@ -41,8 +41,9 @@ impl Table {
         let columns = Columns::of(target.table, &manifest.columns);
         let is_older = current.is_some() && columns.named() != manifest.columns;
         let ledger = if is_older { Vec::new() } else { manifest.ledger.clone() };
-        let rows = Rows { files: manifest.files.clone(), is_older, columns, file_bytes };
-        let ledger = Rows { columns: OF_LEDGER.clone(), files: ledger, is_older: false, file_bytes };
+        let (files, waiting) = (manifest.files.clone(), manifest.waiting.clone());
+        let rows = Rows { columns, files, waiting, part: Part::Rows, is_older, file_bytes };
+        let ledger = of_ledger(ledger, file_bytes);
         manifest.generation += 1;
         let target = target.clone();
         Ok(Self { target, current, manifest, rows, ledger, is_changed: false, written: 0 })
@@ -58,18 +59,20 @@ impl Table {
         self.is_there() && !self.rows.is_older
     }
 
-    /// Carries out what a commit says about the rows.
+    /// Carries out what a commit says about the rows. If more is to come (`is_underway`), new ones may not be seen yet.
     pub(super) fn apply(
         &mut self,
         storage: &mut dyn Storage,
         batches: Vec<RecordBatch>,
-        change: &Change<'_>,
+        (change, is_underway): (&Change<'_>, bool),
     ) -> Result<Committed> {
         let unreadable = |e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e);
         let incoming = Incoming::of(&self.rows.columns, batches).map_err(unreadable)?;
         let mut done = Committed::default();
-        let is_written = self.change(storage, Part::Rows, &incoming, change, &mut done)?;
-        self.is_changed |= is_written;
+        self.change(storage, Part::Rows, &incoming, (change, is_underway), &mut done)?;
+        // What comes next needs room in memory.
+        drop(incoming);
+        self.settle(storage, is_underway)?;
         done.live = self.count_live();
         Ok(done)
     }
@@ -83,10 +86,7 @@ impl Table {
             |e: ArrowError| Error::new(ErrorKind::Destination, "the ledger cannot be written").with_source(e);
         let batch = entries::to_rows(saved).map_err(unreadable)?;
         let incoming = Incoming::of(&self.ledger.columns, vec![batch]).map_err(unreadable)?;
-        let is_written =
-            self.change(storage, Part::Ledger, &incoming, &Change::default(), &mut Committed::default())?;
-        self.is_changed |= is_written;
-        Ok(())
+        self.change(storage, Part::Ledger, &incoming, (&Change::default(), false), &mut Committed::default())
     }
 
     fn change(
@@ -94,21 +94,26 @@ impl Table {
         storage: &mut dyn Storage,
         part: Part,
         incoming: &Incoming,
-        change: &Change<'_>,
+        change: (&Change<'_>, bool),
         done: &mut Committed,
-    ) -> Result<bool> {
+    ) -> Result<()> {
         storage.begin((&self.target).into())?;
         let files = Files { storage, table: (&self.target).into() };
-        let (generation, written) = (self.manifest.generation, &mut self.written);
-        let mut name = || {
-            *written += 1;
-            storage.name(files.table, part, generation, *written)
-        };
+        let mut name = naming(files, self.manifest.generation, &mut self.written);
         let rows = match part {
-            Part::Rows => &mut self.rows,
             Part::Ledger => &mut self.ledger,
+            Part::Rows | Part::Waiting => &mut self.rows,
         };
-        rows.apply(files, incoming, change, &mut name, done)
+        self.is_changed |= rows.apply(files, incoming, change, &mut name, done)?;
+        Ok(())
+    }
+
+    /// Lets rows that wait be seen if it is time.
+    fn settle(&mut self, storage: &mut dyn Storage, is_underway: bool) -> Result<()> {
+        let files = Files { storage, table: (&self.target).into() };
+        let mut name = naming(files, self.manifest.generation, &mut self.written);
+        self.is_changed |= self.rows.settle(files, is_underway, &mut name)?;
+        Ok(())
     }
 
     fn files<'s>(&'s self, storage: &'s dyn Storage) -> Files<'s> {
@@ -126,7 +131,7 @@ impl Table {
 
     /// Rows without a stamp.
     pub(super) fn count_live(&self) -> u64 {
-        self.rows.files.iter().map(|file| file.rows - file.deleted).sum()
+        self.rows.files.iter().chain(&self.rows.waiting).map(|file| file.rows - file.deleted).sum()
     }
 
     /// The dates of the rows with these keys.
@@ -195,6 +200,7 @@ impl Table {
         }
         self.manifest.columns = self.rows.columns.named();
         self.manifest.files = self.rows.files;
+        self.manifest.waiting = self.rows.waiting;
         self.manifest.ledger = self.ledger.files;
         storage.finish((&self.target).into(), &self.manifest, self.current.as_ref())
     }
@@ -207,8 +213,20 @@ pub(super) fn entries_in(
     keys: &HashSet<&str>,
 ) -> Result<HashMap<String, Entry>> {
     let files = storage.manifest(table)?.map(|manifest| manifest.ledger).unwrap_or_default();
-    let ledger = Rows { columns: OF_LEDGER.clone(), files, is_older: false, file_bytes: u64::MAX };
-    about(&ledger, Files { storage, table }, keys)
+    about(&of_ledger(files, u64::MAX), Files { storage, table }, keys)
+}
+
+fn of_ledger(files: Vec<FileEntry>, file_bytes: u64) -> Rows {
+    let (columns, part) = (OF_LEDGER.clone(), Part::Ledger);
+    Rows { columns, files, waiting: Vec::new(), part, is_older: false, file_bytes }
+}
+
+/// Gives names to the files of the next version.
+fn naming<'n>(files: Files<'n>, generation: u64, written: &'n mut usize) -> impl FnMut(Part) -> String + 'n {
+    move |part| {
+        *written += 1;
+        files.storage.name(files.table, part, generation, *written)
+    }
 }
 
 fn about(ledger: &Rows, files: Files<'_>, keys: &HashSet<&str>) -> Result<HashMap<String, Entry>> {

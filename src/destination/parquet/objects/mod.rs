@@ -201,6 +201,7 @@ impl Storage for Objects {
         let known = self.document.find(table).map(|entry| entry.schema.as_str());
         let ending = match part {
             Part::Rows => "rows",
+            Part::Waiting => "waiting",
             Part::Ledger => "ledger",
         };
         let folder = folder(known.unwrap_or(table.schema), table.table);
