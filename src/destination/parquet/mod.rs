@@ -46,8 +46,11 @@ use table::Table;
 const FILE_BYTES: u64 = 128 << 20;
 
 /// Bytes of rows that are committed at once. They stay in memory until all of them are written, since they are put in
-/// the order of their keys.
-const COMMIT_BYTES: usize = 40 << 20;
+/// the order of their keys; and each commit writes the files anew that hold a row of it.
+const COMMIT_BYTES: usize = 72 << 20;
+/// The same as long as a table is loaded for the first time: new rows are saved aside, so that small commits cost little,
+/// and putting them together needs memory of its own.
+const FIRST_COMMIT_BYTES: usize = 24 << 20;
 
 /// Tables of Parquet files, held for one run.
 #[derive(Debug)]
@@ -56,6 +59,8 @@ pub struct Lake {
     file_bytes: u64,
     /// Tables that were there when their states were read.
     stood: HashSet<Identity>,
+    /// Whether some tables were never read to their end.
+    is_first_load: bool,
 }
 
 impl Lake {
@@ -71,7 +76,12 @@ impl Lake {
     }
 
     fn over(storage: impl Storage + 'static) -> Self {
-        Self { storage: Box::new(storage), file_bytes: FILE_BYTES, stood: HashSet::new() }
+        Self {
+            storage: Box::new(storage),
+            file_bytes: FILE_BYTES,
+            stood: HashSet::new(),
+            is_first_load: true,
+        }
     }
 
     /// Proves that it can be written.
@@ -142,6 +152,9 @@ impl Destination for Lake {
             self.stood.extend(manifest.iter().map(|_| target.identity()));
             states.push(manifest.map(|manifest| manifest.stored()).transpose()?.flatten());
         }
+        let is_complete =
+            |stored: &Option<Stored>| stored.as_ref().is_some_and(|stored| stored.state.checkpoint.is_some());
+        self.is_first_load = !states.iter().all(is_complete);
         Ok(states)
     }
 
@@ -165,7 +178,7 @@ impl Destination for Lake {
     }
 
     fn most_bytes(&self) -> usize {
-        COMMIT_BYTES
+        if self.is_first_load { FIRST_COMMIT_BYTES } else { COMMIT_BYTES }
     }
 
     fn record(&mut self, records: &[RunRecord]) -> Result<()> {
