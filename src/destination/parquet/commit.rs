@@ -183,7 +183,8 @@ impl Tables<'_> {
         }
         let totals = noted.iter().filter_map(|entry| Some((entry.key.clone(), filled(entry)?)));
         let change = Change { totals: totals.collect(), has_stamps: true, ..Change::default() };
-        self.open[at].apply(self.storage, Vec::new(), (&change, false)).map(|_| ())
+        let is_underway = self.open[at].is_underway();
+        self.open[at].apply(self.storage, Vec::new(), (&change, is_underway)).map(|_| ())
     }
 }
 

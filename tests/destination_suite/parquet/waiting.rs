@@ -67,10 +67,15 @@ fn what_is_noted_of_parents_reaches_rows_that_wait() {
     subject.commit(upsert(&conversations, pass(1), &all(0, 10, 900)));
     subject.commit(upsert(&conversations, pass(1), &all(1, 90, 50)));
     assert_eq!(lake.waited, 1);
+    // What is noted of others is no reason to put everything together.
+    let subject: &mut dyn Subject = &mut lake;
+    let another = inside(&parts, pass(1), &[of("00095", 5, "x")]);
+    subject.commit(noting(another, vec![entry("00095", 5, Some(1), 1)]));
+    assert!(lake.has_waiting(&conversations));
     let subject: &mut dyn Subject = &mut lake;
     let of_one = inside(&parts, pass(1), &[of("00091", 5, "x")]);
     subject.commit(noting(of_one, vec![entry("00091", 5, Some(7), 1)]));
-    assert_eq!(noted(subject, &parts).len(), 1);
+    assert_eq!(noted(subject, &parts).len(), 2);
     let seen = subject.see(&conversations, "id parts_total_count");
     assert_eq!(seen.len(), 950);
     assert!(seen.contains(&"00091 7".to_owned()), "{seen:?}");

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use ingest::destination::parquet::table_folder;
 use ingest::destination::{Committed, Destination, RunRecord, TableCommit, TextRow};
 use ingest::error::Result;
 use ingest::ledger::Entry;
@@ -40,16 +41,21 @@ impl Underway {
         commits.iter().map(with_state).collect()
     }
 
+    /// Whether there are rows of a table that wait.
+    pub(crate) fn has_waiting(&self, target: &Target) -> bool {
+        let folder = table_folder(self.lake.path(), target);
+        let is_waiting = |found: std::io::Result<std::fs::DirEntry>| {
+            found.is_ok_and(|found| found.file_name().to_string_lossy().ends_with(".waiting"))
+        };
+        std::fs::read_dir(folder).expect("a folder").any(is_waiting)
+    }
+
     fn carry_out(&mut self, commits: &[TableCommit], is_underway: bool) -> Result<Vec<Committed>> {
         let with_states = self.with_states(commits, is_underway);
         let done = self.lake.destination().commit(&with_states)?;
         for (commit, done) in commits.iter().zip(&done) {
             self.revisions.insert(identity(&commit.target), done.revision);
-            let folder = self.lake.glob(&commit.target).expect("a table").replace("*.parquet", "");
-            let is_waiting = |found: std::io::Result<std::fs::DirEntry>| {
-                found.is_ok_and(|found| found.file_name().to_string_lossy().ends_with(".waiting"))
-            };
-            let waits = std::fs::read_dir(folder).expect("a folder").any(is_waiting);
+            let waits = self.has_waiting(&commit.target);
             assert!(is_underway || !waits, "nothing waits once a refresh is over");
             self.waited += u32::from(waits);
         }
