@@ -20,19 +20,22 @@ use crate::ledger::Entry;
 struct Tables<'l> {
     storage: &'l mut dyn Storage,
     file_bytes: u64,
+    /// Tables of which more is to come.
+    underway: &'l HashSet<Identity>,
     open: Vec<Table>,
 }
 
 /// Completes the next versions of all tables that `commits`, whose rows are in `batches`, change; what was done to
-/// each. `stood` says which tables were there before.
+/// each. `stood` says which tables were there before, `underway` of which more is to come.
 pub(super) fn build(
     storage: &mut dyn Storage,
     file_bytes: u64,
     commits: &[TableCommit],
     batches: Vec<Vec<RecordBatch>>,
     stood: &HashSet<Identity>,
+    underway: &HashSet<Identity>,
 ) -> Result<Vec<Committed>> {
-    let mut tables = Tables { storage, file_bytes, open: Vec::new() };
+    let mut tables = Tables { storage, file_bytes, underway, open: Vec::new() };
     let mut all = Vec::with_capacity(commits.len());
     for (at, (commit, batches)) in commits.iter().zip(batches).enumerate() {
         all.push(tables.carry_out(commit, batches, (&commits[at + 1..], commits), stood)?);
@@ -83,7 +86,7 @@ impl Tables<'_> {
             ..Change::default()
         };
         change.scoped(&commit.scope);
-        let is_underway = commit.state.as_ref().is_some_and(|change| change.state.refresh.is_some());
+        let is_underway = self.underway.contains(&target.identity());
         let mut done = self.open[at].apply(self.storage, batches, (&change, is_underway))?;
         let noted = self.note(at, commit)?;
         self.fill_lead(target, &noted)?;
@@ -183,7 +186,7 @@ impl Tables<'_> {
         }
         let totals = noted.iter().filter_map(|entry| Some((entry.key.clone(), filled(entry)?)));
         let change = Change { totals: totals.collect(), has_stamps: true, ..Change::default() };
-        let is_underway = self.open[at].is_underway();
+        let is_underway = self.underway.contains(&lead.identity());
         self.open[at].apply(self.storage, Vec::new(), (&change, is_underway)).map(|_| ())
     }
 }

@@ -33,6 +33,8 @@ const PAGE_BYTES: usize = 128 << 10;
 
 /// The same of files that are only read as a whole, many at a time.
 const WAITING_PAGE_BYTES: usize = 16 << 10;
+/// And memory of a row group of theirs: from an object store it is fetched at once.
+const WAITING_GROUP_MEMORY: usize = 2 << 20;
 
 /// What helps where a file is not there any more.
 pub(super) const GONE: &str =
@@ -45,6 +47,7 @@ pub(super) struct Writer {
     columns: Columns,
     shown: String,
     inner: ArrowWriter<Sink>,
+    group_memory: usize,
     entry: FileEntry,
 }
 
@@ -59,9 +62,10 @@ impl Writer {
             .with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(sink, Arc::clone(&columns.stored), options)
             .map_err(|e| failed("written", &shown, e))?;
+        let group_memory = if part == Part::Waiting { WAITING_GROUP_MEMORY } else { GROUP_MEMORY };
         let (first, last) = (Vec::new(), Vec::new());
         let entry = FileEntry { name, rows: 0, deleted: 0, bytes: 0, first, last, leads: None };
-        Ok(Self { columns: columns.clone(), shown, inner: writer, entry })
+        Ok(Self { columns: columns.clone(), shown, inner: writer, group_memory, entry })
     }
 
     /// Adds rows, whose keys come after those before.
@@ -73,6 +77,9 @@ impl Writer {
         let keys = Keys::of(batch, &self.columns.key).map_err(broken)?;
         if self.entry.rows == 0 {
             self.entry.first = keys.key(0);
+        } else if keys.compare_to(0, &self.entry.last).is_le() {
+            let message = format!("{}: rows are not in the order of their keys", self.shown);
+            return Err(Error::new(ErrorKind::Destination, message).with_hint(REMOVE_TO_RELOAD));
         }
         self.entry.last = keys.key(batch.num_rows() - 1);
         let leads = text_column(batch, self.columns.lead).map_err(broken)?;
@@ -90,7 +97,7 @@ impl Writer {
         self.entry.deleted += deleted.map_or(0, |stamps| (stamps.len() - stamps.null_count()) as u64);
         self.entry.rows += batch.num_rows() as u64;
         self.inner.write(batch).map_err(|e| unwritten(&self.shown, e))?;
-        if self.inner.memory_size() >= GROUP_MEMORY {
+        if self.inner.memory_size() >= self.group_memory {
             self.inner.flush().map_err(|e| unwritten(&self.shown, e))?;
         }
         Ok(())

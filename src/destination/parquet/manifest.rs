@@ -139,13 +139,6 @@ impl Manifest {
         Ok(revision)
     }
 
-    /// Whether a refresh was begun and is not finished: more is to come.
-    pub(super) fn is_underway(&self) -> bool {
-        self.state
-            .as_ref()
-            .is_some_and(|stored| stored.state.get("refresh").is_some_and(|refresh| !refresh.is_null()))
-    }
-
     /// Rows without and with a stamp.
     pub(super) fn count(&self) -> (u64, u64) {
         let files = || self.files.iter().chain(&self.waiting);

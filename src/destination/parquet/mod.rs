@@ -59,6 +59,9 @@ pub struct Lake {
     file_bytes: u64,
     /// Tables that were there when their states were read.
     stood: HashSet<Identity>,
+    /// Tables whose refresh goes on, by the last state that this run saved: a commit without a state changes nothing
+    /// about that.
+    underway: HashSet<Identity>,
     /// Whether some tables were never read to their end.
     is_first_load: bool,
 }
@@ -80,6 +83,7 @@ impl Lake {
             storage: Box::new(storage),
             file_bytes: FILE_BYTES,
             stood: HashSet::new(),
+            underway: HashSet::new(),
             is_first_load: true,
         }
     }
@@ -98,9 +102,18 @@ impl Lake {
     /// Publishes commits, whose rows are in `batches` and let go of as they are written.
     fn publish(&mut self, commits: &[TableCommit], batches: Vec<Vec<RecordBatch>>) -> Result<Vec<Committed>> {
         let storage = self.storage.as_mut();
-        let done = commit::build(storage, self.file_bytes, commits, batches, &self.stood)
+        let mut underway = self.underway.clone();
+        for commit in commits {
+            match commit.state.as_ref().map(|change| change.state.refresh.is_some()) {
+                Some(true) => drop(underway.insert(commit.target.identity())),
+                Some(false) => drop(underway.remove(&commit.target.identity())),
+                None => {}
+            }
+        }
+        let done = commit::build(storage, self.file_bytes, commits, batches, &self.stood, &underway)
             .and_then(|done| storage.publish().map(|()| done))
             .inspect_err(|_| self.storage.abandon())?;
+        self.underway = underway;
         // From now on they are missed.
         self.stood.extend(commits.iter().map(|commit| commit.target.identity()));
         Ok(done)
@@ -147,6 +160,7 @@ impl Destination for Lake {
     fn load(&mut self, targets: &[Target]) -> Result<Vec<Option<Stored>>> {
         let mut states = Vec::with_capacity(targets.len());
         self.stood.clear();
+        self.underway.clear();
         for target in targets {
             let manifest = self.storage.manifest(target.into())?;
             self.stood.extend(manifest.iter().map(|_| target.identity()));

@@ -40,6 +40,36 @@ pub(super) struct Rows {
     pub(super) file_bytes: u64,
 }
 
+/// What a change does to the rows that can be seen.
+struct Seen {
+    /// Files without rows, and the others.
+    empty: Vec<FileEntry>,
+    known: Vec<FileEntry>,
+    /// Where incoming rows stand among those, and the rows before, between and after them.
+    places: Vec<Place>,
+    gaps: Vec<Range<usize>>,
+    findings: Vec<Findings>,
+    done: Committed,
+}
+
+impl Seen {
+    /// The incoming rows that met none.
+    fn newcomers(&self) -> impl Iterator<Item = usize> {
+        let inside = self.findings.iter().flat_map(|findings| findings.inserts.iter().map(|(_, at)| *at));
+        self.gaps.iter().cloned().flatten().chain(inside)
+    }
+
+    /// Leaves incoming rows that met none out, which were dealt with otherwise: all of them.
+    fn forget_new(&mut self, dealt_with: &[bool]) {
+        for findings in &mut self.findings {
+            findings.inserts.retain(|(_, at)| !dealt_with[*at]);
+        }
+        for gap in &mut self.gaps {
+            *gap = gap.start..gap.start;
+        }
+    }
+}
+
 impl Rows {
     /// Carries a change out; new files go into the next version, under names made by `name`. There is a file afterwards
     /// even if there is no row, so that every tool finds the columns. If more is to come (`is_underway`), rows may wait
@@ -52,29 +82,53 @@ impl Rows {
         name: Naming<'_>,
         done: &mut Committed,
     ) -> Result<bool> {
-        if let Some(is_written) = self.put_aside(files, incoming, (change, is_underway), name, done)? {
-            return Ok(is_written);
+        let may_wait = !self.is_older && !change.concerns_all() && !self.files.is_empty();
+        let mut is_written = false;
+        if !may_wait {
+            is_written |= self.gather(files, Gathering::All, name)?;
         }
-        let is_gathered = self.gather(files, Gathering::All, name)?;
-        Ok(self.merge(files, incoming, change, name, done)? || is_gathered)
+        let mut seen = self.look(files, incoming, change)?;
+        if may_wait && (!self.waiting.is_empty() || (is_underway && self.is_worth(incoming, &seen))) {
+            let (new, is_put) = self.put_aside(files, incoming, (change, &seen), name, done)?;
+            seen.forget_new(&new);
+            is_written |= is_put;
+        }
+        Ok(self.merge(files, incoming, (change, seen), name, done)? | is_written)
+    }
+
+    /// What a change does to the rows that can be seen.
+    fn look(&self, files: Files<'_>, incoming: &Incoming, change: &Change<'_>) -> Result<Seen> {
+        let (empty, known): (Vec<FileEntry>, Vec<FileEntry>) =
+            self.files.iter().cloned().partition(|file| file.rows == 0);
+        let (places, rest) = incoming.among(known.iter().map(|file| (&file.first, &file.last)));
+        let mut done = Committed::default();
+        let findings = self.survey(files, &known, (incoming, &places), change, &mut done)?;
+        let gaps = places.iter().map(|place| place.before.clone()).chain([rest]).collect();
+        Ok(Seen { empty, known, places, gaps, findings, done })
+    }
+
+    /// Whether new rows had better wait than be put into the files that they fall into.
+    fn is_worth(&self, incoming: &Incoming, seen: &Seen) -> bool {
+        let new = seen.newcomers().count() as u64 * width(incoming, &seen.known);
+        let touched = seen.known.iter().zip(&seen.findings).filter(|(_, found)| !found.inserts.is_empty());
+        let all: u64 = self.files.iter().map(|file| file.bytes).sum();
+        is_worth(new, touched.map(|(file, _)| file.bytes).sum(), all)
     }
 
     fn merge(
         &mut self,
         files: Files<'_>,
         incoming: &Incoming,
-        change: &Change<'_>,
+        (change, seen): (&Change<'_>, Seen),
         name: Naming<'_>,
         done: &mut Committed,
     ) -> Result<bool> {
-        let (empty, known): (Vec<FileEntry>, Vec<FileEntry>) =
-            self.files.iter().cloned().partition(|file| file.rows == 0);
-        let (places, rest) = incoming.among(known.iter().map(|file| (&file.first, &file.last)));
-        let findings = self.survey(files, &known, (incoming, &places), change, done)?;
-        let gaps: Vec<Range<usize>> = places.iter().map(|place| place.before.clone()).chain([rest]).collect();
-        let between = gaps.iter().cloned().flatten();
-        let inside = findings.iter().flat_map(|findings| findings.inserts.iter().map(|(_, at)| *at));
-        let fates = fates(incoming, between.chain(inside), change, done);
+        let fates = fates(incoming, seen.newcomers(), change, done);
+        let Seen { empty, known, gaps, findings, done: counted, .. } = seen;
+        done.changed += counted.changed;
+        done.unchanged += counted.unchanged;
+        done.removed += counted.removed;
+        done.stamped += counted.stamped;
         let stretches = self.stretches(incoming, &known, &gaps, &findings);
         let groups = plan(&stretches, self.file_bytes);
         let mut written = Vec::new();
@@ -105,7 +159,7 @@ impl Rows {
             written.push(Writer::create(files, name(self.part), &self.columns, self.part)?.finish()?);
             true
         };
-        self.take_up(files, written, Vec::new())?;
+        self.take_up(files, written, self.waiting.clone())?;
         self.is_older = false;
         Ok(is_written)
     }
@@ -134,59 +188,57 @@ impl Rows {
         found.collect()
     }
 
-    /// Saves the incoming rows beside those that can be seen, if that is all there is to do; whether there were any.
-    /// `None` if it has to be done otherwise.
+    /// Saves the incoming rows that are new beside those that can be seen, and carries the change out on those that
+    /// wait. Which of the incoming rows are dealt with thereby, and whether anything was written.
     fn put_aside(
         &mut self,
         files: Files<'_>,
         incoming: &Incoming,
-        (change, is_underway): (&Change<'_>, bool),
+        (change, seen): (&Change<'_>, &Seen),
         name: Naming<'_>,
         done: &mut Committed,
-    ) -> Result<Option<bool>> {
-        if self.is_older || change.concerns_all() || self.files.is_empty() {
-            return Ok(None);
-        }
-        let known: Vec<FileEntry> = self.files.iter().filter(|file| file.rows > 0).cloned().collect();
-        let (places, _) = incoming.among(known.iter().map(|file| (&file.first, &file.last)));
-        let width = width(incoming, &known);
-        let touched = known.iter().zip(&places).filter(|(_, place)| !place.within.is_empty());
-        let touched: u64 = touched.map(|(file, _)| file.bytes).sum();
-        let is_worth = is_underway && is_worth(incoming.len() as u64 * width, touched);
-        if self.waiting.is_empty() && !is_worth {
-            return Ok(None);
-        }
-        let mut counted = Committed::default();
+    ) -> Result<(Vec<bool>, bool)> {
         let mut is_new = vec![true; incoming.len()];
-        let findings = self.survey(files, &known, (incoming, &places), change, &mut counted)?;
-        if findings.iter().any(|findings| !findings.edits.is_empty()) {
-            return Ok(None);
-        }
-        for (place, findings) in places.iter().zip(&findings) {
+        for (place, findings) in seen.places.iter().zip(&seen.findings) {
             unmet(&mut is_new, &place.within, &findings.inserts);
         }
+        // Those that met no row that can be seen are dealt with here, whether or not they meet one that waits.
+        let dealt_with = is_new.clone();
+        let mut waiting = Vec::with_capacity(self.waiting.len() + 1);
+        let mut is_written = false;
         for file in &self.waiting {
             let (places, _) = incoming.among([(&file.first, &file.last)].into_iter());
             let one = std::slice::from_ref(file);
-            let findings = self.survey(files, one, (incoming, &places), change, &mut counted)?;
-            if findings.iter().any(|findings| !findings.edits.is_empty()) {
-                return Ok(None);
-            }
-            for (place, findings) in places.iter().zip(&findings) {
+            let findings = self.survey(files, one, (incoming, &places), change, done)?;
+            for (place, mut findings) in places.iter().zip(findings) {
+                if place.within.is_empty() && findings.is_empty() {
+                    waiting.push(file.clone());
+                    continue;
+                }
                 unmet(&mut is_new, &place.within, &findings.inserts);
+                if findings.edits.is_empty() {
+                    waiting.push(file.clone());
+                    continue;
+                }
+                findings.inserts.clear();
+                let sequence = Sequence::new(files, &self.columns, Part::Waiting, &mut *name, (u64::MAX, 1));
+                let mut output = Output { sequence, incoming, fates: &HashMap::new() };
+                output.copy(file, &findings)?;
+                waiting.append(&mut output.sequence.finish()?);
+                is_written = true;
             }
         }
         let new = || (0..incoming.len()).filter(|at| is_new[*at]);
-        done.unchanged += counted.unchanged;
         let fates = fates(incoming, new(), change, done);
         let sequence = Sequence::new(files, &self.columns, Part::Waiting, name, (u64::MAX, 1));
         let mut output = Output { sequence, incoming, fates: &fates };
         output.insert(new())?;
         let written = output.sequence.finish()?;
-        let is_written = !written.is_empty();
-        self.waiting.extend(written);
-        self.waiting.sort_by_key(|file| file.bytes);
-        Ok(Some(is_written))
+        is_written |= !written.is_empty();
+        waiting.extend(written);
+        waiting.sort_by_key(|file| file.bytes);
+        self.take_up(files, self.files.clone(), waiting)?;
+        Ok((dealt_with, is_written))
     }
 
     /// Lets rows that wait be seen if it is time, or if nothing more is to come. Whether anything was written.
@@ -221,8 +273,13 @@ impl Rows {
         let (part, planned) =
             if is_all { (self.part, files_of(bytes, self.file_bytes)) } else { (Part::Waiting, 1) };
         let mut sequence = Sequence::new(files, &self.columns, part, name, (bytes, planned));
+        let (rows, first) =
+            (streams.iter().flatten().map(|file| file.rows).sum::<u64>(), streams[0].first().cloned());
         gather(streams, &mut sequence)?;
         let mut written = sequence.finish()?;
+        if written.iter().map(|file| file.rows).sum::<u64>() != rows {
+            return Err(file::changed(&first.map_or_else(String::new, |file| files.shown(&file))));
+        }
         if is_all {
             self.is_older = false;
             self.take_up(files, written, left)?;

@@ -129,11 +129,6 @@ impl Table {
         self.manifest.save(&change.state)
     }
 
-    /// Whether more is to come of a refresh, as far as states were saved that say so.
-    pub(super) fn is_underway(&self) -> bool {
-        self.manifest.is_underway()
-    }
-
     /// Rows without a stamp.
     pub(super) fn count_live(&self) -> u64 {
         self.rows.files.iter().chain(&self.rows.waiting).map(|file| file.rows - file.deleted).sum()

@@ -13,12 +13,14 @@ const FEW: usize = 8;
 const FACTOR: u64 = 4;
 /// No more files than this wait: each is open while all are put together.
 const MOST: usize = 16;
-/// Rows are put aside if files of so many times their bytes would have to be written anew for them.
+/// Rows are put aside if files of so many times their bytes would have to be written anew for them, and if these are not
+/// few: in the end all files are.
 const WORTH: u64 = 2;
 
-/// Whether it is worth while to put new rows of `new` bytes aside, where they fall into files of `touched` bytes.
-pub(super) fn is_worth(new: u64, touched: u64) -> bool {
-    touched > WORTH * new
+/// Whether it is worth while to put new rows of `new` bytes aside, where they fall into files of `touched` bytes, out of
+/// `all` bytes that can be seen.
+pub(super) fn is_worth(new: u64, touched: u64, all: u64) -> bool {
+    new > 0 && touched > WORTH * new && 2 * touched >= all
 }
 
 /// What is put together.
@@ -110,6 +112,20 @@ mod tests {
         }
         assert_eq!(seen, 12 * commits);
         assert!(written < 7 * seen, "{} times", written / seen);
+    }
+
+    #[test]
+    fn rows_wait_if_they_fall_everywhere() {
+        for (new, touched, all, expected) in [
+            (0, 100, 100, false),
+            (10, 100, 100, true),
+            (10, 20, 100, false),
+            (10, 49, 100, false),
+            (10, 50, 100, true),
+            (60, 100, 100, false),
+        ] {
+            assert_eq!(is_worth(new, touched, all), expected, "{new} into {touched} of {all}");
+        }
     }
 
     #[test]
