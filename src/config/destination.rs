@@ -59,7 +59,7 @@ impl DestinationConfig {
             Some(Ok(config)) => Ok(Self::ObjectStore(config.with_settings(settings, base)?)),
             Some(Err(expected)) => Err(settings.refused("path", expected.to_string())),
             None => {
-                for key in object_store::KEYS {
+                for key in object_store::store_keys() {
                     if settings.text(key)?.is_some() {
                         return Err(settings.refused(key, "means nothing for a folder of this machine"));
                     }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use super::names;
 use super::nearest::nearest;
+use super::object_store::LAKE_KEYS;
 use super::yaml::{self, Node, Position, Value};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -52,20 +53,7 @@ impl Kind {
                 "activity_logs_time_step",
             ],
             Self::DuckDb => &["name", "path", "storage_version", "threads", "memory_limit"],
-            Self::Parquet => &[
-                "name",
-                "path",
-                "endpoint",
-                "region",
-                "path_style",
-                "access_key_id",
-                "secret_access_key",
-                "session_token",
-                "service_account",
-                "account",
-                "account_key",
-                "sas_token",
-            ],
+            Self::Parquet => &LAKE_KEYS,
         }
     }
 }

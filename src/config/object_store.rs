@@ -91,8 +91,10 @@ impl Service {
     }
 }
 
-/// Every key of a connection that is about an object store.
-pub(crate) const KEYS: [&str; 10] = [
+/// Every key of a lake's connection; the first two are all that one in a folder has.
+pub(crate) const LAKE_KEYS: [&str; 12] = [
+    "name",
+    "path",
     "endpoint",
     "region",
     "path_style",
@@ -104,6 +106,11 @@ pub(crate) const KEYS: [&str; 10] = [
     "account_key",
     "sas_token",
 ];
+
+/// Those that are about an object store.
+pub(crate) fn store_keys() -> impl Iterator<Item = &'static str> {
+    LAKE_KEYS.into_iter().skip(2)
+}
 
 /// A lake in an object store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,7 +171,7 @@ impl ObjectStoreConfig {
     /// What the keys of a connection say counts for more than the environment; paths in it are relative to `base`.
     pub(crate) fn with_settings(mut self, settings: &Settings<'_>, base: &Path) -> Result<Self> {
         let keys = self.service.keys();
-        for key in KEYS.into_iter().filter(|key| !keys.iter().any(|(known, ..)| known == key)) {
+        for key in store_keys().filter(|key| !keys.iter().any(|(known, ..)| known == key)) {
             if settings.text(key)?.is_some() {
                 return Err(settings.refused(key, format!("means nothing for {}", self.service.scheme())));
             }

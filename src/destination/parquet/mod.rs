@@ -4,6 +4,7 @@
 //! Each key is in exactly one file, and the keys of different files do not overlap. A commit writes the files anew that
 //! it changes, and puts the new version of the table, its state included, in the place of the old one in one step.
 
+mod aside;
 mod change;
 mod columns;
 mod commit;
