@@ -40,10 +40,6 @@ impl Rows {
             let one = std::slice::from_ref(file);
             let findings = self.survey(files, one, (incoming, &places), change, done)?;
             for (place, mut findings) in places.iter().zip(findings) {
-                if place.within.is_empty() && findings.is_empty() {
-                    waiting.push(file.clone());
-                    continue;
-                }
                 unmet(&mut is_new, &place.within, &findings.inserts);
                 if findings.edits.is_empty() {
                     waiting.push(file.clone());

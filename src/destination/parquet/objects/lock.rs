@@ -46,6 +46,7 @@ struct Holder {
 pub(super) struct Lock {
     bucket: Arc<Bucket>,
     holder: Holder,
+    is_taken: bool,
     renewal: Option<oneshot::Sender<oneshot::Sender<()>>>,
 }
 
@@ -62,8 +63,9 @@ impl Lock {
             process: *PROCESS,
             renewed: 0,
         };
-        let mut lock = Self { bucket: Arc::clone(bucket), holder, renewal: None };
+        let mut lock = Self { bucket: Arc::clone(bucket), holder, is_taken: false, renewal: None };
         let version = lock.wait_for(wait, progress)?;
+        lock.is_taken = true;
         lock.refuse_overwriting()?;
         lock.renewal = Some(lock.renew(version));
         Ok(lock)
@@ -191,6 +193,9 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        if !self.is_taken {
+            return;
+        }
         let (told, heard) = oneshot::channel();
         if self.renewal.take().is_some_and(|stop| stop.send(told).is_ok()) {
             let longest = self.bucket.config.lock_expiry;
