@@ -62,7 +62,7 @@ pub(super) trait Storage: Debug + Send {
     /// Opens a file of the next version or, where there is none of that name, of the current one.
     fn open(&self, table: Name<'_>, file: &FileEntry) -> Result<Source>;
 
-    /// A name for a file of the next version, whose generation and number no other has.
+    /// A name that no file has: for one of the next version, which is the `generation`th, and in that the `number`th.
     fn name(&self, table: Name<'_>, part: Part, generation: u64, number: usize) -> String;
 
     /// Creates a file of the next version.

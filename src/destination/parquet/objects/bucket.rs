@@ -112,17 +112,13 @@ impl Bucket {
 
     /// The same where it can be awaited.
     pub(super) async fn get_later(&self, name: &str) -> Result<Option<Found>> {
-        let read = async {
-            let got = self.store.get(&self.path(name)?).await;
-            let (meta, bytes) = match got {
-                Ok(got) => (got.meta.clone(), got.bytes().await),
-                Err(error) => return self.if_missing(name, error, None),
-            };
-            let bytes = bytes.map_err(|error| self.failed("read", name, &error))?;
-            let version = UpdateVersion { e_tag: meta.e_tag, version: meta.version };
-            Ok(Some(Found { bytes, version, modified: meta.last_modified.timestamp_millis() }))
+        let (meta, bytes) = match self.store.get(&self.path(name)?).await {
+            Ok(got) => (got.meta.clone(), got.bytes().await),
+            Err(error) => return self.if_missing(name, error, None),
         };
-        read.await
+        let bytes = bytes.map_err(|error| self.failed("read", name, &error))?;
+        let version = UpdateVersion { e_tag: meta.e_tag, version: meta.version };
+        Ok(Some(Found { bytes, version, modified: meta.last_modified.timestamp_millis() }))
     }
 
     /// What it means that something cannot be read: if it is not there, `absent`; a missing bucket is another matter.

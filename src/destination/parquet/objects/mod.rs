@@ -115,14 +115,18 @@ impl Objects {
         self.standing = Standing::Unclear;
         for attempt in 0..ATTEMPTS {
             match self.bucket.put_over(document::NAME, bytes.clone(), self.version.clone())? {
-                Put::Done(version) => return self.is_replaced(next, Some(version)),
+                Put::Done(version) => {
+                    self.go_on_from(next, Some(version));
+                    return Ok(());
+                }
                 // Another run was faster, or this one itself, and the answer was lost.
                 Put::Refused => {}
                 Put::Unclear(error) => failure = failure.or(Some(error)),
             }
             let (found, version) = read_manifest(&self.bucket)?;
             if found.commit == next.commit {
-                return self.is_replaced(next, version);
+                self.go_on_from(next, version);
+                return Ok(());
             }
             if found.commit != self.document.commit {
                 // From here on this commit cannot happen any more. It may have: then the other run went on from it.
@@ -142,10 +146,8 @@ impl Objects {
         Err(failure.unwrap_or_else(refused).with_hint(GO_ON))
     }
 
-    #[expect(clippy::unnecessary_wraps, reason = "the ways out of a publication look alike")]
-    fn is_replaced(&mut self, next: Document, version: Option<UpdateVersion>) -> Result<()> {
-        (self.document, self.version, self.standing) = (next, version, Standing::Sound);
-        Ok(())
+    fn go_on_from(&mut self, document: Document, version: Option<UpdateVersion>) {
+        (self.document, self.version, self.standing) = (document, version, Standing::Sound);
     }
 
     fn outdated(&self) -> Error {
