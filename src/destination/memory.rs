@@ -210,6 +210,10 @@ impl Destination for Memory {
         Ok(all)
     }
 
+    fn is_one_place(&self) -> bool {
+        true
+    }
+
     fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
         let Some(table) = self.tables.get(&target.identity()) else { return Ok(()) };
         let lead_key = target.table.lead_key();

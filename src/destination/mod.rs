@@ -13,6 +13,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::error::ArrowError;
 use jiff::Timestamp;
 
 pub use memory::{Memory, TextRow};
@@ -80,6 +81,11 @@ pub trait Destination: Debug + Send {
         usize::MAX
     }
 
+    /// Whether what a [`Committed`] counts is true of every place that rows go to.
+    fn is_one_place(&self) -> bool {
+        false
+    }
+
     /// Nothing is to be done for a while: lets go of whatever keeps readers out.
     fn rest(&mut self) {}
 }
@@ -128,13 +134,17 @@ impl TableCommit {
     }
 
     /// The rows `batches` of this commit, one per key, and of a table that is replaced per parent whose rows they
-    /// are.
-    fn reduced(&self, batches: Vec<RecordBatch>) -> Result<Reduced, arrow::error::ArrowError> {
+    /// are. Batches with other columns than the table's are an error: rows are read by the places of columns.
+    fn reduced(&self, batches: Vec<RecordBatch>) -> Result<Reduced, ArrowError> {
         let Self { target, owners, .. } = self;
-        match target.table.disposition {
-            WriteDisposition::PerParent { .. } => reduce_per_parent(target.table, &batches, owners),
-            _ => Ok(Reduced { batches: reduce(target.table, batches)?, parents: Vec::new() }),
+        let schema = target.table.schema();
+        if batches.iter().any(|batch| *batch.schema_ref() != schema) {
+            return Err(ArrowError::SchemaError("a batch has other columns than its table".into()));
         }
+        Ok(match target.table.disposition {
+            WriteDisposition::PerParent { .. } => reduce_per_parent(target.table, &batches, owners),
+            _ => Reduced { batches: reduce(target.table, batches), parents: Vec::new() },
+        })
     }
 
     /// Whether the rows that these stand inside are written by one of `commits` too, or by another one of the run.

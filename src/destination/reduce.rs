@@ -4,19 +4,15 @@ use std::collections::HashMap;
 use std::hash::Hash;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray};
-use arrow::compute::concat_batches;
 use arrow::datatypes::TimestampMicrosecondType;
-use arrow::error::ArrowError;
 
 use crate::batch::{Owner, filter};
 use crate::table::TableSpec;
 
-/// Rows that a batch should at least have to be worth its overhead; what DuckDB handles at once.
-const CHUNK: usize = 2048;
-
 /// The rows of `batches` with one row per key: the one with the newest cursor, and of equal or unreadable
-/// cursors the one that came last. Rows keep their order; batches may be joined.
-pub fn reduce(table: &TableSpec, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
+/// cursors the one that came last. Rows keep their order; batches without any are left out.
+pub fn reduce(table: &TableSpec, mut batches: Vec<RecordBatch>) -> Vec<RecordBatch> {
+    batches.retain(|batch| batch.num_rows() > 0);
     let keys: Vec<Vec<&StringArray>> =
         batches.iter().map(|batch| key_columns(table, batch).collect()).collect();
     let kept = if table.key.len() == 1 {
@@ -27,12 +23,11 @@ pub fn reduce(table: &TableSpec, batches: Vec<RecordBatch>) -> Result<Vec<Record
             keys[batch].iter().map(|column| text(column, row)).collect::<Vec<_>>()
         })
     };
-    match kept {
-        None => joined(batches),
-        Some(keep) => {
-            joined(batches.iter().zip(&keep).map(|(batch, keep)| filter(batch, |row| keep[row])).collect())
-        }
-    }
+    let Some(keep) = kept else { return batches };
+    let mut batches: Vec<RecordBatch> =
+        batches.iter().zip(&keep).map(|(batch, keep)| filter(batch, |row| keep[row])).collect();
+    batches.retain(|batch| batch.num_rows() > 0);
+    batches
 }
 
 /// Which rows are kept of each batch; `None` if no key comes twice.
@@ -103,11 +98,7 @@ pub struct Parent {
 
 /// The rows of each parent's newest version; of equal or unreadable versions the one that came last.
 /// `owners` says for each batch whose rows it holds; rows beyond are left out.
-pub fn reduce_per_parent(
-    table: &TableSpec,
-    batches: &[RecordBatch],
-    owners: &[Vec<Owner>],
-) -> Result<Reduced, ArrowError> {
+pub fn reduce_per_parent(table: &TableSpec, batches: &[RecordBatch], owners: &[Vec<Owner>]) -> Reduced {
     let mut newest: HashMap<&str, (usize, usize)> = HashMap::new();
     for (number, owners_here) in owners.iter().enumerate() {
         for (at, owner) in owners_here.iter().enumerate() {
@@ -133,7 +124,7 @@ pub fn reduce_per_parent(
         }
         kept.push(filter(batch, |row| keep[row]));
     }
-    Ok(Reduced { batches: reduce(table, kept)?, parents })
+    Reduced { batches: reduce(table, kept), parents }
 }
 
 /// Whether what came before counts more than what comes now: it is newer, or as new and whole.
@@ -148,33 +139,6 @@ fn cursors(table: &TableSpec, batch: &RecordBatch) -> Vec<Option<i64>> {
     match table.cursor.and_then(|cursor| batch.column_by_name(cursor)) {
         Some(column) => column.as_primitive::<TimestampMicrosecondType>().iter().collect(),
         None => vec![None; batch.num_rows()],
-    }
-}
-
-/// The same rows in batches that are neither tiny nor as large as everything together.
-fn joined(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
-    let mut joined = Vec::new();
-    let mut group: Vec<RecordBatch> = Vec::new();
-    let mut rows = 0;
-    for batch in batches {
-        rows += batch.num_rows();
-        group.push(batch);
-        if rows >= CHUNK {
-            joined.push(as_one(&std::mem::take(&mut group))?);
-            rows = 0;
-        }
-    }
-    if rows > 0 {
-        joined.push(as_one(&group)?);
-    }
-    Ok(joined)
-}
-
-fn as_one(group: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
-    match group {
-        [single] => Ok(single.clone()),
-        [first, ..] => concat_batches(first.schema_ref(), group),
-        [] => Err(ArrowError::InvalidArgumentError("no batch".into())),
     }
 }
 
@@ -219,7 +183,7 @@ mod tests {
                 vec!["x", "y"],
             ),
         ] {
-            let reduced = reduce(contacts, vec![batch(contacts, rows)]).unwrap();
+            let reduced = reduce(contacts, vec![batch(contacts, rows)]);
             assert_eq!(names(&reduced), expected, "{rows}");
         }
     }
@@ -230,9 +194,9 @@ mod tests {
         let rows = r#"[{"model":"contact","full_name":"name","name":"a"},{"model":"company","full_name":"name","name":"b"},
             {"model":"company","full_name":"plan.name","name":"c"},{"model":"company","full_name":"x","id":1,"name":"d"},
             {"model":"company","full_name":"x","id":2,"name":"e"},{"model":"company","full_name":"x","id":2,"name":"f"}]"#;
-        let reduced = reduce(attributes, vec![batch(attributes, rows)]).unwrap();
+        let reduced = reduce(attributes, vec![batch(attributes, rows)]);
         assert_eq!(names(&reduced), ["a", "b", "c", "d", "f"]);
-        assert!(reduce(attributes, Vec::new()).unwrap().is_empty());
+        assert!(reduce(attributes, Vec::new()).is_empty());
     }
 
     #[test]
@@ -254,7 +218,7 @@ mod tests {
             (Some(9), None, "new"),
         ] {
             let owners = [vec![owner(first, 1)], vec![owner(second, 1)]];
-            let reduced = reduce_per_parent(links, &[link("old"), link("new")], &owners).unwrap();
+            let reduced = reduce_per_parent(links, &[link("old"), link("new")], &owners);
             let tags: Vec<&str> = reduced
                 .batches
                 .iter()
@@ -264,7 +228,7 @@ mod tests {
             assert_eq!(reduced.parents.len(), 1);
         }
         let owners = [vec![owner(Some(1), 1)], vec![owner(Some(2), 0)]];
-        let reduced = reduce_per_parent(links, &[link("old"), link("new").slice(0, 0)], &owners).unwrap();
+        let reduced = reduce_per_parent(links, &[link("old"), link("new").slice(0, 0)], &owners);
         assert!(reduced.batches.is_empty(), "its last tag was taken away");
     }
 }

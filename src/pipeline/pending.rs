@@ -12,7 +12,8 @@ use crate::destination::{Committed, Scope, Stamp, TableCommit, Target};
 use crate::ledger::Entry;
 use crate::state::{StateChange, TableState};
 
-/// Rows that are joined as they come, so that they take no more memory than they need, and few allocations.
+/// Rows that are joined as they come, while a processor still has them at hand: so that they take no more memory than
+/// they need, and that of the pages is free for the next ones.
 const CHUNK: usize = 2048;
 
 /// When rows that wait are committed: whichever is reached first.
@@ -124,7 +125,7 @@ impl Pending {
         }
     }
 
-    /// Joins the small batches at the end once they are worth it: pages have room for more rows than came.
+    /// Joins the small batches at the end once they are worth it.
     fn join(&mut self) {
         let (count, rows) = self.loose;
         if rows < CHUNK {
@@ -303,9 +304,7 @@ mod tests {
         let sizes: Vec<usize> = pending.batches.iter().map(RecordBatch::num_rows).collect();
         assert_eq!((sizes[0], sizes.len()), (2100, 10));
         assert_eq!(pending.owners.len(), sizes.len());
-        assert_eq!(
-            (pending.rows, contents(&pending.hand_over(Scope::Some, Vec::new())).0.len()),
-            (3000, 3000)
-        );
+        assert_eq!(pending.rows, 3000);
+        assert_eq!(contents(&pending.hand_over(Scope::Some, Vec::new())).0, (0..3000).collect::<Vec<_>>());
     }
 }

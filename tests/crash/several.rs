@@ -155,3 +155,19 @@ async fn a_refresh_of_everything_goes_on_in_both() {
     assert_eq!(of(&report, "contacts").mode, "resuming a refresh");
     two.assert_truth_in_both(&["contacts"]);
 }
+
+/// The rows of the new one are all of this run, and say nothing about those of the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_is_stamped_where_it_was_although_the_first_one_is_new() {
+    let mut two = Two::start(Settings { contacts: 300, ..Settings::default() }).await;
+    two.load_both(&["contacts"]).await;
+    let gone = two.world.ids("contacts").remove(7);
+    two.world.sandbox.advance(2 * HOUR);
+    two.world.delete("contacts", &gone);
+    two.world.forget();
+    let again = two.world.run().tables(&["contacts"]).commit_every(60).beside(two.file()).go().await;
+    assert_eq!(of(&again, "contacts").outcome, Outcome::Complete);
+    assert_eq!(two.world.differences("contacts").stamped, [""; 0]);
+    two.swap();
+    assert_eq!(two.world.differences("contacts").stamped, [gone.as_str()]);
+}

@@ -63,6 +63,10 @@ impl Destination for Faulty {
         }
     }
 
+    fn is_one_place(&self) -> bool {
+        self.inner.is_one_place()
+    }
+
     fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.inner.live_keys(target, each)
     }

@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 
 use super::super::{Committed, Identity, Reduced, Scope, TableCommit, Target};
 use super::connect::{Options, failed, shrink, tidy_up};
-use super::feed::Feed;
+use super::feed::{Feed, PORTION};
 use super::merge::{self, Merged, Rows};
 use super::{in_transaction, parents, read_state, sql, stage, views};
 use crate::error::{Error, ErrorKind, Result};
@@ -209,42 +209,50 @@ fn write_rows(
         }
         done.removed = parents::remove_absent(connection, target)?;
         let staged = Rows::Staged(sql::count_staged(connection)?);
-        return merge_rows(connection, commit, &staged, done);
+        let is_any_known = merge::is_any_known(connection, target, &staged)?;
+        return merge_rows(connection, commit, (&staged, is_any_known), done);
     }
     let rows = Rows::Fed(Feed::of(target.table, batches));
     if commit.scope == Scope::All {
         done.removed = merge::remove_all_but(connection, target, &rows)?;
     }
-    // Where none is known they are inserted at once; DuckDB stores large portions best. Comparing them takes
-    // memory, and so is done by portions.
-    let is_any_known = rows.count() > 0 && merge::is_any_known(connection, target, &rows)?;
+    let is_any_known = merge::is_any_known(connection, target, &rows)?;
     match rows {
-        Rows::Fed(feed) if is_any_known => {
-            for portion in feed.into_portions() {
-                merge_rows(connection, commit, &Rows::Fed(portion), done)?;
+        // Those that are not known are inserted at once; DuckDB stores large portions best. Comparing the others
+        // takes memory, and so is done by portions.
+        Rows::Fed(feed) if is_any_known && feed.rows() > PORTION as u64 => {
+            let known = merge::known(connection, target, &feed)?;
+            let (known, new) = feed.parted(&known);
+            merge_rows(connection, commit, (&Rows::Fed(new), false), done)?;
+            for portion in known.into_portions() {
+                merge_rows(connection, commit, (&Rows::Fed(portion), true), done)?;
             }
             Ok(())
         }
-        rows => merge_rows(connection, commit, &rows, done),
+        rows => merge_rows(connection, commit, (&rows, is_any_known), done),
     }
 }
 
 fn merge_rows(
     connection: &Connection,
     commit: &TableCommit,
-    rows: &Rows,
+    (rows, is_any_known): (&Rows, bool),
     done: &mut Committed,
 ) -> ::duckdb::Result<()> {
     if rows.count() == 0 {
         return Ok(());
     }
-    let Merged { new, changed, unchanged } =
-        merge::merge(connection, &commit.target, rows, commit.supersedes_before)?;
+    let target = &commit.target;
+    let Merged { new, changed, unchanged } = if is_any_known {
+        merge::merge(connection, target, rows, commit.supersedes_before)?
+    } else {
+        merge::insert(connection, target, rows)?
+    };
     done.new += new;
     done.changed += changed;
     done.unchanged += unchanged;
     if new > 0 {
-        parents::fill(connection, &commit.target, rows)?;
+        parents::fill(connection, target, rows)?;
     }
     Ok(())
 }

@@ -3,27 +3,30 @@
 //! What is to be written need not be copied into a table first. A feed is read as often as statements name it;
 //! one that is read for the last time lets go of each batch once DuckDB has it.
 
+mod column;
+
 use std::cmp::Ordering as CmpOrdering;
 use std::collections::{HashMap, VecDeque};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
 use ::duckdb::Connection;
-use ::duckdb::core::{
-    ArrayVector, DataChunkHandle, FlatVector, Inserter, ListVector, LogicalTypeHandle, LogicalTypeId,
-    StructVector,
-};
-use ::duckdb::vtab::arrow::{WritableVector, to_duckdb_logical_type, write_arrow_array_to_vector};
+use ::duckdb::core::{DataChunkHandle, LogicalTypeHandle, LogicalTypeId};
+use ::duckdb::vtab::arrow::to_duckdb_logical_type;
 use ::duckdb::vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab};
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow::datatypes::SchemaRef;
 
+use column::write;
+
+use crate::batch::filter;
 use crate::table::{Kind, TableSpec};
 
 /// Rows that are handed over at once: DuckDB's vectors hold no more.
 const CHUNK: usize = 2048;
 /// Rows of a portion: what is compared at once.
-const PORTION: usize = 10 * CHUNK;
+pub(super) const PORTION: usize = 10 * CHUNK;
 /// The table function; it lives as long as the connection and is never stored.
 const FUNCTION: &str = "_ingest_feed";
 /// A feed's last column: the number of the row among all of it.
@@ -63,11 +66,35 @@ impl Feed {
         Self::with(Source { schema, json, rows, batches: Mutex::new(batches.into()) })
     }
 
+    /// The rows with these numbers, which ascend, and all others.
+    pub(super) fn parted(self, numbers: &[u64]) -> (Self, Self) {
+        let batches = std::mem::take(&mut *self.source.locked());
+        let (mut named, mut others) = (VecDeque::new(), VecDeque::new());
+        let (mut numbers, mut end) = (numbers, 0);
+        for batch in batches {
+            let start = end;
+            end += batch.num_rows() as u64;
+            let (here, later) = numbers.split_at(numbers.partition_point(|number| *number < end));
+            numbers = later;
+            if here.is_empty() {
+                others.push_back(batch);
+                continue;
+            }
+            let mut is_named = vec![false; batch.num_rows()];
+            here.iter()
+                .filter_map(|number| usize::try_from(number - start).ok())
+                .for_each(|row| is_named[row] = true);
+            named.push_back(filter(&batch, |row| is_named[row]));
+            others.push_back(filter(&batch, |row| !is_named[row]));
+        }
+        (self.source.with(named), self.source.with(others))
+    }
+
     /// The same rows in feeds of at most about [`PORTION`] rows.
     pub(super) fn into_portions(self) -> impl Iterator<Item = Self> {
         let source = Arc::clone(&self.source);
         std::iter::from_fn(move || {
-            let mut batches = source.batches.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut batches = source.locked();
             let (mut portion, mut rows) = (VecDeque::new(), 0);
             while rows < PORTION
                 && let Some(batch) = batches.pop_front()
@@ -75,10 +102,7 @@ impl Feed {
                 rows += batch.num_rows();
                 portion.push_back(batch);
             }
-            (rows > 0).then(|| {
-                let (schema, json) = (Arc::clone(&source.schema), source.json.clone());
-                Self::with(Source { schema, json, rows, batches: Mutex::new(portion) })
-            })
+            (rows > 0).then(|| source.with(portion))
         })
     }
 
@@ -120,24 +144,57 @@ struct Source {
 }
 
 impl Source {
+    /// A feed of other rows of the same table.
+    fn with(&self, batches: VecDeque<RecordBatch>) -> Feed {
+        let rows = batches.iter().map(RecordBatch::num_rows).sum();
+        let (schema, json) = (Arc::clone(&self.schema), self.json.clone());
+        Feed::with(Self { schema, json, rows, batches: Mutex::new(batches) })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, VecDeque<RecordBatch>> {
+        self.batches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The rows at `place`, as many as fit, and moves it behind them. The last reader's batches go with it.
-    fn next(&self, place: &mut Place, is_last: bool) -> Option<RecordBatch> {
-        let mut batches = self.batches.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let batch = batches.get(place.batch)?;
-            if place.row < batch.num_rows() {
-                let rows = batch.slice(place.row, CHUNK.min(batch.num_rows() - place.row));
-                place.row += rows.num_rows();
-                place.number += rows.num_rows();
-                return Some(rows);
+    fn next(&self, place: &mut Place, is_last: bool) -> Vec<Piece> {
+        let mut batches = self.locked();
+        let (mut pieces, mut room) = (Vec::new(), CHUNK);
+        while room > 0
+            && let Some(batch) = batches.get(place.batch)
+        {
+            let rows = place.row..batch.num_rows().min(place.row + room);
+            let is_read = rows.end == batch.num_rows();
+            (room, place.row) = (room - rows.len(), rows.end);
+            place.number += rows.len();
+            if !rows.is_empty() {
+                pieces.push(Piece { batch: batch.clone(), rows });
             }
-            place.row = 0;
-            if is_last {
-                batches.pop_front();
-            } else {
-                place.batch += 1;
+            if is_read {
+                place.row = 0;
+                if is_last {
+                    batches.pop_front();
+                } else {
+                    place.batch += 1;
+                }
             }
         }
+        pieces
+    }
+}
+
+/// Some of the rows of a batch.
+struct Piece {
+    batch: RecordBatch,
+    rows: Range<usize>,
+}
+
+impl Piece {
+    fn column(&self, at: usize) -> ArrayRef {
+        let column = self.batch.column(at);
+        if self.rows.len() == column.len() {
+            return Arc::clone(column);
+        }
+        column.slice(self.rows.start, self.rows.len())
     }
 }
 
@@ -195,23 +252,24 @@ impl VTab for Scan {
         let (bound, reading) = (function.get_bind_data(), function.get_init_data());
         let mut place = reading.place.lock().unwrap_or_else(PoisonError::into_inner);
         let first = place.number;
-        let Some(rows) = bound.source.next(&mut place, bound.is_last) else {
-            output.set_len(0);
+        let pieces = bound.source.next(&mut place, bound.is_last);
+        let numbers = first..place.number;
+        output.set_len(numbers.len());
+        if pieces.is_empty() {
             return Ok(());
-        };
-        for (to, from) in reading.columns.iter().enumerate() {
-            let width = rows.num_columns();
-            let column: ArrayRef = match from.cmp(&width) {
-                CmpOrdering::Less => Arc::clone(rows.column(*from)),
-                CmpOrdering::Equal => {
-                    let numbers = first..first + rows.num_rows();
-                    Arc::new(numbers.map(|number| i64::try_from(number).ok()).collect::<Int64Array>())
-                }
-                CmpOrdering::Greater => continue,
-            };
-            write(&column, output, to)?;
         }
-        output.set_len(rows.num_rows());
+        let width = bound.source.schema.fields().len();
+        for (to, from) in reading.columns.iter().enumerate() {
+            match from.cmp(&width) {
+                CmpOrdering::Less => write(pieces.iter().map(|piece| piece.column(*from)), output, to)?,
+                CmpOrdering::Equal => {
+                    let numbers = numbers.clone().map(|number| i64::try_from(number).ok());
+                    let numbers: ArrayRef = Arc::new(numbers.collect::<Int64Array>());
+                    write([numbers].into_iter(), output, to)?;
+                }
+                CmpOrdering::Greater => {}
+            }
+        }
         Ok(())
     }
 
@@ -224,51 +282,9 @@ impl VTab for Scan {
     }
 }
 
-fn write(column: &ArrayRef, output: &mut DataChunkHandle, at: usize) -> Result<(), Failure> {
-    if *column.data_type() == DataType::Utf8 {
-        write_text(column.as_string(), &mut output.flat_vector(at));
-        return Ok(());
-    }
-    write_arrow_array_to_vector(column, &mut Column { output, at })
-}
-
-/// Most columns are NULL in most rows: no text is handed over for those.
-fn write_text(column: &StringArray, vector: &mut FlatVector<'_>) {
-    for (row, text) in column.iter().enumerate() {
-        match text {
-            Some(text) => vector.insert(row, text),
-            None => vector.set_null(row),
-        }
-    }
-}
-
-/// One column of what is handed over.
-struct Column<'a> {
-    output: &'a mut DataChunkHandle,
-    at: usize,
-}
-
-impl WritableVector for Column<'_> {
-    fn array_vector(&mut self) -> ArrayVector<'_> {
-        self.output.array_vector(self.at)
-    }
-
-    fn flat_vector(&mut self) -> FlatVector<'_> {
-        self.output.flat_vector(self.at)
-    }
-
-    fn struct_vector(&mut self) -> StructVector<'_> {
-        self.output.struct_vector(self.at)
-    }
-
-    fn list_vector(&mut self) -> ListVector<'_> {
-        self.output.list_vector(self.at)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use arrow::array::TimestampMicrosecondArray;
+    use arrow::array::{StringArray, TimestampMicrosecondArray};
 
     use super::*;
     use crate::source::intercom::tables;
@@ -335,6 +351,23 @@ mod tests {
         let connection = open();
         let last = fingerprint(&connection, &portions[2].relation());
         assert_eq!((last.0, last.1), (8_000, Some(8_000 * 42_000)), "numbers are the portion's own");
+    }
+
+    #[test]
+    fn rows_are_parted_by_their_numbers() {
+        let connection = open();
+        let batches = || vec![tags(0, 4), tags(4, 4), tags(4, 3000), tags(3000, 3010)];
+        for numbers in [vec![], vec![0], vec![3, 4, 5, 2999, 3000, 3009], (0..3010).collect::<Vec<u64>>()] {
+            let (named, others) = Feed::of(tables::find("tags").unwrap(), batches()).parted(&numbers);
+            let ids = |feed: &Feed| -> Vec<u64> {
+                let sql = format!("SELECT id::UBIGINT FROM {} ORDER BY {NUMBER}", feed.relation());
+                let mut statement = connection.prepare(&sql).unwrap();
+                statement.query_map([], |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
+            };
+            assert_eq!((ids(&named), named.rows()), (numbers.clone(), numbers.len() as u64));
+            let rest: Vec<u64> = (0..3010).filter(|id| !numbers.contains(id)).collect();
+            assert_eq!((ids(&others), others.rows()), (rest.clone(), rest.len() as u64));
+        }
     }
 
     #[test]

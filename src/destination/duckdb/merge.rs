@@ -61,18 +61,19 @@ pub(super) struct Merged {
     pub(super) unchanged: u64,
 }
 
-/// Brings the rows into the table; see `Destination::commit`.
+/// Brings rows into a table that has none of their keys.
+pub(super) fn insert(connection: &Connection, target: &Target, rows: &Rows) -> Result<Merged> {
+    connection.execute(&insert_sql(target, rows, None), [])?;
+    Ok(Merged { new: rows.count(), ..Merged::default() })
+}
+
+/// Brings rows into the table, some of which it may have; see `Destination::commit`.
 pub(super) fn merge(
     connection: &Connection,
     target: &Target,
     rows: &Rows,
     supersedes_before: Timestamp,
 ) -> Result<Merged> {
-    // One row per key comes: where none of the keys is there, nothing has to be compared.
-    if !is_any_known(connection, target, rows)? {
-        connection.execute(&insert_sql(target, rows, None), [])?;
-        return Ok(Merged { new: rows.count(), ..Merged::default() });
-    }
     let others = columns_of_others(connection, target)?;
     connection.execute_batch(&know_sql(target, rows, supersedes_before))?;
     connection.execute_batch(&compare_sql(target, rows))?;
@@ -113,11 +114,25 @@ pub(super) fn remove_all_but(connection: &Connection, target: &Target, rows: &Ro
     connection.execute(&sql, []).map(|rows| rows as u64)
 }
 
-/// Whether the key of any of the rows is in the table.
+/// Whether the key of any of the rows is in the table. One row per key comes: where none of them is, nothing has to
+/// be compared.
 pub(super) fn is_any_known(connection: &Connection, target: &Target, rows: &Rows) -> Result<bool> {
+    if rows.count() == 0 {
+        return Ok(false);
+    }
     let (table, same) = (name_of(target), same_key(target.table));
     let sql = format!("SELECT 1 FROM {table} AS t JOIN {} AS s ON {same} LIMIT 1", rows.relation());
     Ok(connection.query_row(&sql, [], |_| Ok(())).optional()?.is_some())
+}
+
+/// The numbers of the rows whose keys are in the table, in their order.
+pub(super) fn known(connection: &Connection, target: &Target, feed: &Feed) -> Result<Vec<u64>> {
+    let (table, same, number) = (name_of(target), same_key(target.table), quoted(NUMBER));
+    let sql = format!("SELECT DISTINCT s.{number} FROM {table} AS t JOIN {} AS s ON {same}", feed.relation());
+    let mut statement = connection.prepare(&sql)?;
+    let mut numbers = statement.query_map([], |row| row.get(0))?.collect::<Result<Vec<u64>>>()?;
+    numbers.sort_unstable();
+    Ok(numbers)
 }
 
 /// The columns that rows do not bring and that no merge touches: those filled by the pass of another table, and

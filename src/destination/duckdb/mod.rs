@@ -213,6 +213,10 @@ impl Destination for DuckDb {
         self.publish(&commits, batches)
     }
 
+    fn is_one_place(&self) -> bool {
+        true
+    }
+
     fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
         if !self.exists() {
             return Ok(());

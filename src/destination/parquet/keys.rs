@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch, StringArray, TimestampMicrosecondArray};
-use arrow::compute::interleave_record_batch;
+use arrow::compute::{concat_batches, interleave_record_batch};
 use arrow::datatypes::TimestampMicrosecondType;
 use arrow::error::ArrowError;
 
@@ -65,6 +65,36 @@ pub(super) fn moment(column: &TimestampMicrosecondArray, row: usize) -> Option<i
     column.is_valid(row).then(|| column.value(row))
 }
 
+/// Rows that a batch should at least have where rows are picked from all of them.
+const CHUNK: usize = 2048;
+
+/// The same rows in batches that are neither tiny nor as large as everything together.
+fn joined(batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>, ArrowError> {
+    let mut joined = Vec::new();
+    let mut group: Vec<RecordBatch> = Vec::new();
+    let mut rows = 0;
+    for batch in batches {
+        rows += batch.num_rows();
+        group.push(batch);
+        if rows >= CHUNK {
+            joined.push(as_one(&std::mem::take(&mut group))?);
+            rows = 0;
+        }
+    }
+    if rows > 0 {
+        joined.push(as_one(&group)?);
+    }
+    Ok(joined)
+}
+
+fn as_one(group: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+    match group {
+        [single] => Ok(single.clone()),
+        [first, ..] => concat_batches(first.schema_ref(), group),
+        [] => Err(ArrowError::InvalidArgumentError("no batch".into())),
+    }
+}
+
 /// Rows that come, one per key, in the order of their keys.
 #[derive(Debug)]
 pub(super) struct Incoming {
@@ -85,7 +115,8 @@ impl Incoming {
         let key = columns.key.iter().map(|stored| place(*stored)).collect::<Result<Vec<_>, _>>()?;
         let (lead, cursor) = (place(columns.lead)?, columns.cursor.map(place).transpose()?);
         let (mut keys, mut leads, mut cursors) = (Vec::new(), Vec::new(), Vec::new());
-        let batches = batches.into_iter().map(|batch| columns.adapt(batch)).collect::<Result<Vec<_>, _>>()?;
+        let batches =
+            joined(batches)?.into_iter().map(|batch| columns.adapt(batch)).collect::<Result<Vec<_>, _>>()?;
         for batch in &batches {
             keys.push(Keys::of(batch, &key)?);
             leads.push(text_column(batch, lead)?);

@@ -182,6 +182,10 @@ impl Destination for Lake {
         self.publish(&commits, batches)
     }
 
+    fn is_one_place(&self) -> bool {
+        true
+    }
+
     fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()> {
         self.table(target)?.live_keys(self.storage.as_ref(), each)
     }

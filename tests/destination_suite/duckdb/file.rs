@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection};
+use ingest::destination::Destination;
 use ingest::destination::duckdb::{Options, query, read_states, status};
 use ingest::error::ErrorKind;
 
@@ -41,6 +42,19 @@ fn an_existing_file_keeps_its_version() {
         file.destination().commit(&[upsert(&target("contacts"), pass(1), r#"[{"id":"1"}]"#)]).unwrap();
         assert_eq!(storage_version(&mut file), (tag.into(), number), "{version}");
         assert_eq!(file.query("SELECT x::VARCHAR FROM mine"), [[Some("1".into())]]);
+    }
+}
+
+#[test]
+fn any_path_that_is_text_is_a_path() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["o'brien.duckdb", "memory.duckdb", "temp.duckdb", "größe; DROP.duckdb"] {
+        let path = folder.path().join(name);
+        let mut destination = begin(&path).unwrap();
+        destination.commit(&[upsert(&target("tags"), pass(1), r#"[{"id":"1"}]"#)]).unwrap();
+        drop(destination);
+        let counted = query(&path, &Options::default(), "SELECT count(*) FROM crm.tags").unwrap();
+        assert_eq!(counted.last().unwrap(), &["1"], "{name}");
     }
 }
 
