@@ -11,6 +11,12 @@ use crate::progress::Progress;
 
 /// How long a reader that holds the file is waited for unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// Rows of a row group, half of those that DuckDB takes if not told otherwise: see [`open_in_halves`].
+pub const HALF_GROUP: usize = 61_440;
+/// The end of the name of DuckDB's folder for what does not fit into memory.
+const TEMPORARY: &str = ".tmp";
+/// The name of a file that is attached. No schema is called that.
+const NAME: &str = "\"the file\"";
 
 /// How DuckDB is set up.
 #[derive(Debug, Clone)]
@@ -65,7 +71,7 @@ fn unusable(path: &Path, error: std::io::Error) -> Error {
 /// called by the holder of the run lock.
 pub(super) fn remove_leftovers(path: &Path) -> Result<()> {
     let mut folder = path.as_os_str().to_owned();
-    folder.push(".tmp");
+    folder.push(TEMPORARY);
     let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with("duckdb_temp_") {
@@ -90,8 +96,20 @@ pub(super) fn remove_empty(path: &Path) -> Result<()> {
 
 /// Opens the file to write, waiting while a reader holds it.
 pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Result<Connection> {
+    open_to_write(path, options, progress, open_whole)
+}
+
+/// The same, for a commit of [`HALF_GROUP`] rows or more, but fewer than DuckDB has in a row group, into a new table. DuckDB
+/// writes whole groups once, straight to their place, and any others twice; so they are told to be smaller
+/// (`docs/decisions/0017-writing.md`). Nothing else may be done to the file meanwhile: where larger groups are, DuckDB
+/// fails to add columns. The path has to be text.
+pub(super) fn open_in_halves(path: &Path, options: &Options, progress: &Progress) -> Result<Connection> {
+    open_to_write(path, options, progress, open_attached)
+}
+
+fn open_to_write(path: &Path, options: &Options, progress: &Progress, how: How) -> Result<Connection> {
     let mut is_told = false;
-    open_patiently(path, options, &AccessMode::ReadWrite, |holder| {
+    open_patiently(path, options, (how, AccessMode::ReadWrite), |holder| {
         if !is_told {
             let (patience, path) = (options.patience, path.display());
             progress.note(&format!("waiting up to {patience:?} for {path}, which {holder} has open"));
@@ -122,20 +140,39 @@ pub(super) fn open_to_read(path: &Path, options: &Options) -> Result<Connection>
         )
         .with_hint("run ingest for a table first, or name another destination with --to"));
     }
-    open_patiently(path, options, &AccessMode::ReadOnly, |_| ())
+    open_patiently(path, options, (open_whole, AccessMode::ReadOnly), |_| ())
+}
+
+/// A way to open a file.
+type How = fn(&Path, Config) -> ::duckdb::Result<Connection>;
+
+fn open_whole(path: &Path, config: Config) -> ::duckdb::Result<Connection> {
+    Connection::open_with_flags(path, config)
+}
+
+/// Only a file that is attached can be told the size of its row groups. Names refer to it, and to nothing beside it.
+fn open_attached(path: &Path, config: Config) -> ::duckdb::Result<Connection> {
+    let path = path.to_string_lossy();
+    let connection =
+        Connection::open_in_memory_with_flags(config.with("temp_directory", format!("{path}{TEMPORARY}"))?)?;
+    let path = path.replace('\'', "''");
+    connection.execute_batch(&format!(
+        "ATTACH '{path}' AS {NAME} (ROW_GROUP_SIZE {HALF_GROUP}); USE {NAME}; DETACH memory"
+    ))?;
+    Ok(connection)
 }
 
 fn open_patiently(
     path: &Path,
     options: &Options,
-    mode: &AccessMode,
+    (how, mode): (How, AccessMode),
     mut waiting: impl FnMut(&str),
 ) -> Result<Connection> {
     let started = Instant::now();
     let mut wait = Duration::from_millis(20);
     loop {
         let config = config(path, options, mode.clone()).map_err(|e| failed("configure DuckDB", &e))?;
-        let error = match Connection::open_with_flags(path, config) {
+        let error = match how(path, config) {
             Ok(connection) => {
                 feed::register(&connection).map_err(|e| failed("prepare", &e))?;
                 return Ok(connection);

@@ -20,7 +20,7 @@ use std::time::Duration;
 use ::duckdb::{Connection, OptionalExt, params};
 use arrow::array::RecordBatch;
 
-pub use connect::Options;
+pub use connect::{HALF_GROUP, Options};
 
 use super::run_lock::RunLock;
 use super::{Committed, Destination, Identity, PastRun, RunRecord, TableCommit, TableStatus, Target};
@@ -92,6 +92,11 @@ impl DuckDb {
 
     /// Publishes commits, whose rows are in `batches` and let go of as they are written.
     fn publish(&mut self, commits: &[TableCommit], batches: Vec<Vec<RecordBatch>>) -> Result<Vec<Committed>> {
+        let is_in_halves = self.is_best_in_halves(commits, &batches)?;
+        if is_in_halves {
+            self.rest();
+            self.connection = Some(connect::open_in_halves(&self.path, &self.options, &self.progress)?);
+        }
         let mut notes = Vec::new();
         let (stood, options) = (self.stood.clone(), self.options.clone());
         // After an error nothing is settled: what was made is undone.
@@ -104,6 +109,9 @@ impl DuckDb {
             Ok(done)
         })?;
         self.settled = settled;
+        if is_in_halves {
+            self.rest();
+        }
         for note in notes {
             if !self.told.contains(&note) {
                 tracing::warn!("{note}");
@@ -111,6 +119,20 @@ impl DuckDb {
             }
         }
         Ok(done)
+    }
+
+    /// Whether a commit is written best by [`connect::open_in_halves`].
+    fn is_best_in_halves(&mut self, commits: &[TableCommit], batches: &[Vec<RecordBatch>]) -> Result<bool> {
+        let rows: usize = batches.iter().flatten().map(RecordBatch::num_rows).sum();
+        let [commit] = commits else { return Ok(false) };
+        if !(HALF_GROUP..2 * HALF_GROUP).contains(&rows) || self.path.to_str().is_none() {
+            return Ok(false);
+        }
+        let (schema, table) = (&*commit.target.schema, commit.target.table.name);
+        let stands = |connection: &Connection| {
+            sql::has_table(connection, schema, table).map_err(|e| failed("read", &e))
+        };
+        Ok(!self.exists() || !self.with_connection(stands)?)
     }
 
     /// Whether there is a database at all. The file itself is never touched for that.

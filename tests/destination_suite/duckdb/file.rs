@@ -3,11 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use duckdb::{Config, Connection};
-use ingest::destination::Destination;
-use ingest::destination::duckdb::{Options, query, read_states, status};
+use ingest::destination::duckdb::{HALF_GROUP, Options, query, read_states, status};
+use ingest::destination::{Destination, TableCommit, Target};
 use ingest::error::ErrorKind;
 
-use crate::support::tables::{InDuckDb, Subject, begin, by_hand, nothing, pass, target, upsert};
+use crate::support::tables::{InDuckDb, Subject, begin, by_hand, nothing, pass, target, target_in, upsert};
 
 /// The storage version as DuckDB names it, and the number in the file's header. Only called while nothing
 /// has the file open: closing it here would release DuckDB's lock.
@@ -45,16 +45,63 @@ fn an_existing_file_keeps_its_version() {
     }
 }
 
+/// Rows of a table, with these numbers for ids.
+fn numbered(table: &Target, ids: std::ops::Range<usize>) -> TableCommit {
+    let objects: Vec<String> = ids.map(|id| format!(r#"{{"id":"{id}"}}"#)).collect();
+    upsert(table, pass(1), &format!("[{}]", objects.join(",")))
+}
+
+/// Rows of each row group of a table.
+fn groups(file: &mut InDuckDb, table: &Target) -> Vec<usize> {
+    let sql = format!(
+        "SELECT sum(count)::VARCHAR FROM pragma_storage_info('{}.{}')
+         WHERE column_name = 'id' AND segment_type = 'VARCHAR' GROUP BY row_group_id ORDER BY row_group_id",
+        table.schema, table.table.name
+    );
+    let groups = file.query(&sql).into_iter().flatten().flatten();
+    groups.map(|rows| rows.parse().unwrap()).collect()
+}
+
 #[test]
-fn any_path_that_is_text_is_a_path() {
+fn a_new_table_smaller_than_a_row_group_is_written_in_halves_and_goes_on_as_any_other() {
+    let mut file = InDuckDb::fresh();
+    let rows = HALF_GROUP + 5_000;
+    for table in ["tags", "teams"].map(target) {
+        file.destination().commit(&[numbered(&table, 0..rows)]).unwrap();
+        assert_eq!(groups(&mut file, &table), [HALF_GROUP, 5_000]);
+        // One that is there is appended to as it is, and takes columns.
+        file.destination().rest();
+        let drop_column = format!("ALTER TABLE {}.{} DROP COLUMN name", table.schema, table.table.name);
+        Connection::open(file.path()).unwrap().execute_batch(&drop_column).unwrap();
+        for at in 1..4 {
+            file.destination().commit(&[numbered(&table, at * rows..(at + 1) * rows)]).unwrap();
+            file.destination().commit(&[numbered(&table, at * rows..at * rows + 9)]).unwrap();
+            assert_eq!(groups(&mut file, &table).iter().sum::<usize>(), (at + 1) * rows);
+        }
+        assert!(file.columns(&table).unwrap().iter().any(|(name, _)| name == "name"));
+    }
+    let both = ["tags", "teams"].map(|table| numbered(&target_in("two", table), 0..rows));
+    file.destination().commit(&both).unwrap();
+    assert_eq!(groups(&mut file, &both[0].target), [rows]);
+}
+
+/// However the file is opened.
+#[test]
+fn any_name_of_a_file_or_a_schema_will_do() {
     let folder = tempfile::tempdir().unwrap();
-    for name in ["o'brien.duckdb", "memory.duckdb", "temp.duckdb", "größe; DROP.duckdb"] {
-        let path = folder.path().join(name);
+    for (name, schema) in
+        [("o'brien", "crm"), ("memory", "crm"), ("größe; DROP", "temp_2"), ("data", "memory")]
+    {
+        let path = folder.path().join(format!("{name}.duckdb"));
+        let tags = target_in(schema, "tags");
         let mut destination = begin(&path).unwrap();
-        destination.commit(&[upsert(&target("tags"), pass(1), r#"[{"id":"1"}]"#)]).unwrap();
+        destination.commit(&[numbered(&tags, 0..HALF_GROUP)]).unwrap();
+        destination.commit(&[numbered(&tags, 7..10)]).unwrap();
         drop(destination);
-        let counted = query(&path, &Options::default(), "SELECT count(*) FROM crm.tags").unwrap();
-        assert_eq!(counted.last().unwrap(), &["1"], "{name}");
+        let counted =
+            query(&path, &Options::default(), &format!("SELECT count(*) FROM {schema}.tags")).unwrap();
+        assert_eq!(counted.last().unwrap(), &[HALF_GROUP.to_string()], "{name} {schema}");
+        assert!(!beside(&path, ".wal").exists(), "{name} {schema}");
     }
 }
 
