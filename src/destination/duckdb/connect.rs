@@ -11,7 +11,7 @@ use crate::progress::Progress;
 
 /// How long a reader that holds the file is waited for unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Rows of a row group, half of those that DuckDB takes if not told otherwise: see [`open_in_halves`].
+/// Rows of a row group, half of those that DuckDB takes if not told otherwise: see `open_in_halves`.
 pub const HALF_GROUP: usize = 61_440;
 /// The end of the name of DuckDB's folder for what does not fit into memory.
 const TEMPORARY: &str = ".tmp";
