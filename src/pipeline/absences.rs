@@ -8,6 +8,7 @@ use jiff::Timestamp;
 
 use super::family::FamilyRun;
 use super::plan::{self, LAG};
+use super::seen::Seen;
 use super::writer::{Rows, TableRows};
 use crate::destination::Stamp;
 use crate::error::{ErrorKind, Result};
@@ -21,7 +22,7 @@ const LOOK_UPS_IN_VAIN: u32 = 3;
 impl FamilyRun {
     /// Rows of the lead table that the members know, that a complete pass did not see, and that are gone when
     /// asked for by themselves. What is found to be there after all is merged.
-    pub(super) async fn stamps(&mut self, seen: Arc<HashSet<u64>>, began: Timestamp) -> Result<Vec<Stamp>> {
+    pub(super) async fn stamps(&mut self, seen: Arc<Seen>, began: Timestamp) -> Result<Vec<Stamp>> {
         let mut nominees = HashSet::new();
         let mut known = 0;
         for member in self.members.iter().filter(|member| member.error.is_none()) {

@@ -1,6 +1,5 @@
 //! Tables whose dates the server filters: refreshes by windows, then what changed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +10,7 @@ use super::flow::{Flow, Tracked};
 use super::member::MemberRun;
 use super::pass_start;
 use super::plan::{self, LAG, Reading, Reason, Situation};
+use super::seen::Seen;
 use super::together::{self, Together};
 use crate::destination::Scope;
 use crate::error::Result;
@@ -121,7 +121,7 @@ impl FamilyRun {
     ) -> Result<Option<Timestamp>> {
         self.begin(reason.as_str());
         self.read_since = refresh.anew.then_some(refresh.started_at);
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         let uncut = Window { from: refresh.start.map(Timestamp::as_second), to: None };
         let mut tracked = Tracked { uncut, refresh, order_broke: false };
         self.save_progress(&tracked.refresh);

@@ -1,6 +1,5 @@
 //! The thread's own work: which rows wait, what is committed together, and what fails alone.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 
 use super::pending::{CommitEvery, Pending};
+use super::seen::Seen;
 use super::writer::{AT_ONCE, AbsentKeys, Failures, Flush, Message, Reply, Rows, locked};
 use crate::batch::hash_of_key;
 use crate::destination::{Committed, Destination, Scope, Stamp, TableCommit};
@@ -117,7 +117,7 @@ impl Desk {
     }
 
     /// Which of the lead rows that a table's rows are about are not among those `seen` in the pass that is under way.
-    fn absent_keys(&mut self, table: usize, seen: &HashSet<u64>) -> Result<AbsentKeys> {
+    fn absent_keys(&mut self, table: usize, seen: &Seen) -> Result<AbsentKeys> {
         let mut absent = AbsentKeys::default();
         let Pending { target, done, .. } = &self.tables[table];
         let is_own = target.table.lead().name == target.table.name && target.table.key.len() == 1;
@@ -129,7 +129,7 @@ impl Desk {
         }
         self.destination.live_keys(&target.clone(), &mut |key| {
             absent.of += 1;
-            if !seen.contains(&hash_of_key(key)) {
+            if !seen.contains(hash_of_key(key)) {
                 absent.keys.push(key.to_owned());
             }
         })?;

@@ -1,6 +1,5 @@
 //! Pages on their way from the source to the writer, for all tables that they feed.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -8,6 +7,7 @@ use jiff::Timestamp;
 use super::family::FamilyRun;
 use super::member::MemberRun;
 use super::plan::{self, LAG};
+use super::seen::Seen;
 use super::writer::{Flush, Rows, TableRows};
 use crate::destination::{Scope, Stamp};
 use crate::error::{Error, Result};
@@ -28,7 +28,7 @@ pub(super) struct Flow<'f> {
     /// A refresh that moves with what pages prove.
     pub(super) refresh: Option<&'f mut Tracked>,
     /// Gathers the key hashes of the lead's rows.
-    pub(super) seen: Option<&'f mut HashSet<u64>>,
+    pub(super) seen: Option<&'f mut Seen>,
     /// Gathers the parents whose rows came.
     pub(super) owners: Option<&'f mut Vec<String>>,
 }

@@ -11,6 +11,7 @@ mod member;
 mod order;
 mod pending;
 pub mod plan;
+mod seen;
 mod stop;
 pub mod together;
 mod whole;

@@ -1,11 +1,11 @@
 //! Tables that are read whole every time.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::family::FamilyRun;
 use super::flow::Flow;
 use super::pass_start;
+use super::seen::Seen;
 use crate::destination::Scope;
 use crate::error::Result;
 use crate::source::Ask;
@@ -19,7 +19,7 @@ impl FamilyRun {
         self.fresh_states();
         let is_replaced = self.lead.disposition == WriteDisposition::Replace;
         let is_sweep = matches!(self.lead.endpoint, Endpoint::Sweep { .. });
-        let mut seen = HashSet::new();
+        let mut seen = Seen::default();
         let mut owners = Vec::new();
         let flow = Flow {
             hold: is_replaced,

@@ -3,7 +3,7 @@
 //! DuckDB is synchronous and a commit takes a while; reading goes on meanwhile, as far as the bounded
 //! channel lets it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::desk::Desk;
 use super::pending::{CommitEvery, Pending};
+use super::seen::Seen;
 use crate::batch::Owner;
 use crate::destination::{Committed, Destination, RunRecord, Scope, Stamp, Target};
 use crate::error::{Error, ErrorKind, Result};
@@ -96,7 +97,7 @@ pub(super) enum Message {
     /// With the room that they take up.
     Rows(Rows, Option<OwnedSemaphorePermit>),
     Flush(Vec<Flush>, Reply<Vec<Result<Committed>>>),
-    AbsentKeys(usize, Arc<HashSet<u64>>, Reply<AbsentKeys>),
+    AbsentKeys(usize, Arc<Seen>, Reply<AbsentKeys>),
     Ledger(usize, Option<Timestamp>, Reply<Ledger>),
     Record(Vec<RunRecord>, Reply<()>),
 }
@@ -166,7 +167,7 @@ impl Writer {
     }
 
     /// Which of the lead rows that a table's rows without a stamp are about are not among those `seen`.
-    pub(super) async fn absent_keys(&self, table: usize, seen: Arc<HashSet<u64>>) -> Result<AbsentKeys> {
+    pub(super) async fn absent_keys(&self, table: usize, seen: Arc<Seen>) -> Result<AbsentKeys> {
         self.ask(|reply| Message::AbsentKeys(table, seen, reply)).await
     }
 
