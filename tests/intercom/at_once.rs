@@ -57,6 +57,19 @@ async fn every_row_comes_once_whatever_a_day_is_and_a_tenth_more_requests_at_mos
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_row_is_handed_out_at_both_sides_of_a_joint() {
+    let world = World::start(settings()).await;
+    // So that the increment that closes the refresh brings nothing.
+    world.sandbox.advance(2 * HOUR);
+    let report = world.load(CONTACTS).await;
+    let places = cursors(&world, "contacts").len();
+    let contacts = of(&report, "contacts");
+    let read = (contacts.committed.new, contacts.committed.unchanged);
+    assert!(places > 3, "{places} cursors");
+    assert_eq!(read, ((PAGES * 150) as u64, 0), "{places} cursors");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_seconds_count_for_is_cut_as_well() {
     for comparison in [Comparison::Exclusive, Comparison::Inclusive] {
         let settings = Settings {

@@ -41,6 +41,10 @@ pub(super) struct Chain<'c> {
     reader: Reader,
     /// The dates of rows that the reader hands out.
     keeps: Window,
+    /// Where a chain that was cut off begins: what it shows of the second before is read by the one it was cut from.
+    joint: Option<i64>,
+    /// Whether a page was had: until then, nobody knows of the joint.
+    has_turned: bool,
     sequence: Sequence,
     size: PageSize,
     cursor: Option<String>,
@@ -100,6 +104,8 @@ impl<'c> Chain<'c> {
             until,
             reader: Reader::new(pass, Some((by, window)), group.map(|group| group.id)),
             keeps: window,
+            joint: None,
+            has_turned: false,
             search,
             size: PageSize::default(),
             cursor: None,
@@ -133,7 +139,10 @@ impl<'c> Chain<'c> {
                 Ok(turn) if turn.ended && turn.order_broke && self.search.window.from != self.window.from => {
                     "a broken order".to_owned()
                 }
-                Ok(turn) => return Ok(turn),
+                Ok(turn) => {
+                    self.has_turned = true;
+                    return Ok(turn);
+                }
                 Err(Stop::RefusesSort) => return Err(Halt::RefusesSort),
                 Err(Stop::Trouble(Trouble::Fatal(error))) => return Err(Halt::Failed(error)),
                 Err(Stop::Trouble(Trouble::FailedPass(reason))) => reason,
@@ -159,13 +168,14 @@ impl<'c> Chain<'c> {
     }
 
     fn begin_again(&mut self) {
+        self.joint = self.joint.filter(|_| self.has_turned);
         self.sequence = sequence(self.search, &self.until);
         (self.cursor, self.size, self.proven) = (None, PageSize::default(), None);
     }
 
     /// A reader for the rows that are still asked for: others are read by somebody else meanwhile.
     fn reader(&mut self) -> &Reader {
-        let keeps = Window { to: self.until.get(), ..self.search.window };
+        let keeps = Window { from: self.search.window.from.max(self.joint), to: self.until.get() };
         if keeps != self.keeps {
             let Common { pass, by, group, .. } = self.common;
             self.reader = Reader::new(pass, Some((by, keeps)), group.map(|group| group.id));
@@ -186,8 +196,9 @@ impl<'c> Chain<'c> {
             if is_refused { Stop::RefusesSort } else { Stop::Trouble(error.into()) }
         })?;
         self.size.settle(answer.attempts.troubled);
-        let bytes = answer.body.len();
-        let contents = self.reader().read(answer.body).await?;
+        let body = answer.body;
+        let bytes = body.len();
+        let mut contents = self.reader().read(body.clone()).await?;
         let next = match &contents.next {
             None => None,
             Some(Next { cursor: Some(cursor), .. }) => Some(cursor.clone()),
@@ -209,7 +220,12 @@ impl<'c> Chain<'c> {
             && search.cut.is_some()
             && let Some(first) = first
         {
-            self.sequence.begin_at(first + 1);
+            let joint = first + 1;
+            if self.joint.is_none() {
+                self.joint = Some(joint);
+                contents = self.reader().read(body).await?;
+            }
+            self.sequence.begin_at(self.joint.map_or(joint, |known| known.max(joint)));
         }
         let (rows, total) = (contents.keys.len() as u64, contents.total_count);
         let step = self.sequence.take(Envelope::of(&contents, next.as_deref(), self.size), &sorted_by);
