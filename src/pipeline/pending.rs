@@ -29,8 +29,8 @@ pub struct CommitEvery {
 
 impl Default for CommitEvery {
     fn default() -> Self {
-        // As many rows as DuckDB has in a row group: it then writes each of them once.
-        Self { rows: 122_880, bytes: 160 << 20, age: Duration::from_secs(60) }
+        // As many rows as DuckDB has in a row group: it then writes each of them once. Contacts of 2 KB take up to 170 MB.
+        Self { rows: 122_880, bytes: 192 << 20, age: Duration::from_secs(60) }
     }
 }
 /// Rows of one table that are not yet committed.
