@@ -18,9 +18,11 @@ use std::process::ExitCode;
 
 use crate::cli::{self, Cli, Command};
 use crate::error::{Error, ErrorKind, Result};
+use crate::memory;
 
 /// Carries out a command line and says how the process ends.
 pub fn execute(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
+    memory::set_up();
     let cli = match cli::parse(typed) {
         Ok(cli) => cli,
         Err(error) => {
