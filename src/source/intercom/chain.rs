@@ -41,10 +41,9 @@ pub(super) struct Chain<'c> {
     reader: Reader,
     /// The dates of rows that the reader hands out.
     keeps: Window,
-    /// Where a chain that was cut off begins: what it shows of the second before is read by the one it was cut from.
+    /// Where a chain that was cut off begins, by its first page, until that was had.
     joint: Option<i64>,
-    /// Whether a page was had: until then, nobody knows of the joint.
-    has_turned: bool,
+    is_joined: bool,
     sequence: Sequence,
     size: PageSize,
     cursor: Option<String>,
@@ -88,7 +87,8 @@ impl<'c> Chain<'c> {
     }
 
     /// A cursor over what the server takes to lie after the second `cut`, up to the end of `window`. Its window
-    /// begins with the second after that of its first row: some rows of that very second may not be shown to it.
+    /// begins with the second after that of its first row: some rows of that very second may not be shown to it. Those
+    /// that are shown are not handed out, since the cursor it was cut off from reads that second to its end.
     pub(super) fn cut_off(common: Common<'c>, window: Window, cut: i64) -> Self {
         Self::new(common, Window { from: Some(cut), ..window }, Some(cut))
     }
@@ -105,7 +105,7 @@ impl<'c> Chain<'c> {
             reader: Reader::new(pass, Some((by, window)), group.map(|group| group.id)),
             keeps: window,
             joint: None,
-            has_turned: false,
+            is_joined: cut.is_none(),
             search,
             size: PageSize::default(),
             cursor: None,
@@ -140,7 +140,7 @@ impl<'c> Chain<'c> {
                     "a broken order".to_owned()
                 }
                 Ok(turn) => {
-                    self.has_turned = true;
+                    self.settle_joint();
                     return Ok(turn);
                 }
                 Err(Stop::RefusesSort) => return Err(Halt::RefusesSort),
@@ -168,14 +168,23 @@ impl<'c> Chain<'c> {
     }
 
     fn begin_again(&mut self) {
-        self.joint = self.joint.filter(|_| self.has_turned);
+        self.joint = None;
         self.sequence = sequence(self.search, &self.until);
         (self.cursor, self.size, self.proven) = (None, PageSize::default(), None);
     }
 
+    /// From its first page on, which tells others of the joint, the window begins there: whatever is asked again later.
+    fn settle_joint(&mut self) {
+        if let Some(joint) = self.joint.take() {
+            self.window.from = Some(joint);
+            self.search.window.from = Some(joint);
+        }
+        self.is_joined = true;
+    }
+
     /// A reader for the rows that are still asked for: others are read by somebody else meanwhile.
     fn reader(&mut self) -> &Reader {
-        let keeps = Window { from: self.search.window.from.max(self.joint), to: self.until.get() };
+        let keeps = Window { from: self.joint.or(self.search.window.from), to: self.until.get() };
         if keeps != self.keeps {
             let Common { pass, by, group, .. } = self.common;
             self.reader = Reader::new(pass, Some((by, keeps)), group.map(|group| group.id));
@@ -196,9 +205,9 @@ impl<'c> Chain<'c> {
             if is_refused { Stop::RefusesSort } else { Stop::Trouble(error.into()) }
         })?;
         self.size.settle(answer.attempts.troubled);
-        let body = answer.body;
-        let bytes = body.len();
-        let mut contents = self.reader().read(body.clone()).await?;
+        let bytes = answer.body.len();
+        let again = (!self.is_joined).then(|| answer.body.clone());
+        let mut contents = self.reader().read(answer.body).await?;
         let next = match &contents.next {
             None => None,
             Some(Next { cursor: Some(cursor), .. }) => Some(cursor.clone()),
@@ -220,12 +229,13 @@ impl<'c> Chain<'c> {
             && search.cut.is_some()
             && let Some(first) = first
         {
-            let joint = first + 1;
-            if self.joint.is_none() {
-                self.joint = Some(joint);
+            let shown_from = first.saturating_add(1);
+            if let Some(body) = again {
+                self.joint = Some(shown_from);
                 contents = self.reader().read(body).await?;
             }
-            self.sequence.begin_at(self.joint.map_or(joint, |known| known.max(joint)));
+            let from = self.joint.or(search.window.from);
+            self.sequence.begin_at(from.map_or(shown_from, |from| from.max(shown_from)));
         }
         let (rows, total) = (contents.keys.len() as u64, contents.total_count);
         let step = self.sequence.take(Envelope::of(&contents, next.as_deref(), self.size), &sorted_by);

@@ -102,6 +102,8 @@ enum Rule {
     SomeOfSecond,
     /// From the next midnight on, so many hours east.
     NextDay(i64),
+    /// From the midnight before, so many hours east.
+    ThisDay(i64),
 }
 
 impl Rule {
@@ -113,6 +115,9 @@ impl Rule {
             Self::NextDay(hours) => {
                 (date + hours * 3600).div_euclid(DAY) > (after + hours * 3600).div_euclid(DAY)
             }
+            Self::ThisDay(hours) => {
+                (date + hours * 3600).div_euclid(DAY) >= (after + hours * 3600).div_euclid(DAY)
+            }
         }
     }
 }
@@ -120,6 +125,8 @@ impl Rule {
 struct Cursor {
     id: usize,
     after: Option<i64>,
+    /// The dates from which its rows are handed out.
+    from: Option<i64>,
     place: usize,
     sequence: Sequence,
     until: Until,
@@ -141,6 +148,7 @@ fn run(dates: &[i64], rule: Rule, per_page: usize, turns: &[usize]) -> Result<()
     let mut running = vec![Cursor {
         id: 0,
         after: None,
+        from: None,
         place: 0,
         sequence: sequence(None, &until),
         until,
@@ -166,8 +174,9 @@ fn run(dates: &[i64], rule: Rule, per_page: usize, turns: &[usize]) -> Result<()
         let first = dates.first().copied().flatten();
         if let (true, Some(_), Some(first)) = (cursor.is_first, cursor.after, first) {
             cursor.sequence.begin_at(first + 1);
+            cursor.from = Some(first + 1);
         }
-        let keeps = Window { from: cursor.after, to: cursor.until.get() };
+        let keeps = Window { from: cursor.from, to: cursor.until.get() };
         for (date, id) in &page {
             came[usize::try_from(*id).unwrap()] += usize::from(keeps.contains(Some(*date)));
         }
@@ -193,6 +202,7 @@ fn run(dates: &[i64], rule: Rule, per_page: usize, turns: &[usize]) -> Result<()
             running.push(Cursor {
                 id: cut.id,
                 after: Some(cut.after),
+                from: Some(cut.after),
                 place: 0,
                 sequence,
                 until,
@@ -215,7 +225,7 @@ proptest! {
         clumps in prop::collection::vec((0.0f64..1.0, 1usize..900), 1..40),
         rule in prop_oneof![
             Just(Rule::After), Just(Rule::From), Just(Rule::SomeOfSecond),
-            (-12i64..15).prop_map(Rule::NextDay),
+            (-12i64..15).prop_map(Rule::NextDay), (-12i64..15).prop_map(Rule::ThisDay),
         ],
         turns in prop::collection::vec(0usize..1000, 1..50),
     ) {
