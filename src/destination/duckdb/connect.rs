@@ -109,13 +109,19 @@ pub(super) fn open_in_halves(path: &Path, options: &Options, progress: &Progress
 
 fn open_to_write(path: &Path, options: &Options, progress: &Progress, how: How) -> Result<Connection> {
     let mut is_told = false;
-    open_patiently(path, options, (how, AccessMode::ReadWrite), |holder| {
+    let connection = open_patiently(path, options, (how, AccessMode::ReadWrite), |holder| {
         if !is_told {
             let (patience, path) = (options.patience, path.display());
             progress.note(&format!("waiting up to {patience:?} for {path}, which {holder} has open"));
             is_told = true;
         }
-    })
+    })?;
+    // Trying it costs every load, and reading what it packed every run after that (`docs/decisions/0017-writing.md`). As
+    // a part of the configuration it would not count.
+    connection
+        .execute_batch("SET disabled_compression_methods = 'fsst'")
+        .map_err(|e| failed("configure DuckDB", &e))?;
+    Ok(connection)
 }
 
 /// Sets how many groups of small portions may be put together at a checkpoint: one, or none. Each is rewritten for
