@@ -301,7 +301,7 @@ impl Server {
     fn configure(&self, folder: &Path, lake: bool) {
         let (kind, path) = if lake { ("parquet", "./lake") } else { ("duckdb", "./crm.duckdb") };
         let text = format!(
-            "connections:\n  intercom:\n    - {{ name: intercom, access_token: sandbox-token, base_url: \"{}\" }}\n  \
+            "connections:\n  intercom:\n    - {{ name: intercom, access_token: \"${{SANDBOX_TOKEN:-sandbox-token}}\", base_url: \"{}\" }}\n  \
              {kind}:\n    - {{ name: local, path: {path} }}\n",
             self.base_url
         );

@@ -9,12 +9,13 @@ use std::ffi::{c_int, c_long};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How long freed memory is kept for whoever needs some next, in milliseconds; ten times that where it is free in large
-/// pieces. Left to itself mimalloc keeps it for 10 and 100, and a commit of a large load has to be given anew what the one
-/// before has just given back.
-const KEPT_FOR: c_long = 1_000;
-/// `mi_option_purge_delay` of mimalloc 2.
+/// How long freed memory is kept for whoever needs some next, in milliseconds. Left to itself mimalloc keeps it for 10, and
+/// large pieces for 100: a commit of a large load then has to be given anew what the one before has just given back.
+const KEPT_FOR: c_long = 100;
+/// `mi_option_purge_delay` of mimalloc 2: the delay.
 const PURGE_DELAY: c_int = 15;
+/// `mi_option_arena_purge_mult`: how many times that for large pieces.
+const ARENA_PURGE_MULT: c_int = 24;
 
 #[expect(
     unsafe_code,
@@ -26,22 +27,30 @@ unsafe extern "C" {
     safe fn mi_option_get(option: c_int) -> c_long;
 }
 
-/// Sets the allocator up, at the start of the process. What `MIMALLOC_PURGE_DELAY` says goes first.
+/// Sets the allocator up, at the start of the process. What `MIMALLOC_PURGE_DELAY` and `MIMALLOC_ARENA_PURGE_MULT` say goes
+/// first.
 pub(crate) fn set_up() {
     mi_option_set_default(PURGE_DELAY, KEPT_FOR);
+    mi_option_set_default(ARENA_PURGE_MULT, 1);
+}
+
+/// To be called last: the process takes all its memory with it, so that giving it back piece by piece before is for nothing.
+pub(crate) fn leave() {
+    mi_option_set_default(PURGE_DELAY, -1);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Only the C header names the number. Beside it stand `eager_commit_delay` and `use_numa_nodes`, which nobody else
-    /// has these values between.
+    /// Only the C header names the numbers. By the values that mimalloc gives them and their neighbours they are known.
     #[test]
-    fn what_is_set_is_the_delay_of_purging() {
-        let around = || [PURGE_DELAY - 1, PURGE_DELAY, PURGE_DELAY + 1].map(|option| mi_option_get(option));
-        assert_eq!(around(), [1, 10, 0]);
+    fn what_is_set_is_how_long_freed_memory_is_kept() {
+        let around = |option| [option - 1, option, option + 1].map(|option| mi_option_get(option));
+        assert_eq!(around(PURGE_DELAY), [1, 10, 0]);
+        assert_eq!(around(ARENA_PURGE_MULT), [1 << 20, 10, 1]);
         set_up();
-        assert_eq!(around(), [1, KEPT_FOR, 0]);
+        assert_eq!(around(PURGE_DELAY), [1, KEPT_FOR, 0]);
+        assert_eq!(around(ARENA_PURGE_MULT), [1 << 20, 1, 1]);
     }
 }

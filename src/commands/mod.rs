@@ -31,13 +31,12 @@ pub fn execute(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match dispatch(cli) {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            report(&error);
-            ExitCode::from(error.kind().exit_code())
-        }
-    }
+    let code = dispatch(cli).unwrap_or_else(|error| {
+        report(&error);
+        error.kind().exit_code()
+    });
+    memory::leave();
+    ExitCode::from(code)
 }
 
 fn dispatch(cli: Cli) -> Result<u8> {

@@ -26,8 +26,9 @@ use crate::state::TableState;
 const MESSAGES: usize = 256;
 /// Messages that the thread takes at once.
 pub(super) const AT_ONCE: usize = 16;
-/// Kilobytes of rows that may wait for the thread: what comes during a commit, so that reading goes on.
-const UNDERWAY: u32 = 32 << 10;
+/// Kilobytes of rows that may wait for the thread: half of what comes at the highest rate during a commit. The other half
+/// is caught up with before the rate's window ends.
+const UNDERWAY: u32 = 16 << 10;
 
 /// The way to the thread; clones lead to the same one.
 #[derive(Debug, Clone)]
