@@ -251,6 +251,7 @@ fn measure(tables: &[String]) {
     let output = Command::new(env!("CARGO_BIN_EXE_ingest"))
         .args(tables)
         .args(["--progress", "off", "--output", "json"])
+        .env("SANDBOX_TOKEN", "sandbox-token")
         .stderr(Stdio::inherit())
         .output()
         .expect("the client starts");
@@ -301,7 +302,7 @@ impl Server {
     fn configure(&self, folder: &Path, lake: bool) {
         let (kind, path) = if lake { ("parquet", "./lake") } else { ("duckdb", "./crm.duckdb") };
         let text = format!(
-            "connections:\n  intercom:\n    - {{ name: intercom, access_token: \"${{SANDBOX_TOKEN:-sandbox-token}}\", base_url: \"{}\" }}\n  \
+            "connections:\n  intercom:\n    - {{ name: intercom, access_token: \"${{SANDBOX_TOKEN}}\", base_url: \"{}\" }}\n  \
              {kind}:\n    - {{ name: local, path: {path} }}\n",
             self.base_url
         );

@@ -83,13 +83,14 @@ fn compare(rounds: usize) {
 fn client(base_url: &str) -> f64 {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let text = format!(
-        "connections:\n  intercom:\n    - {{ name: intercom, access_token: \"${{SANDBOX_TOKEN:-sandbox-token}}\", base_url: \"{base_url}\" }}\n  \
+        "connections:\n  intercom:\n    - {{ name: intercom, access_token: \"${{SANDBOX_TOKEN}}\", base_url: \"{base_url}\" }}\n  \
          duckdb:\n    - {{ name: local, path: ./crm.duckdb }}\n"
     );
     std::fs::write(folder.path().join("connections.yml"), text).expect("the folder can be written");
     let before = cpu_time(UsageWho::RUSAGE_CHILDREN);
     let status = Command::new(env!("CARGO_BIN_EXE_ingest"))
         .args(["intercom.contacts", "--quiet"])
+        .env("SANDBOX_TOKEN", "sandbox-token")
         .current_dir(folder.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
