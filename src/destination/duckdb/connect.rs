@@ -116,8 +116,8 @@ fn open_to_write(path: &Path, options: &Options, progress: &Progress, how: How) 
             is_told = true;
         }
     })?;
-    // Trying it costs every load, and reading what it packed every run after that (`docs/decisions/0017-writing.md`). As
-    // a part of the configuration it would not count.
+    // Trying it costs every load, and unpacking it every query (`docs/decisions/0017-writing.md`). As a part of the
+    // configuration it does not count.
     connection
         .execute_batch("SET disabled_compression_methods = 'fsst'")
         .map_err(|e| failed("configure DuckDB", &e))?;
