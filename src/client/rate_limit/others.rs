@@ -9,7 +9,7 @@ const REMEMBERED: usize = 3;
 /// What is kept free beyond what is expected, once there are others, as a share of the allowance: one in so many...
 const MARGIN: u32 = 200;
 /// ... and so many times that after refusals that came as a surprise.
-const MOST_CAUTION: u32 = 4;
+const MOST_CAUTION: u32 = 3;
 /// How far a habit may wander within the window, in slots.
 const WOBBLE: usize = 2;
 /// Slots within which all came at once.
@@ -140,17 +140,23 @@ impl Others {
     }
 
     /// What to keep free for others in the current window of `limit` requests, given that they were seen in `slot`
-    /// last: what they will take, half the window at most, and a margin for being wrong.
+    /// last: what they will take, half the window at most together with what they had, and a margin for being wrong.
     pub(super) fn rest(&self, slot: usize, limit: u32) -> u32 {
+        let fair = (limit / 2).saturating_sub(self.so_far());
         // And one more to look with.
-        self.between(slot, SLOTS - 1).min(limit / 2) + self.margin(limit) + u32::from(self.caution > 0)
+        self.between(slot, SLOTS - 1).min(fair) + self.margin(limit) + u32::from(self.caution > 0)
+    }
+
+    /// What others have taken of the current window, as far as it was seen.
+    fn so_far(&self) -> u32 {
+        self.current.map_or(0, |course| course.sums[course.upto])
     }
 
     /// What others will take from slot `slot`, in which they were seen last, until slot `to`.
     pub(super) fn between(&self, slot: usize, to: usize) -> u32 {
         let slot = slot.min(SLOTS - 1);
         let to = to.clamp(slot, SLOTS - 1);
-        let so_far = self.current.map_or(0, |course| course.sums[course.upto]);
+        let so_far = self.so_far();
         let expected = |past: &Course| {
             if past.in_bursts {
                 // What falls so near to now may be what has just been seen.
@@ -225,6 +231,15 @@ mod tests {
     }
 
     #[test]
+    fn what_they_had_counts_towards_their_half() {
+        for (seen, rest) in [((20, 0), 1_000), ((49, 600), 400), ((49, 1_200), 0)] {
+            let mut others = after(&[&[(0, 0), (50, 800), (99, 1_900)]]);
+            others.saw(seen.0, seen.1, 2_000);
+            assert_eq!(others.rest(seen.0, 2_000) - 11, rest, "{seen:?}");
+        }
+    }
+
+    #[test]
     fn without_a_past_they_go_on_as_so_far() {
         for (upto, rest) in [(5, 0), (20, 8 * 79), (90, 8 * 9)] {
             let mut others = Others::new();
@@ -273,7 +288,7 @@ mod tests {
             others.turn();
             kept.push(others.rest(0, 1_000) - 101);
         }
-        assert_eq!(kept, [10, 15, 20, 20, 20, 20, 15, 15, 15, 10, 10, 10, 5, 5]);
+        assert_eq!(kept, [10, 15, 15, 15, 15, 15, 10, 10, 10, 5, 5, 5, 5, 5]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ const SPREAD: u32 = 5;
 /// The same if there is probably nothing left.
 const LATE_TO_RISK: i64 = 20;
 /// With more than this share of the window left, it is worth the risk at any time: one in so many.
-const AT_STAKE: u32 = 4;
+const AT_STAKE: u32 = 12;
 /// So many requests are allowed between two that go ahead at risk.
 const RISKED: u32 = 500;
 /// Requests that were sent so much later, as a share of the latency, may arrive before others: one in so many.
