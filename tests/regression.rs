@@ -105,6 +105,23 @@ async fn a_table_that_cannot_be_written_took_all_others_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_view_in_the_place_of_a_lead_table_took_its_family_with_it() {
+    let world = World::start(Settings::default()).await;
+    world.load(&["teams"]).await;
+    by_hand(&world, "CREATE VIEW crm.conversations AS SELECT 1 AS id");
+    by_hand(&world, "CREATE VIEW crm.contacts AS SELECT 1 AS id");
+    // Alone, and beside tables that cannot be written.
+    let family = ["tags", "contacts", "contact_tags", "conversations", "conversation_parts"];
+    for tables in [&["conversation_parts", "contact_tags"][..], &family] {
+        let report = world.run().tables(tables).go().await;
+        for table in ["conversation_parts", "contact_tags"] {
+            assert_eq!(of(&report, table).outcome, Outcome::Complete, "{table} of {tables:?}");
+        }
+    }
+    world.assert_truth(&["conversation_parts", "contact_tags", "tags"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_counted_but_never_shown_meant_a_refresh_at_every_run() {
     let world = World::start(Settings { contacts: 400, ..Settings::default() }).await;
     world.load(&["contacts"]).await;

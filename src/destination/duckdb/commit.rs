@@ -1,6 +1,6 @@
 //! One transaction: rows, stamps, entries and states of all tables in it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use ::duckdb::Connection;
 use arrow::array::RecordBatch;
@@ -44,6 +44,7 @@ pub(super) fn publish(
         tidy_up(connection, rows < LARGE).map_err(|e| failed("prepare", &e))?;
         settled.is_large = Some(rows >= LARGE);
     }
+    refuse_views(connection, commits, &settled.tables)?;
     let done = in_transaction(connection, || {
         if !settled.own {
             sql::prepare_own_tables(connection).map_err(|e| failed("prepare", &e))?;
@@ -79,7 +80,7 @@ fn refresh_views(
     done: &[Committed],
     settled: &mut HashSet<Identity>,
 ) -> Vec<String> {
-    let mut schemas: Vec<&str> = Vec::new();
+    let mut schemas: BTreeMap<&str, bool> = BTreeMap::new();
     for (commit, done) in commits.iter().zip(done) {
         let (schema, table) = (&*commit.target.schema, commit.target.table.name);
         let has_changed = done.new + done.changed + done.removed > 0;
@@ -87,20 +88,38 @@ fn refresh_views(
         let is_declared_anew = has_changed && views::depends_on_rows_of(table);
         let is_open = views::concerns(table) && !settled.contains(&commit.target.identity());
         let is_due = is_declared_anew || (is_open && (has_changed || done.revision.is_some()));
-        if is_due && !schemas.contains(&schema) {
-            schemas.push(schema);
+        if is_due {
+            *schemas.entry(schema).or_default() |= has_changed;
         }
         if is_due {
             settled.insert(commit.target.identity());
         }
     }
-    let refresh = |schema: &&str| {
+    let refresh = |(schema, has_changed)| {
         let refreshed = in_transaction(connection, || {
-            views::refresh(connection, schema).map_err(|e| failed("make the views of custom attributes", &e))
+            views::refresh(connection, schema, has_changed)
+                .map_err(|e| failed("make the views of custom attributes", &e))
         });
         refreshed.unwrap_or_else(|error| vec![error.to_string()])
     };
-    schemas.iter().flat_map(refresh).collect()
+    schemas.into_iter().flat_map(refresh).collect()
+}
+
+/// Nothing is written where a view stands in the place of a table.
+fn refuse_views(connection: &Connection, commits: &[TableCommit], settled: &HashSet<Identity>) -> Result<()> {
+    for target in commits.iter().map(|commit| &commit.target) {
+        let (schema, table) = (&target.schema, target.table.name);
+        let context = |e| failed("read", &e).within(format!("table {table}"));
+        if !settled.contains(&target.identity())
+            && !sql::has_table(connection, schema, table).map_err(context)?
+            && sql::is_view(connection, target).map_err(context)?
+        {
+            let message = format!("table {table}: a view of that name is in the schema {schema}");
+            return Err(Error::new(ErrorKind::Destination, message)
+                .with_hint("rename the view, or write to another schema with --schema"));
+        }
+    }
+    Ok(())
 }
 
 /// Makes sure that the table of a commit is there with all its columns.
@@ -116,12 +135,6 @@ fn prepare(
         return Ok(());
     }
     let context = |e| failed("read", &e).within(format!("table {}", target.table.name));
-    if sql::is_view(connection, target).map_err(context)? {
-        let message =
-            format!("table {}: a view of that name is in the schema {}", target.table.name, target.schema);
-        return Err(Error::new(ErrorKind::Destination, message)
-            .with_hint("rename the view, or write to another schema with --schema"));
-    }
     if !sql::is_as_declared(connection, target).map_err(context)? {
         prepare_table(connection, target, stood.contains(&identity))?;
     }

@@ -207,6 +207,8 @@ fn config(path: &Path, options: &Options, mode: AccessMode) -> ::duckdb::Result<
         .access_mode(mode)?
         // No phoning home: nothing is downloaded or loaded that is not built in.
         .enable_autoload_extension(false)?
+        // To ask for what is not there is an answer, and no reason to give a transaction up.
+        .with("default_transaction_invalidation_policy", "SYNTACTIC_ERRORS_DO_NOT_INVALIDATE")?
         .threads(i64::from(options.threads))?
         .max_memory(&options.memory_limit)?;
     if let Some(version) = &options.storage_version
@@ -259,7 +261,53 @@ pub(super) fn failed(what: &str, error: &::duckdb::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sql::has_table;
     use super::*;
+
+    /// However the file is open, in a transaction and outside: it goes on.
+    #[test]
+    fn a_table_is_known_from_a_view_and_from_nothing() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let path = folder.path().join("data.duckdb");
+        let (options, progress) = (Options::default(), Progress::new(crate::progress::Mode::Off));
+        open(&path, &options, &progress)
+            .unwrap()
+            .execute_batch(
+                "CREATE SCHEMA crm; CREATE TABLE crm.Contacts (id VARCHAR DEFAULT 'none'); CREATE TABLE tags (id VARCHAR);
+                 CREATE VIEW crm.seen AS FROM crm.contacts",
+            )
+            .unwrap();
+        let ways: [(&str, &dyn Fn() -> Result<Connection>); 3] = [
+            ("to read", &|| open_to_read(&path, &options)),
+            ("to write", &|| open(&path, &options, &progress)),
+            ("in halves", &|| open_in_halves(&path, &options, &progress)),
+        ];
+        for (way, open) in ways {
+            let connection = open().unwrap();
+            for begin in ["", "BEGIN TRANSACTION"] {
+                connection.execute_batch(begin).unwrap();
+                for (schema, table, expected) in [
+                    ("crm", "Contacts", true),
+                    ("CRM", "contacts", true),
+                    ("main", "tags", true),
+                    ("crm", "seen", false),
+                    ("crm", "tags", false),
+                    ("main", "contacts", false),
+                    ("elsewhere", "contacts", false),
+                ] {
+                    let found = has_table(&connection, schema, table).unwrap();
+                    assert_eq!(found, expected, "{schema}.{table}, {way}, {begin}");
+                }
+            }
+            if way != "to read" {
+                connection.execute_batch("INSERT INTO crm.contacts VALUES ('a')").unwrap();
+            }
+            connection.execute_batch("COMMIT").unwrap();
+        }
+        let connection = open_to_read(&path, &options).unwrap();
+        let rows: u64 = connection.query_row("SELECT count(*) FROM crm.seen", [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 2);
+    }
 
     #[test]
     fn errors_do_not_quote_values() {

@@ -172,7 +172,9 @@ pub fn read_states(path: &Path, options: &Options, targets: &[Target]) -> Result
         return Ok(vec![None; targets.len()]);
     }
     let connection = connect::open_to_read(&path, options)?;
-    let standing = sql::tables(&connection).map_err(|e| failed("read", &e))?;
+    let all = sql::tables(&connection).map_err(|e| failed("read", &e))?;
+    let stands = |target: &&Target| sql::contains(&all, &target.schema, target.table.name);
+    let standing = targets.iter().filter(stands).map(Target::identity).collect();
     let states = load_states(&connection, targets, &standing)?;
     Ok(states.into_iter().map(|stored| stored.map(|stored| stored.state)).collect())
 }
@@ -183,13 +185,24 @@ pub fn query(path: &Path, options: &Options, sql: &str) -> Result<Vec<Vec<String
     sql::text_rows(&connection, sql).map_err(|e| failed("answer the query", &e))
 }
 
+/// Those of the targets that have a table, of a file that is open to be written.
+fn with_table(connection: &Connection, targets: &[Target]) -> Result<HashSet<Identity>> {
+    let mut standing = HashSet::new();
+    for target in targets {
+        if sql::has_table(connection, &target.schema, target.table.name).map_err(|e| failed("read", &e))? {
+            standing.insert(target.identity());
+        }
+    }
+    Ok(standing)
+}
+
 /// The states of the targets, of which those in `standing` have a table.
 fn load_states(
     connection: &Connection,
     targets: &[Target],
-    standing: &HashSet<(String, String)>,
+    standing: &HashSet<Identity>,
 ) -> Result<Vec<Option<Stored>>> {
-    if !sql::contains(standing, "_ingest", "state") {
+    if !sql::has_table(connection, "_ingest", "state").map_err(|e| failed("read", &e))? {
         return Ok(vec![None; targets.len()]);
     }
     let mut states = HashMap::new();
@@ -203,8 +216,7 @@ fn load_states(
         let Some((revision, text)) = states.get(&named) else { return Ok(None) };
         let state = TableState::from_json(text)?;
         // Whoever drops a table to have it loaded again has not dropped what we remember of it.
-        let stands = sql::contains(standing, &target.schema, target.table.name);
-        let state = if stands { state } else { state.without_table() };
+        let state = if standing.contains(&target.identity()) { state } else { state.without_table() };
         Ok(Some(Stored { revision: *revision, state }))
     };
     targets.iter().map(load).collect()
@@ -215,13 +227,16 @@ impl Destination for DuckDb {
         if !self.exists() {
             return Ok(vec![None; targets.len()]);
         }
-        let (states, standing) = self.with_connection(|connection| {
-            let standing = sql::tables(connection).map_err(|e| failed("read", &e))?;
-            Ok((load_states(connection, targets, &standing)?, standing))
+        let (states, stood, has_own) = self.with_connection(|connection| {
+            let mut has_own = true;
+            for table in sql::OWN_TABLES {
+                has_own &= sql::has_table(connection, "_ingest", table).map_err(|e| failed("read", &e))?;
+            }
+            let stood = with_table(connection, targets)?;
+            Ok((load_states(connection, targets, &stood)?, stood, has_own))
         })?;
-        let stands = |target: &&Target| sql::contains(&standing, &target.schema, target.table.name);
-        self.stood = targets.iter().filter(stands).map(Target::identity).collect();
-        self.settled.own = sql::OWN_TABLES.iter().all(|table| sql::contains(&standing, "_ingest", table));
+        self.stood = stood;
+        self.settled.own = has_own;
         Ok(states)
     }
 

@@ -53,17 +53,11 @@ impl Declaration {
 /// How values are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// `VARCHAR`
     Text,
-    /// `BIGINT`
     Integer,
-    /// `DOUBLE`
     Float,
-    /// `BOOLEAN`
     Boolean,
-    /// `TIMESTAMP WITH TIME ZONE`
     Moment,
-    /// `JSON`
     Json,
 }
 
@@ -78,6 +72,18 @@ impl Kind {
             Some("boolean") => Self::Boolean,
             Some("date" | "datetime") => Self::Moment,
             _ => Self::Json,
+        }
+    }
+
+    /// The type of the column.
+    fn sql(self) -> &'static str {
+        match self {
+            Self::Text => "VARCHAR",
+            Self::Integer => "BIGINT",
+            Self::Float => "DOUBLE",
+            Self::Boolean => "BOOLEAN",
+            Self::Moment => "TIMESTAMP WITH TIME ZONE",
+            Self::Json => "JSON",
         }
     }
 
@@ -211,6 +217,12 @@ fn free_name(key: &str, taken: &mut HashSet<String>) -> String {
         name = format!("{wanted}_{count}");
     }
     name
+}
+
+/// Name and type of each column that the view has.
+pub(super) fn shown(columns: &[Column]) -> Vec<(String, String)> {
+    let columns = columns.iter().map(|column| (column.name.clone(), column.kind.sql().to_owned()));
+    std::iter::once((KEY.to_owned(), "VARCHAR".to_owned())).chain(columns).collect()
 }
 
 /// The statement that makes or replaces the view.

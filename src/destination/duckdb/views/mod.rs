@@ -6,15 +6,16 @@
 //! key alone is made where nothing is declared, so that a query on it holds.
 //!
 //! A view is replaced when what it should be differs from what its comment says it is. Whatever stands there
-//! without such a comment is somebody else's and is left alone.
+//! without such a comment is somebody else's and is left alone. Where nothing has changed, a view whose columns are
+//! the right ones is not looked at any closer: to list views, DuckDB first parses all of its system's.
 
 mod definition;
 #[cfg(test)]
 mod tests;
 
-use ::duckdb::{Connection, Result, params};
+use ::duckdb::{Connection, OptionalExt, Result, params};
 
-use super::sql::quoted;
+use super::sql::{has_table, qualified, quoted};
 use definition::{Column, Declaration, columns, create_view, text_literal};
 
 /// How the comment on a view of ours begins.
@@ -54,20 +55,10 @@ const OBJECTS: [Object; 3] = [
     Object { table: "conversations", model: "conversation", declared_in: &["data_attributes"] },
 ];
 
-/// What a schema holds; names in lower case, as DuckDB compares them.
-struct Schema<'a> {
-    connection: &'a Connection,
-    name: &'a str,
-    /// Table or view, column, type.
-    columns: Vec<(String, String, String)>,
-    /// View and the comment on it.
-    views: Vec<(String, Option<String>)>,
-}
-
 /// What stands where a view should.
-enum Standing<'a> {
+enum Standing {
     Nothing,
-    Ours { comment: &'a str },
+    Ours { comment: String },
     Foreign,
 }
 
@@ -82,20 +73,25 @@ pub(super) fn depends_on_rows_of(table: &str) -> bool {
 }
 
 /// Makes the views of the schema agree with the declarations stored in it. Objects without a table, and those
-/// whose declarations were never loaded, are passed over.
+/// whose declarations were never loaded, are passed over. If `has_changed` is false, views with the right columns
+/// are taken to be right.
 ///
 /// Works inside the transaction that is open, if one is. Returns a sentence for each view that could not be
 /// made because of what stands in its place.
-pub(super) fn refresh(connection: &Connection, schema: &str) -> Result<Vec<String>> {
-    let schema = Schema::read(connection, schema)?;
+pub(super) fn refresh(connection: &Connection, schema: &str, has_changed: bool) -> Result<Vec<String>> {
+    let schema = Schema { connection, name: schema };
     let mut notes = Vec::new();
     for object in &OBJECTS {
-        if !schema.has_table(object.table, OBSERVED) {
+        let Some(declarations) = schema.declarations(object)? else { continue };
+        if !schema.has_table(object.table, OBSERVED)? {
             continue;
         }
-        let Some(declarations) = schema.declarations(object)? else { continue };
         let view = format!("{}_custom", object.table);
-        let standing = schema.standing(&view);
+        let wanted = columns(declarations);
+        if !has_changed && schema.columns(&view) == definition::shown(&wanted) {
+            continue;
+        }
+        let standing = schema.standing(&view)?;
         if matches!(standing, Standing::Foreign) {
             let place = format!("{}.{view}", schema.name);
             notes.push(format!(
@@ -103,11 +99,10 @@ pub(super) fn refresh(connection: &Connection, schema: &str) -> Result<Vec<Strin
             ));
             continue;
         }
-        let wanted = columns(declarations);
         let sql = create_view(schema.name, object.table, &view, &wanted);
         let comment = comment(connection, object.table, &sql, &wanted)?;
         if !matches!(standing, Standing::Ours { comment: stored } if stored == comment) {
-            let name = format!("{}.{}", quoted(schema.name), quoted(&view));
+            let name = qualified(schema.name, &view);
             connection.execute_batch(&sql)?;
             connection.execute_batch(&format!("COMMENT ON VIEW {name} IS {}", text_literal(&comment)))?;
         }
@@ -123,46 +118,64 @@ fn comment(connection: &Connection, table: &str, sql: &str, columns: &[Column]) 
     Ok(format!("{MARK}{table} with {count} custom attributes, typed as declared ({fingerprint})"))
 }
 
-impl<'a> Schema<'a> {
-    fn read(connection: &'a Connection, name: &'a str) -> Result<Self> {
-        let columns = connection
-            .prepare(
-                "SELECT lower(table_name), lower(column_name), data_type FROM duckdb_columns()
-                 WHERE database_name = current_database() AND lower(schema_name) = lower(?)",
-            )?
-            .query_map(params![name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-            .collect::<Result<_>>()?;
-        let views = connection
-            .prepare(
-                "SELECT lower(view_name), comment FROM duckdb_views()
-                 WHERE database_name = current_database() AND lower(schema_name) = lower(?)",
-            )?
-            .query_map(params![name], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<Result<_>>()?;
-        Ok(Self { connection, name, columns, views })
+/// A schema that may hold objects, declarations and views.
+struct Schema<'a> {
+    connection: &'a Connection,
+    name: &'a str,
+}
+
+impl Schema<'_> {
+    /// Names and types of the columns of a table or view, in their order; none if there is no such thing.
+    fn columns(&self, relation: &str) -> Vec<(String, String)> {
+        let read = || -> Result<Vec<(String, String)>> {
+            let mut statement = self.connection.prepare("SELECT name, type FROM pragma_table_info(?)")?;
+            let columns = statement
+                .query_map(params![qualified(self.name, relation)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            columns.collect()
+        };
+        read().unwrap_or_default()
     }
 
     /// Whether there is a table with all these columns. It may be a person's own of the same name.
-    fn has_table(&self, table: &str, needed: &[(&str, &str)]) -> bool {
+    fn has_table(&self, table: &str, needed: &[(&str, &str)]) -> Result<bool> {
+        if !has_table(self.connection, self.name, table)? {
+            return Ok(false);
+        }
+        let columns = self.columns(table);
         let has = |(name, kind): &(&str, &str)| {
-            self.columns.iter().any(|(t, n, k)| t == table && n == name && k == kind)
+            columns.iter().any(|(n, k)| n.eq_ignore_ascii_case(name) && k == kind)
         };
-        needed.iter().all(has) && !self.views.iter().any(|(view, _)| view == table)
+        Ok(needed.iter().all(has))
     }
 
-    fn standing(&self, view: &str) -> Standing<'_> {
-        match self.views.iter().find(|(name, _)| name == view) {
-            Some((_, Some(comment))) if comment.starts_with(MARK) => Standing::Ours { comment },
-            Some(_) => Standing::Foreign,
-            None if self.columns.iter().any(|(table, ..)| table == view) => Standing::Foreign,
-            None => Standing::Nothing,
+    fn standing(&self, view: &str) -> Result<Standing> {
+        if has_table(self.connection, self.name, view)? {
+            return Ok(Standing::Foreign);
         }
+        let comment: Option<Option<String>> = self
+            .connection
+            .query_row(
+                "SELECT comment FROM duckdb_views()
+                 WHERE database_name = current_database() AND lower(schema_name) = lower(?)
+                     AND lower(view_name) = lower(?)",
+                params![self.name, view],
+                |row| row.get(0),
+            )
+            .optional()?;
+        Ok(match comment {
+            None => Standing::Nothing,
+            Some(Some(comment)) if comment.starts_with(MARK) => Standing::Ours { comment },
+            Some(_) => Standing::Foreign,
+        })
     }
 
     /// The custom attributes declared for an object; `None` if no table with declarations is there.
     fn declarations(&self, object: &Object) -> Result<Option<Vec<Declaration>>> {
         let mut all = None;
-        for table in object.declared_in.iter().filter(|table| self.has_table(table, DECLARED)) {
+        for table in object.declared_in {
+            if !self.has_table(table, DECLARED)? {
+                continue;
+            }
             let mut statement = self.connection.prepare(&format!(
                 "SELECT id, name, full_name, data_type, coalesce(archived, false),
                         epoch_us(created_at), epoch_us(updated_at), epoch_us(_ingested_at)

@@ -15,6 +15,8 @@ const COLUMNS: &str = "SELECT column_name || ' ' || data_type FROM duckdb_column
 fn workspace(tables: &[&str]) -> Connection {
     // As in earnest: nothing is loaded that is not built in, so that what needs ICU fails here.
     let config = Config::default().enable_autoload_extension(false).unwrap();
+    let config = config.with("default_transaction_invalidation_policy", "SYNTACTIC_ERRORS_DO_NOT_INVALIDATE");
+    let config = config.unwrap();
     let connection = Connection::open_in_memory_with_flags(config).unwrap();
     connection.execute_batch("CREATE SCHEMA crm").unwrap();
     for table in tables {

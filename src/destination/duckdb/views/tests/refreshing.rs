@@ -11,7 +11,7 @@ fn a_view_is_replaced_when_its_declarations_change_and_only_then() {
     let made = || ask(&connection, "SELECT view_oid FROM duckdb_views() WHERE view_name = 'contacts_custom'");
     let refresh = || {
         connection.execute_batch("BEGIN TRANSACTION").unwrap();
-        assert!(refresh(&connection, "crm").unwrap().is_empty());
+        assert!(refresh(&connection, "crm", true).unwrap().is_empty());
         connection.execute_batch("COMMIT").unwrap();
     };
     refresh();
@@ -43,6 +43,39 @@ fn a_view_is_replaced_when_its_declarations_change_and_only_then() {
 }
 
 #[test]
+fn where_nothing_has_changed_a_view_is_told_by_its_columns() {
+    let connection = workspace(&["contacts", "data_attributes"]);
+    let again = |has_changed| assert!(refresh(&connection, "crm", has_changed).unwrap().is_empty());
+    again(false);
+    assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR"], "it was missing");
+    // A run that was killed between the rows and the view, and one that found nothing new.
+    for kind in ["string", "integer", "float", "boolean", "date", "odd"] {
+        declare(&connection, "data_attributes", "contact", &format!("of {kind}"), kind);
+    }
+    again(false);
+    let columns = [
+        "id VARCHAR",
+        "of string VARCHAR",
+        "of integer BIGINT",
+        "of float DOUBLE",
+        "of boolean BOOLEAN",
+        "of date TIMESTAMP WITH TIME ZONE",
+        "of odd JSON",
+    ];
+    assert_eq!(texts(&connection, COLUMNS), columns);
+    let made = || ask(&connection, "SELECT view_oid FROM duckdb_views() WHERE view_name = 'contacts_custom'");
+    let first = made();
+    again(false);
+    assert_eq!(made(), first);
+    // The same columns by another definition, as an earlier release might have made them.
+    connection.execute_batch("COMMENT ON VIEW crm.contacts_custom IS 'made by ingest: of old'").unwrap();
+    again(false);
+    assert_eq!(made(), first);
+    again(true);
+    assert_ne!(made(), first);
+}
+
+#[test]
 fn what_others_made_is_left_alone() {
     for theirs in [
         "CREATE VIEW crm.contacts_custom AS SELECT 1 AS mine",
@@ -51,11 +84,15 @@ fn what_others_made_is_left_alone() {
     ] {
         let connection = workspace(&["contacts", "companies", "data_attributes"]);
         connection.execute_batch(theirs).unwrap();
-        let notes = refresh(&connection, "crm").unwrap();
-        assert_eq!(
-            notes,
-            ["crm.contacts_custom was not made by ingest and is left alone; rename it to have one made"]
-        );
+        for has_changed in [true, false] {
+            connection.execute_batch("BEGIN TRANSACTION").unwrap();
+            let notes = refresh(&connection, "crm", has_changed).unwrap();
+            connection.execute_batch("COMMIT").unwrap();
+            assert_eq!(
+                notes,
+                ["crm.contacts_custom was not made by ingest and is left alone; rename it to have one made"]
+            );
+        }
         assert_eq!(
             ask(&connection, "SELECT count(mine) >= 0 FROM crm.contacts_custom"),
             [Value::Boolean(true)]
@@ -64,9 +101,9 @@ fn what_others_made_is_left_alone() {
     }
     // Ours, replaced by theirs, has lost its comment.
     let connection = workspace(&["contacts", "data_attributes"]);
-    refresh(&connection, "crm").unwrap();
+    refresh(&connection, "crm", true).unwrap();
     connection.execute_batch("CREATE OR REPLACE VIEW crm.contacts_custom AS SELECT 1 AS mine").unwrap();
-    assert_eq!(refresh(&connection, "crm").unwrap().len(), 1);
+    assert_eq!(refresh(&connection, "crm", true).unwrap().len(), 1);
 }
 
 #[test]
@@ -80,7 +117,7 @@ fn any_of_the_lists_of_declarations_will_do() {
         (vec!["data_attributes"], vec!["companies_custom", "contacts_custom", "conversations_custom"]),
     ] {
         let connection = workspace(&[&objects[..], &lists[..]].concat());
-        refresh(&connection, "crm").unwrap();
+        refresh(&connection, "crm", true).unwrap();
         assert_eq!(texts(&connection, views), expected, "{lists:?}");
     }
     // Both, read at different times: what is in either is there, once.
@@ -88,9 +125,9 @@ fn any_of_the_lists_of_declarations_will_do() {
     declare(&connection, "data_attributes", "contact", "seats", "integer");
     declare(&connection, "contact_attributes", "contact", "seats", "integer");
     declare(&connection, "contact_attributes", "contact", "plan", "string");
-    refresh(&connection, "crm").unwrap();
+    refresh(&connection, "crm", true).unwrap();
     assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR", "seats BIGINT", "plan VARCHAR"]);
-    refresh(&connection, "elsewhere").unwrap();
+    refresh(&connection, "elsewhere", true).unwrap();
 }
 
 #[test]
@@ -100,7 +137,7 @@ fn tables_of_the_same_names_with_other_columns_are_not_read() {
         .execute_batch("CREATE TABLE crm.contacts (id BIGINT); CREATE VIEW crm.companies AS SELECT 1 AS id")
         .unwrap();
     connection.execute_batch("CREATE TABLE crm.contact_attributes (name VARCHAR)").unwrap();
-    refresh(&connection, "crm").unwrap();
+    refresh(&connection, "crm", true).unwrap();
     assert!(texts(&connection, COLUMNS).is_empty());
 }
 
@@ -113,7 +150,7 @@ fn built_in_attributes_have_columns_elsewhere() {
              SELECT 'contact' AS model, 'email' AS name, 'email' AS full_name, 'string' AS data_type, false AS custom",
         )
         .unwrap();
-    refresh(&connection, "crm").unwrap();
+    refresh(&connection, "crm", true).unwrap();
     assert_eq!(texts(&connection, COLUMNS), ["id VARCHAR"]);
 }
 
@@ -129,7 +166,7 @@ fn attributes_of_conversations_are_custom_without_saying_so() {
         )
         .unwrap();
     store(&connection, "conversations", "1", r#"{"Urgency":"3"}"#);
-    refresh(&connection, "crm").unwrap();
+    refresh(&connection, "crm", true).unwrap();
     assert_eq!(ask(&connection, "SELECT \"Urgency\" FROM crm.conversations_custom"), [Value::BigInt(3)]);
 }
 

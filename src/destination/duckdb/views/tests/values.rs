@@ -96,7 +96,7 @@ fn values_that_fit_and_values_that_do_not() {
         connection.execute_batch("DELETE FROM crm.contacts; DELETE FROM crm.data_attributes").unwrap();
         declare(&connection, "data_attributes", "contact", "x", data_type);
         store(&connection, "contacts", "1", &format!(r#"{{"x":{raw}}}"#));
-        assert!(refresh(&connection, "crm").unwrap().is_empty());
+        assert!(refresh(&connection, "crm", true).unwrap().is_empty());
         let shown = if data_type.starts_with("date") { "epoch_us(x)" } else { "x" };
         let found = ask(&connection, &format!("SELECT {shown} FROM crm.contacts_custom"));
         assert_eq!(found, [expected], "{data_type} {raw}");
@@ -112,7 +112,7 @@ fn rows_without_the_attribute_are_there_too() {
         declare(&connection, "data_attributes", "contact", name, data_type);
     }
     declare(&connection, "data_attributes", "company", "theirs", "string");
-    refresh(&connection, "crm").unwrap();
+    refresh(&connection, "crm", true).unwrap();
     assert_eq!(
         texts(&connection, COLUMNS),
         [
@@ -225,7 +225,7 @@ fn every_name_finds_its_own_value() {
         row.insert((*name).to_owned(), format!("value of {at}").into());
     }
     store(&connection, "contacts", "1", &serde_json::Value::from(row).to_string());
-    refresh(&connection, "crm").unwrap();
+    refresh(&connection, "crm", true).unwrap();
     let mut statement = connection.prepare("SELECT * FROM crm.contacts_custom").unwrap();
     let values: Vec<Vec<String>> = statement
         .query_map([], |row| (0..=names.len()).map(|at| row.get(at)).collect())
@@ -246,7 +246,7 @@ fn a_hundred_attributes_are_read_in_parts() {
         row.insert(format!("number {at}"), at.into());
     }
     store(&connection, "contacts", "1", &serde_json::Value::from(row).to_string());
-    refresh(&connection, "crm").unwrap();
+    refresh(&connection, "crm", true).unwrap();
     for at in [0, 15, 16, 31, 32, 99] {
         let found = ask(&connection, &format!("SELECT \"number {at}\" FROM crm.contacts_custom"));
         assert_eq!(found, [Value::BigInt(at)]);
