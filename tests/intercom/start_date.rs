@@ -70,9 +70,9 @@ async fn rows_that_change_while_only_changed_rows_are_read_are_not_lost() {
     let tables = SEARCHED.map(str::to_owned).to_vec();
     world.sandbox.set_churn(Some(Churn { every_requests: 1, updates: 9, inserts: 1, deletes: 0, tables }));
     for table in SEARCHED {
-        // One after the other: what was answered before the request that it stops at has been read by then.
+        // One after the other: what was answered two requests before the one that it stops at is stored by then.
         let run = world.run().tables(&[table]).concurrency(1);
-        run.stopped_at_request(&format!("/{table}/search"), 2).go().await;
+        run.stopped_at_request(&format!("/{table}/search"), 3).go().await;
     }
     world.sandbox.advance(DAY);
     let resumed = world.load(&SEARCHED).await;
