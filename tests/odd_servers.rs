@@ -398,10 +398,7 @@ enum Oddity {
 
 /// Answers a search of 6,000 contacts.
 fn large_search(asked: &Asked, oddity: Oddity) -> Answer {
-    search_of(contacts(0, 6_000), asked, oddity)
-}
-
-fn search_of(mut rows: Vec<Value>, asked: &Asked, oddity: Oddity) -> Answer {
+    let mut rows = contacts(0, 6_000);
     let undated = matches!(oddity, Oddity::UndatedLast | Oddity::UndatedFirst);
     if undated {
         for row in rows.iter_mut().step_by(1_000) {
@@ -454,72 +451,4 @@ async fn what_many_cursors_rely_on_may_be_missing() {
         let cuts = server.asked("/contacts/search").iter().filter(|asked| is_cut(asked)).count();
         assert_eq!(cuts > 0, several, "{oddity:?}: {cuts} requests behind a cut");
     }
-}
-
-/// What becomes of one cursor that was cut off, by the seconds after which rows were asked for.
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    /// Its third page will be no page.
-    Awaited,
-    /// It has to begin again where it had proven everything.
-    Fell {
-        cut: i64,
-    },
-    /// It has; its second page will show rows of the first once more.
-    Again {
-        after: i64,
-    },
-    /// It came to its third page, and the server is gone.
-    Gone,
-    Healed,
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_cursor_that_was_cut_off_and_breaks_down_twice_loses_nothing() {
-    const HOUR: i64 = 3_600;
-    let fate = Arc::new(Mutex::new(Fate::Awaited));
-    let script = Arc::clone(&fate);
-    let server = OddServer::start(move |asked| {
-        let mut rows = contacts(0, 6_000);
-        for (row, created_at) in rows.iter_mut().zip((1_600_000_000..).step_by(3_600)) {
-            row["created_at"] = created_at.into();
-        }
-        let mut fate = script.lock().unwrap();
-        let cursor = asked.body["pagination"]["starting_after"].as_str().unwrap_or_default();
-        let after = asked.body["query"]["value"].as_i64().filter(|_| !counts_only(asked));
-        match (*fate, after, cursor) {
-            (Fate::Awaited, Some(cut), "300") => {
-                *fate = Fate::Fell { cut };
-                return Answer::text("<html>");
-            }
-            (Fate::Fell { cut }, Some(after), "")
-                if after != cut && (cut - 48 * HOUR..cut + 300 * HOUR).contains(&after) =>
-            {
-                *fate = Fate::Again { after };
-            }
-            (Fate::Again { after }, Some(this), "150") if after == this => {
-                let mut asked = asked.clone();
-                asked.body["pagination"]["starting_after"] = "100".into();
-                return search_of(rows, &asked, Oddity::None);
-            }
-            (Fate::Again { after }, Some(this), "250") if after == this => *fate = Fate::Gone,
-            _ => {}
-        }
-        if matches!(*fate, Fate::Gone) {
-            return Answer::status(503, &json!({}));
-        }
-        drop(fate);
-        search_of(rows, asked, Oddity::None)
-    })
-    .await;
-    let folder = TempDir::new().unwrap();
-    let first = read(&server, "contacts", folder.path()).await;
-    assert_eq!(first.outcome, Outcome::Failed);
-    assert!(matches!(*fate.lock().unwrap(), Fate::Gone), "{fate:?}");
-    let before = ids(folder.path(), "contacts").len();
-    assert!(before < 6_000);
-    *fate.lock().unwrap() = Fate::Healed;
-    let second = read(&server, "contacts", folder.path()).await;
-    assert_eq!(second.outcome, Outcome::Complete, "{:?}", second.error);
-    assert_eq!(ids(folder.path(), "contacts").len(), 6_000, "{before} before");
 }
