@@ -36,7 +36,7 @@ async fn at_any_page_without_starting_over() {
         for read in stops {
             world.forget();
             stop_after(&world, table, read).await;
-            // The last page may not be stored yet when a slow machine is told to stop.
+            // A stop gives up what still waits for room in front of the writer, or for a list that a row has shown in part.
             let (read, kept) = (read as usize * 150, world.rows(table).len());
             assert!(kept == read || kept + 150 == read, "{kept} of {read} rows that were read are kept");
             let resumed = world.load(&[table]).await;

@@ -90,8 +90,6 @@ fn refresh_views(
         let is_due = is_declared_anew || (is_open && (has_changed || done.revision.is_some()));
         if is_due {
             *schemas.entry(schema).or_default() |= has_changed;
-        }
-        if is_due {
             settled.insert(commit.target.identity());
         }
     }
