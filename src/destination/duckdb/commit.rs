@@ -51,7 +51,7 @@ pub(super) fn publish(
         }
         let mut apply_one = |(commit, batches)| {
             prepare(connection, commit, stood, &mut settled.tables)?;
-            apply(connection, commit, batches, commits)
+            apply((connection, options), commit, batches, commits)
         };
         commits.iter().zip(batches).map(&mut apply_one).collect::<Result<Vec<_>>>()
     })?;
@@ -141,7 +141,7 @@ fn prepare(
 }
 
 fn apply(
-    connection: &Connection,
+    (connection, options): (&Connection, &Options),
     commit: &TableCommit,
     batches: Vec<RecordBatch>,
     all: &[TableCommit],
@@ -153,7 +153,7 @@ fn apply(
     let rows = commit
         .reduced(batches)
         .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?;
-    write_rows(connection, commit, all, rows, &mut done).map_err(context("write rows"))?;
+    write_rows((connection, options), commit, all, rows, &mut done).map_err(context("write rows"))?;
     if let Scope::Parents(keys) = &commit.scope {
         stage::keys(connection, keys).map_err(context("stage keys"))?;
         done.removed += parents::remove_others(connection, target).map_err(context("remove rows"))?;
@@ -204,7 +204,7 @@ fn prepare_table(connection: &Connection, target: &Target, has_stood: bool) -> R
 
 /// Writes the rows of a commit, one per key, and removes those that they take the place of.
 fn write_rows(
-    connection: &Connection,
+    (connection, options): (&Connection, &Options),
     commit: &TableCommit,
     all: &[TableCommit],
     rows: Reduced,
@@ -228,6 +228,10 @@ fn write_rows(
         done.removed = merge::remove_all_but(connection, target, &rows)?;
     }
     let is_any_known = merge::is_any_known(connection, target, &rows)?;
+    if rows.count() >= LARGE as u64 {
+        // The keys of the whole table were read for that, and would stay beside what is written now.
+        shrink(connection, options)?;
+    }
     match rows {
         // Those that are not known are inserted at once; DuckDB stores large portions best. Comparing the others
         // takes memory, and so is done by portions.

@@ -132,8 +132,8 @@ pub(super) fn tidy_up(connection: &Connection, is_wanted: bool) -> ::duckdb::Res
 
 /// Lets go of what is kept in memory of a file, which a load never reads again.
 pub(super) fn shrink(connection: &Connection, options: &Options) -> ::duckdb::Result<()> {
-    // A limit below what cannot be let go of is refused, and nothing is lost by that.
-    drop(connection.execute_batch("SET memory_limit = '16MB'"));
+    // A limit below what cannot be let go of is refused, after all else has been let go of.
+    drop(connection.execute_batch("SET memory_limit = '1MB'"));
     connection.execute_batch(&format!("SET memory_limit = '{}'", options.memory_limit.replace('\'', "''")))
 }
 

@@ -1,5 +1,7 @@
 //! One cursor of a search: page after page, begun again where it had come to after a pass that failed.
 
+use std::time::{Duration, Instant};
+
 use super::outlet::Outlet;
 use super::page::Next;
 use super::page_size::PageSize;
@@ -70,6 +72,8 @@ pub(super) struct Turn {
     pub(super) rows: u64,
     /// Length of the answer.
     pub(super) bytes: usize,
+    /// How long it was waited for.
+    pub(super) took: Duration,
 }
 
 /// Why a chain goes no further.
@@ -200,12 +204,13 @@ impl<'c> Chain<'c> {
         let make = |attempts: Attempts| {
             Call::post(path.as_str(), search.body(size.for_attempt(attempts), cursor.as_deref()))
         };
+        let asked = Instant::now();
         let answer = client.send(make).await.map_err(|error| {
             let is_refused = search.sort == DateField::CreatedAt && refuses_sort(&error);
             if is_refused { Stop::RefusesSort } else { Stop::Trouble(error.into()) }
         })?;
         self.size.settle(answer.attempts.troubled);
-        let bytes = answer.body.len();
+        let (bytes, took) = (answer.body.len(), asked.elapsed());
         let again = (!self.is_joined).then(|| answer.body.clone());
         let mut contents = self.reader().read(answer.body).await?;
         let next = match &contents.next {
@@ -253,7 +258,7 @@ impl<'c> Chain<'c> {
         let ended = step.map_err(Trouble::failed)?.ended;
         self.cursor = next;
         let order_broke = self.sequence.is_out_of_order();
-        Ok(Turn { ended, order_broke, first, at: self.sequence.at(), total, rows, bytes })
+        Ok(Turn { ended, order_broke, first, at: self.sequence.at(), total, rows, bytes, took })
     }
 }
 

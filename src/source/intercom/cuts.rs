@@ -265,17 +265,30 @@ impl Cuts {
     }
 }
 
+/// How long answers take to be there, if any has come.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Latency {
+    pub(super) typical: Option<Duration>,
+    /// The least of those of this read.
+    pub(super) shortest: Option<Duration>,
+}
+
 /// How many cursors are worth having: as many as keep the allowed rate in use at this latency or, while the requests
 /// that are left fit into what the current rate window still allows, as many as we can keep up with.
 pub(super) fn cursors_wanted(
     pages_left: u64,
     (permits_left, per_second): (u32, f64),
-    latency: Option<Duration>,
+    Latency { typical, shortest }: Latency,
     most: usize,
 ) -> usize {
     let is_burst = pages_left <= u64::from(permits_left);
     let pages_per_second = if is_burst { FASTEST } else { per_second.min(FASTEST) };
-    let latency = latency.unwrap_or(Duration::from_secs(1));
+    let typical = typical.unwrap_or(Duration::from_secs(1));
+    // Where nothing holds requests up, answers take longer for being so many: each of more cursors would only hold a page.
+    let latency = match shortest {
+        Some(shortest) if pages_per_second >= FASTEST => typical.min(shortest * 2),
+        _ => typical,
+    };
     // A fifth more, since answers do not come evenly.
     let busy = (pages_per_second * latency.as_secs_f64() * 1.2).ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded on both sides")]

@@ -10,7 +10,7 @@ use std::collections::{HashSet, VecDeque};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 
-use super::cuts::cursors_wanted;
+use super::cuts::{Latency, cursors_wanted};
 use super::outlet::Outlet;
 use super::reader::Reader;
 use super::trouble::{Passes, Trouble};
@@ -136,7 +136,9 @@ fn wanted(client: &Client, outlet: &Outlet, left: &VecDeque<Window>, width: i64,
     let most = usize::try_from(pace.most_in_flight).unwrap_or(usize::MAX);
     let seconds: i64 = left.iter().map(|window| width_of(*window, now)).sum();
     let steps = seconds.div_euclid(width.max(1)).unsigned_abs() + 1;
-    cursors_wanted(steps, (pace.left, pace.per_second), pace.latency, most)
+    // Steps are of any size, and so is what the shortest answer took.
+    let latency = Latency { typical: pace.latency, shortest: None };
+    cursors_wanted(steps, (pace.left, pace.per_second), latency, most)
 }
 
 fn width_of(window: Window, now: i64) -> i64 {

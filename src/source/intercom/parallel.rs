@@ -1,11 +1,13 @@
 //! Several cursors over one range of dates, so that the allowed rate is used whatever the latency.
 
+use std::time::Duration;
+
 use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
 
 use super::chain::{Chain, Common, Halt, Turn};
-use super::cuts::{Cuts, Seen, cursors_wanted};
+use super::cuts::{Cuts, Latency, Seen, cursors_wanted};
 use super::query::Search;
 use super::reader::{Draft, Reader};
 use super::search::alone;
@@ -58,7 +60,7 @@ async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<
     if check.is_none() {
         cuts.release_first();
     }
-    let mut largest = 0;
+    let (mut largest, mut shortest) = (0, Duration::MAX);
     loop {
         let checked = async {
             match &mut check {
@@ -91,13 +93,13 @@ async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<
             Err(Halt::RefusesSort) => return Err(Ended::RefusesSort),
             Err(Halt::Failed(error)) => return Err(Ended::Failed(error)),
         };
-        largest = turn.bytes.max(largest);
+        (largest, shortest) = (turn.bytes.max(largest), turn.took.min(shortest));
         let Turn { first, at, total, rows, ended, .. } = turn;
         if cuts.take(id, Seen { first, at, total, rows, ended }) {
             running.push(next_turn(id, chain));
         }
         is_checking = cuts.is_large();
-        while let Some(cut) = cuts.next(wanted(common, &cuts, largest)) {
+        while let Some(cut) = cuts.next(wanted(common, &cuts, (largest, shortest))) {
             let chain = Chain::cut_off(common, windows[cut.group], cut.after);
             cuts.ends_at(cut.id, chain.until());
             running.push(next_turn(cut.id, chain));
@@ -110,8 +112,8 @@ async fn next_turn(id: usize, mut chain: Chain<'_>) -> (usize, Chain<'_>, std::r
     (id, chain, turn)
 }
 
-/// How many cursors are worth having now.
-fn wanted(common: Common<'_>, cuts: &Cuts, largest: usize) -> usize {
+/// How many cursors are worth having now, by the largest answer so far and the one that came soonest.
+fn wanted(common: Common<'_>, cuts: &Cuts, (largest, shortest): (usize, Duration)) -> usize {
     let pace = common.client.pace();
     // Where rows wait to be taken, or requests to be sent, more requests would only wait as well.
     if pace.waiting > 0 || !common.outlet.has_room() {
@@ -119,7 +121,8 @@ fn wanted(common: Common<'_>, cuts: &Cuts, largest: usize) -> usize {
     }
     let most = usize::try_from(pace.most_in_flight).unwrap_or(usize::MAX);
     let most = most.min((BYTES_UNDERWAY / largest.max(1)).max(1));
-    cursors_wanted(cuts.pages_left(), (pace.left, pace.per_second), pace.latency, most)
+    let latency = Latency { typical: pace.latency, shortest: Some(shortest) };
+    cursors_wanted(cuts.pages_left(), (pace.left, pace.per_second), latency, most)
 }
 
 /// Whether every row has the date that windows are about. Counted before and after: rows that come in between make it

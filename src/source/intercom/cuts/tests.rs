@@ -70,18 +70,26 @@ fn a_cut_behind_which_there_is_nothing_is_not_tried_again() {
 #[test]
 fn as_many_cursors_as_the_rate_is_worth() {
     let ms = |ms| Some(Duration::from_millis(ms));
+    let alike = |latency| Latency { typical: latency, shortest: latency };
+    let apart = |typical, shortest| Latency { typical: ms(typical), shortest: ms(shortest) };
     for (pages, (left, rate), latency, most, expected) in [
         // All that is left fits into the window: as many as there is work for.
-        (100, (1_600, 166.6), ms(150), 64, 64),
-        (100, (1_600, 166.6), ms(150), 256, 91),
-        (100, (1_600, 166.6), ms(3), 256, 3),
-        (5_000, (100_000, 10_000.0), ms(5), 256, 4),
-        (5_000, (1_600, 166.6), ms(150), 64, 31),
-        (5_000, (1_600, 166.6), ms(600), 200, 121),
-        (5_000, (160, 16.6), ms(150), 64, 4),
-        (5_000, (160, 16.6), ms(20), 64, 2),
-        (5_000, (160, 16.6), ms(20), 1, 1),
-        (5_000, (160, 16.6), None, 64, 21),
+        (100, (1_600, 166.6), alike(ms(150)), 64, 64),
+        (100, (1_600, 166.6), alike(ms(150)), 256, 91),
+        (100, (1_600, 166.6), apart(150, 90), 256, 91),
+        (100, (1_600, 166.6), alike(ms(3)), 256, 3),
+        (5_000, (100_000, 10_000.0), alike(ms(5)), 256, 4),
+        // Answers that wait for each other.
+        (5_000, (100_000, 10_000.0), apart(300, 2), 256, 4),
+        (100, (1_600, 166.6), apart(300, 60), 256, 73),
+        (5_000, (1_600, 166.6), alike(ms(150)), 64, 31),
+        (5_000, (1_600, 166.6), alike(ms(600)), 200, 121),
+        // The rate holds requests up: however much latencies differ, it is to be used.
+        (5_000, (1_600, 166.6), apart(600, 20), 200, 121),
+        (5_000, (160, 16.6), alike(ms(150)), 64, 4),
+        (5_000, (160, 16.6), alike(ms(20)), 64, 2),
+        (5_000, (160, 16.6), alike(ms(20)), 1, 1),
+        (5_000, (160, 16.6), alike(None), 64, 21),
     ] {
         assert_eq!(
             cursors_wanted(pages, (left, rate), latency, most),
