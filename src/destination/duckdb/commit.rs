@@ -6,7 +6,7 @@ use ::duckdb::Connection;
 use arrow::array::RecordBatch;
 
 use super::super::{Committed, Identity, Reduced, Scope, TableCommit, Target};
-use super::connect::{Options, failed, shrink, tidy_up};
+use super::connect::{Options, failed, keeping_little, shrink, tidy_up};
 use super::feed::{Feed, PORTION};
 use super::merge::{self, Merged, Rows};
 use super::{in_transaction, parents, read_state, sql, stage, views};
@@ -227,11 +227,12 @@ fn write_rows(
     if commit.scope == Scope::All {
         done.removed = merge::remove_all_but(connection, target, &rows)?;
     }
-    let is_any_known = merge::is_any_known(connection, target, &rows)?;
-    if rows.count() >= LARGE as u64 {
-        // The keys of the whole table were read for that, and would stay beside what is written now.
-        shrink(connection, options)?;
-    }
+    let is_known = || merge::is_any_known(connection, target, &rows);
+    let is_any_known = if rows.count() >= LARGE as u64 {
+        keeping_little(connection, options, is_known)?
+    } else {
+        is_known()?
+    };
     match rows {
         // Those that are not known are inserted at once; DuckDB stores large portions best. Comparing the others
         // takes memory, and so is done by portions.

@@ -134,7 +134,41 @@ pub(super) fn tidy_up(connection: &Connection, is_wanted: bool) -> ::duckdb::Res
 pub(super) fn shrink(connection: &Connection, options: &Options) -> ::duckdb::Result<()> {
     // A limit below what cannot be let go of is refused, after all else has been let go of.
     drop(connection.execute_batch("SET memory_limit = '1MB'"));
-    connection.execute_batch(&format!("SET memory_limit = '{}'", options.memory_limit.replace('\'', "''")))
+    limit_memory(connection, &options.memory_limit)
+}
+
+/// What `read` finds in a table of any size, keeping little of it: all keys are read to know which of many new rows are
+/// there already, and would stay in memory beside those rows.
+pub(super) fn keeping_little<T>(
+    connection: &Connection,
+    options: &Options,
+    read: impl FnOnce() -> ::duckdb::Result<T>,
+) -> ::duckdb::Result<T> {
+    if is_more_than_enough(&options.memory_limit) {
+        limit_memory(connection, ENOUGH_TO_READ)?;
+    }
+    let found = read()?;
+    shrink(connection, options)?;
+    Ok(found)
+}
+
+/// Memory in which the keys of a commit and a few blocks of a table have room.
+const ENOUGH_TO_READ: &str = "64MB";
+
+/// Whether a limit in DuckDB's notation is more than [`ENOUGH_TO_READ`]; not if it is written in a way of its own.
+fn is_more_than_enough(limit: &str) -> bool {
+    let (number, unit) = limit.split_at(limit.find(char::is_alphabetic).unwrap_or(limit.len()));
+    let megabytes = match unit.chars().next() {
+        Some('M') => 1.0,
+        Some('G') => 1e3,
+        Some('T') => 1e6,
+        _ => 0.0,
+    };
+    number.parse::<f64>().is_ok_and(|number| number * megabytes > 64.0)
+}
+
+fn limit_memory(connection: &Connection, limit: &str) -> ::duckdb::Result<()> {
+    connection.execute_batch(&format!("SET memory_limit = '{}'", limit.replace('\'', "''")))
 }
 
 /// Opens an existing file to read.
@@ -307,6 +341,24 @@ mod tests {
         let connection = open_to_read(&path, &options).unwrap();
         let rows: u64 = connection.query_row("SELECT count(*) FROM crm.seen", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 2);
+    }
+
+    #[test]
+    fn only_a_larger_limit_is_narrowed() {
+        for (limit, expected) in [
+            ("256MB", true),
+            ("65MiB", true),
+            ("1.5GiB", true),
+            ("1.GB", true),
+            ("1TB", true),
+            ("64MB", false),
+            ("40MB", false),
+            ("900000KB", false),
+            ("", false),
+            ("lots", false),
+        ] {
+            assert_eq!(is_more_than_enough(limit), expected, "{limit}");
+        }
     }
 
     #[test]
