@@ -228,7 +228,9 @@ fn write_rows(
         done.removed = merge::remove_all_but(connection, target, &rows)?;
     }
     let is_known = || merge::is_any_known(connection, target, &rows);
-    let is_any_known = if rows.count() >= LARGE as u64 {
+    // What other tables have in the transaction would only go to the disk for it.
+    let is_alone = all.len() == 1;
+    let is_any_known = if is_alone && rows.count() >= LARGE as u64 {
         keeping_little(connection, options, is_known)?
     } else {
         is_known()?

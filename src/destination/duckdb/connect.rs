@@ -144,12 +144,14 @@ pub(super) fn keeping_little<T>(
     options: &Options,
     read: impl FnOnce() -> ::duckdb::Result<T>,
 ) -> ::duckdb::Result<T> {
-    if is_more_than_enough(&options.memory_limit) {
-        limit_memory(connection, ENOUGH_TO_READ)?;
-    }
-    let found = read()?;
-    shrink(connection, options)?;
-    Ok(found)
+    // The limit is that of the file, and set from beside: what is refused there ends no transaction of ours.
+    let beside = connection.try_clone().ok().filter(|_| is_more_than_enough(&options.memory_limit));
+    let Some(beside) = beside.filter(|beside| limit_memory(beside, ENOUGH_TO_READ).is_ok()) else {
+        return read();
+    };
+    let found = read();
+    shrink(&beside, options)?;
+    found
 }
 
 /// Memory in which the keys of a commit and a few blocks of a table have room.
@@ -341,6 +343,37 @@ mod tests {
         let connection = open_to_read(&path, &options).unwrap();
         let rows: u64 = connection.query_row("SELECT count(*) FROM crm.seen", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 2);
+    }
+
+    /// However much of it a transaction holds already.
+    #[test]
+    fn memory_is_as_before_once_little_was_kept_and_so_is_the_transaction() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (options, progress) = (Options::default(), Progress::new(crate::progress::Mode::Off));
+        for (name, open) in
+            [("whole", open as fn(&Path, &Options, &Progress) -> _), ("halves", open_in_halves)]
+        {
+            let connection = open(&folder.path().join(name), &options, &progress).unwrap();
+            let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u64>(0));
+            let limit = "SELECT current_setting('memory_limit')";
+            let limit = || connection.query_row(limit, [], |row| row.get::<_, String>(0)).unwrap();
+            let before = limit();
+            connection
+                .execute_batch(
+                    "BEGIN TRANSACTION; CREATE TABLE notes AS
+                     SELECT repeat(number::VARCHAR, 300) AS body FROM range(100000) AS numbers(number)",
+                )
+                .unwrap();
+            let mut within = String::new();
+            let rows = keeping_little(&connection, &options, || {
+                within = limit();
+                number("SELECT count(*) FROM notes WHERE body <> ''")
+            });
+            assert_eq!((rows.unwrap(), limit()), (100_000, before.clone()), "{name}");
+            assert_ne!(within, before, "{name}");
+            connection.execute_batch("COMMIT").unwrap();
+            assert_eq!(number("SELECT count(*) FROM notes").unwrap(), 100_000, "{name}");
+        }
     }
 
     #[test]
