@@ -132,7 +132,8 @@ pub(super) fn tidy_up(connection: &Connection, is_wanted: bool) -> ::duckdb::Res
 
 /// Lets go of what is kept in memory of a file, which a load never reads again.
 pub(super) fn shrink(connection: &Connection, options: &Options) -> ::duckdb::Result<()> {
-    // A limit below what cannot be let go of is refused, after all else has been let go of.
+    // A limit below what cannot be let go of is refused, after all else has been let go of. What a transaction holds
+    // would go to the folder for temporary files.
     drop(connection.execute_batch("SET memory_limit = '1MB'"));
     limit_memory(connection, &options.memory_limit)
 }
@@ -144,23 +145,29 @@ pub(super) fn keeping_little<T>(
     options: &Options,
     read: impl FnOnce() -> ::duckdb::Result<T>,
 ) -> ::duckdb::Result<T> {
+    if options.threads > FEW_THREADS || !is_more_than_enough(&options.memory_limit) {
+        return read();
+    }
     // The limit is that of the file, and set from beside: what is refused there ends no transaction of ours.
-    let beside = connection.try_clone().ok().filter(|_| is_more_than_enough(&options.memory_limit));
+    let beside = connection.try_clone().ok();
     let Some(beside) = beside.filter(|beside| limit_memory(beside, ENOUGH_TO_READ).is_ok()) else {
         return read();
     };
     let found = read();
-    shrink(&beside, options)?;
-    found
+    let shrunk = shrink(&beside, options);
+    let found = found?;
+    shrunk.map(|()| found)
 }
 
-/// Memory in which the keys of a commit and a few blocks of a table have room.
+/// Memory in which the keys of a commit and a few blocks of a table have room, for [`FEW_THREADS`].
 const ENOUGH_TO_READ: &str = "64MB";
+const FEW_THREADS: u16 = 4;
 
 /// Whether a limit in DuckDB's notation is more than [`ENOUGH_TO_READ`]; not if it is written in a way of its own.
 fn is_more_than_enough(limit: &str) -> bool {
     let (number, unit) = limit.split_at(limit.find(char::is_alphabetic).unwrap_or(limit.len()));
     let megabytes = match unit.chars().next() {
+        Some('K') => 1e-3,
         Some('M') => 1.0,
         Some('G') => 1e3,
         Some('T') => 1e6,
@@ -386,7 +393,8 @@ mod tests {
             ("1TB", true),
             ("64MB", false),
             ("40MB", false),
-            ("900000KB", false),
+            ("900000KB", true),
+            ("60000KB", false),
             ("", false),
             ("lots", false),
         ] {

@@ -269,7 +269,7 @@ impl Cuts {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Latency {
     pub(super) typical: Option<Duration>,
-    /// The least of those of this read.
+    /// The least of those of this read that brought a page in the middle of a stretch.
     pub(super) shortest: Option<Duration>,
 }
 
@@ -281,16 +281,18 @@ pub(super) fn cursors_wanted(
     Latency { typical, shortest }: Latency,
     most: usize,
 ) -> usize {
-    let is_burst = pages_left <= u64::from(permits_left);
-    let pages_per_second = if is_burst { FASTEST } else { per_second.min(FASTEST) };
     let typical = typical.unwrap_or(Duration::from_secs(1));
     // Where nothing holds requests up, answers take longer for being so many: each of more cursors would only hold a page.
-    let latency = match shortest {
-        Some(shortest) if pages_per_second >= FASTEST => typical.min(shortest * 2),
-        _ => typical,
+    let unhurried = shortest.map_or(typical, |shortest| typical.min(shortest * 2));
+    let fastest = FASTEST * unhurried.as_secs_f64();
+    let is_burst = pages_left <= u64::from(permits_left);
+    let busy = match per_second * typical.as_secs_f64() {
+        _ if per_second >= FASTEST => fastest,
+        steady if is_burst => fastest.max(steady),
+        steady => steady,
     };
     // A fifth more, since answers do not come evenly.
-    let busy = (pages_per_second * latency.as_secs_f64() * 1.2).ceil();
+    let busy = (busy * 1.2).ceil();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "bounded on both sides")]
     let busy = busy.clamp(1.0, 10_000.0) as usize;
     (busy + 1).min(most)

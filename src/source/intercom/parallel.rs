@@ -60,7 +60,7 @@ async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<
     if check.is_none() {
         cuts.release_first();
     }
-    let (mut largest, mut shortest) = (0, Duration::MAX);
+    let (mut largest, mut shortest) = (0, None);
     loop {
         let checked = async {
             match &mut check {
@@ -93,7 +93,11 @@ async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<
             Err(Halt::RefusesSort) => return Err(Ended::RefusesSort),
             Err(Halt::Failed(error)) => return Err(Ended::Failed(error)),
         };
-        (largest, shortest) = (turn.bytes.max(largest), turn.took.min(shortest));
+        largest = turn.bytes.max(largest);
+        // What is empty or nearly so comes sooner than a page.
+        if turn.rows > 0 && !turn.ended {
+            shortest = Some(shortest.map_or(turn.took, |shortest: Duration| shortest.min(turn.took)));
+        }
         let Turn { first, at, total, rows, ended, .. } = turn;
         if cuts.take(id, Seen { first, at, total, rows, ended }) {
             running.push(next_turn(id, chain));
@@ -112,8 +116,8 @@ async fn next_turn(id: usize, mut chain: Chain<'_>) -> (usize, Chain<'_>, std::r
     (id, chain, turn)
 }
 
-/// How many cursors are worth having now, by the largest answer so far and the one that came soonest.
-fn wanted(common: Common<'_>, cuts: &Cuts, (largest, shortest): (usize, Duration)) -> usize {
+/// How many cursors are worth having now, by the largest page so far and what the one took that came soonest.
+fn wanted(common: Common<'_>, cuts: &Cuts, (largest, shortest): (usize, Option<Duration>)) -> usize {
     let pace = common.client.pace();
     // Where rows wait to be taken, or requests to be sent, more requests would only wait as well.
     if pace.waiting > 0 || !common.outlet.has_room() {
@@ -121,7 +125,7 @@ fn wanted(common: Common<'_>, cuts: &Cuts, (largest, shortest): (usize, Duration
     }
     let most = usize::try_from(pace.most_in_flight).unwrap_or(usize::MAX);
     let most = most.min((BYTES_UNDERWAY / largest.max(1)).max(1));
-    let latency = Latency { typical: pace.latency, shortest: Some(shortest) };
+    let latency = Latency { typical: pace.latency, shortest };
     cursors_wanted(cuts.pages_left(), (pace.left, pace.per_second), latency, most)
 }
 

@@ -82,6 +82,7 @@ fn as_many_cursors_as_the_rate_is_worth() {
         // Answers that wait for each other.
         (5_000, (100_000, 10_000.0), apart(300, 2), 256, 4),
         (100, (1_600, 166.6), apart(300, 60), 256, 73),
+        (100, (1_600, 166.6), apart(600, 20), 256, 121),
         (5_000, (1_600, 166.6), alike(ms(150)), 64, 31),
         (5_000, (1_600, 166.6), alike(ms(600)), 200, 121),
         // The rate holds requests up: however much latencies differ, it is to be used.
