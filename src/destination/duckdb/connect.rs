@@ -13,6 +13,9 @@ use crate::progress::Progress;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Rows of a row group, half of those that DuckDB takes if not told otherwise: see `open_in_halves`.
 pub const HALF_GROUP: usize = 61_440;
+/// Memory in which the keys of a commit and a few blocks of a table have room, for up to so many threads.
+const ENOUGH_TO_READ: &str = "64MB";
+const FEW_THREADS: u16 = 4;
 /// The end of the name of DuckDB's folder for what does not fit into memory.
 const TEMPORARY: &str = ".tmp";
 /// The name of a file that is attached. No schema is called that.
@@ -158,10 +161,6 @@ pub(super) fn keeping_little<T>(
     let found = found?;
     shrunk.map(|()| found)
 }
-
-/// Memory in which the keys of a commit and a few blocks of a table have room, for [`FEW_THREADS`].
-const ENOUGH_TO_READ: &str = "64MB";
-const FEW_THREADS: u16 = 4;
 
 /// Whether a limit in DuckDB's notation is more than [`ENOUGH_TO_READ`]; not if it is written in a way of its own.
 fn is_more_than_enough(limit: &str) -> bool {

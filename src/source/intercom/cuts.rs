@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use super::sequence::Until;
+pub use super::sequence::Until;
 use crate::window::Window;
 
 /// Rows of a full page.
@@ -31,7 +31,7 @@ const CUTS_AHEAD: usize = 5;
 
 /// The stretches of one read, each with a cursor of its own.
 #[derive(Debug)]
-pub(super) struct Cuts {
+pub struct Cuts {
     /// In the order of their dates within a group.
     stretches: Vec<Stretch>,
     /// The present, in epoch seconds: open ends are taken to end there.
@@ -65,27 +65,33 @@ struct Stretch {
 
 /// A cut to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Cut {
+pub struct Cut {
     /// The new stretch.
-    pub(super) id: usize,
-    pub(super) group: usize,
+    pub id: usize,
+    /// The window it lies in.
+    pub group: usize,
     /// The second after which rows are asked for.
-    pub(super) after: i64,
+    pub after: i64,
 }
 
 /// What a page says about its stretch.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Seen {
-    pub(super) first: Option<i64>,
-    pub(super) at: Option<i64>,
-    pub(super) total: Option<u64>,
-    pub(super) rows: u64,
-    pub(super) ended: bool,
+pub struct Seen {
+    /// The first date on it, in epoch seconds.
+    pub first: Option<i64>,
+    /// The last date so far.
+    pub at: Option<i64>,
+    /// Rows from the beginning of the stretch on, as stated.
+    pub total: Option<u64>,
+    /// Rows on it.
+    pub rows: u64,
+    /// Whether nothing of the stretch comes after it.
+    pub ended: bool,
 }
 
 impl Cuts {
     /// Nothing is cut yet: one stretch, and one group, for each window.
-    pub(super) fn new(windows: &[(Window, Until)], now: i64) -> Self {
+    pub fn new(windows: &[(Window, Until)], now: i64) -> Self {
         let stretch = |(id, (window, until)): (usize, &(Window, Until))| Stretch {
             id,
             group: id,
@@ -104,7 +110,7 @@ impl Cuts {
     }
 
     /// Rows without a date are known not to be there: the first stretch may end at its joint like any other.
-    pub(super) fn release_first(&mut self) {
+    pub fn release_first(&mut self) {
         self.is_first_held = false;
         for stretch in &self.stretches {
             if let (None, Some(to)) = (stretch.from, stretch.to) {
@@ -114,23 +120,23 @@ impl Cuts {
     }
 
     /// Pages still to be read, at least.
-    pub(super) fn pages_left(&self) -> u64 {
+    pub fn pages_left(&self) -> u64 {
         let left = |at| self.rows_left(at).div_ceil(PAGE);
         (0..self.stretches.len()).filter(|at| !self.stretches[*at].is_done).map(left).sum()
     }
 
     /// Whether cutting will ever be worth while.
-    pub(super) fn is_large(&self) -> bool {
+    pub fn is_large(&self) -> bool {
         self.allowed() > 0
     }
 
     /// Whether all is one stretch, and always was.
-    pub(super) fn is_whole(&self) -> bool {
+    pub fn is_whole(&self) -> bool {
         self.next_id == 1
     }
 
     /// The next cut, if another cursor is wanted beside those there are: `wanted` at once.
-    pub(super) fn next(&mut self, wanted: usize) -> Option<Cut> {
+    pub fn next(&mut self, wanted: usize) -> Option<Cut> {
         let active = self.stretches.iter().filter(|stretch| !stretch.is_done).count();
         let unanswered = self.stretches.iter().filter(|stretch| stretch.total.is_none()).count();
         let answered = self.stretches.len() - unanswered;
@@ -159,14 +165,14 @@ impl Cuts {
     }
 
     /// Says where the cursor of a new stretch ends.
-    pub(super) fn ends_at(&mut self, id: usize, until: Until) {
+    pub fn ends_at(&mut self, id: usize, until: Until) {
         if let Some(stretch) = self.stretches.iter_mut().find(|stretch| stretch.id == id) {
             stretch.until = until;
         }
     }
 
     /// Takes notice of a page; false if its cursor is not to go on.
-    pub(super) fn take(&mut self, id: usize, seen: Seen) -> bool {
+    pub fn take(&mut self, id: usize, seen: Seen) -> bool {
         let Some(at) = self.stretches.iter().position(|stretch| stretch.id == id) else { return false };
         let is_first = self.stretches[at].total.is_none();
         let is_cut = is_first && id >= self.groups();
@@ -267,15 +273,16 @@ impl Cuts {
 
 /// How long answers take to be there, if any has come.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Latency {
-    pub(super) typical: Option<Duration>,
+pub struct Latency {
+    /// The mean of the latest.
+    pub typical: Option<Duration>,
     /// The least of those of this read that brought a page in the middle of a stretch.
-    pub(super) shortest: Option<Duration>,
+    pub shortest: Option<Duration>,
 }
 
 /// How many cursors are worth having: as many as keep the allowed rate in use at this latency or, while the requests
 /// that are left fit into what the current rate window still allows, as many as we can keep up with.
-pub(super) fn cursors_wanted(
+pub fn cursors_wanted(
     pages_left: u64,
     (permits_left, per_second): (u32, f64),
     Latency { typical, shortest }: Latency,
@@ -286,10 +293,13 @@ pub(super) fn cursors_wanted(
     let unhurried = shortest.map_or(typical, |shortest| typical.min(shortest * 2));
     let fastest = FASTEST * unhurried.as_secs_f64();
     let is_burst = pages_left <= u64::from(permits_left);
-    let busy = match per_second * typical.as_secs_f64() {
-        _ if per_second >= FASTEST => fastest,
-        steady if is_burst => fastest.max(steady),
-        steady => steady,
+    let steady = per_second * typical.as_secs_f64();
+    let busy = if per_second >= FASTEST {
+        fastest
+    } else if is_burst {
+        fastest.max(steady)
+    } else {
+        steady
     };
     // A fifth more, since answers do not come evenly.
     let busy = (busy * 1.2).ceil();

@@ -1,7 +1,7 @@
 //! Intercom: one workspace, read through its REST API.
 
 mod chain;
-mod cuts;
+pub mod cuts;
 mod follow;
 mod lists;
 mod log;

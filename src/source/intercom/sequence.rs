@@ -12,18 +12,21 @@ use crate::window::Window;
 
 /// Where a sequence ends, exclusive; may move towards its beginning while it is read. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Until(Arc<AtomicI64>);
+pub struct Until(Arc<AtomicI64>);
 
 impl Until {
-    pub(super) fn new(to: Option<i64>) -> Self {
+    /// At this second, exclusive; open if there is none.
+    pub fn new(to: Option<i64>) -> Self {
         Self(Arc::new(AtomicI64::new(to.unwrap_or(i64::MAX))))
     }
 
-    pub(super) fn get(&self) -> Option<i64> {
+    /// Where it is now; `None` while it is open.
+    pub fn get(&self) -> Option<i64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|to| *to != i64::MAX)
     }
 
-    pub(super) fn set(&self, to: i64) {
+    /// Moves it.
+    pub fn set(&self, to: i64) {
         self.0.store(to, Ordering::Relaxed);
     }
 }
