@@ -10,7 +10,7 @@ use super::errors::ApiError;
 use super::generate::Kind;
 use super::json::Json;
 use super::lists::Numbered;
-use super::reply::{Listing, Reply, pages};
+use super::reply::{End, Listing, Reply, pages};
 use super::row::id_order;
 use super::settings::{Comparison, Settings};
 use super::version::Version;
@@ -56,10 +56,11 @@ pub(crate) fn logs(
     let next = more.then(|| format!("{url}&page={}&per_page={per_page}", page + 1)).json();
     let pages = pages(page, per_page, all.len(), Some(&next));
     let (kind, envelope, key) = (Kind::ActivityLogs, "activity_log.list", "activity_logs");
-    Ok(Reply::Listing(Listing { kind, version, envelope, key, rows, rest: vec![("pages", pages)] }))
+    let (rest, end) = (vec![("pages", pages)], End::Null);
+    Ok(Reply::Listing(Listing { kind, version, envelope, key, rows, rest, end }))
 }
 
-/// Unix seconds; anything but digits is refused.
+/// Unix seconds, before 1970 as well; anything but an integer is refused.
 fn second(call: &Call, name: &str) -> Result<Option<i64>, ApiError> {
     let invalid = || ApiError::invalid(format!("{name} must be a UNIX timestamp in seconds"));
     call.query(name).map(|text| text.parse().map_err(|_| invalid())).transpose()

@@ -79,6 +79,11 @@ pub(crate) fn answer(
             let numbered = Numbered::read(call, default, max)?;
             let all = match kind {
                 Kind::Collections | Kind::ExternalPages => lists::newest(world, kind),
+                Kind::Calls | Kind::InternalArticles | Kind::NewsItems | Kind::ContentImportSources
+                    if settings.newest_first =>
+                {
+                    lists::last_made(world, kind)
+                }
                 _ => lists::by_id(world, kind),
             };
             Ok(numbered.listing_without_end(kind, version, &all, &format!("{base}{}?", entry.path)))

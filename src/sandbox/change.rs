@@ -110,6 +110,16 @@ pub enum Change {
         /// The conversation or ticket.
         id: String,
     },
+    /// Redacts a part of a conversation or ticket: its body becomes `[redacted]`, also where it had none. Moves
+    /// **no** date, neither the part's nor that of what it belongs to. Where there is no such part nothing changes.
+    RedactPart {
+        /// `conversations` or `tickets`.
+        table: String,
+        /// The conversation or ticket.
+        id: String,
+        /// Which of its parts, also of those no answer shows any more; the oldest is 0.
+        at: usize,
+    },
     /// One more view of an article, which only its statistics show. Does **not** move `updated_at`.
     ViewArticle {
         /// The article.
@@ -224,6 +234,7 @@ impl World {
             }
             Change::ViewArticle { id } => self.edit(Kind::Articles, id, now, articles::view),
             Change::AddPart { table, id } => self.add_part(kind_named(table), id, now),
+            Change::RedactPart { table, id, at } => self.redact_part(kind_named(table), id, *at, now),
             Change::EnterSegment { contact, segment } => {
                 self.edit(Kind::Contacts, contact, now, |draft| contacts::segment(draft, segment, true))
             }
@@ -310,6 +321,19 @@ impl World {
             Kind::Conversations => conversations::add_part(&mut draft, now.as_second()),
             Kind::Tickets => tickets::add_part(context, &mut draft, now.as_second()),
             _ => return Vec::new(),
+        }
+        vec![table.put(draft.row(), now)]
+    }
+
+    fn redact_part(&mut self, kind: Kind, id: &str, at: usize, now: Timestamp) -> Vec<String> {
+        let (context, table, _) = self.parts(kind);
+        let Some(row) = table.live().get(id) else { return Vec::new() };
+        let mut draft = row.draft();
+        if !draft.hidden.redact(at) {
+            return Vec::new();
+        }
+        if kind == Kind::Tickets {
+            tickets::show_parts(context, &mut draft);
         }
         vec![table.put(draft.row(), now)]
     }

@@ -79,4 +79,37 @@ mod tests {
         }
         assert_eq!(matched_seconds(Op::Greater, i64::MAX, &TimeZone::UTC), None);
     }
+
+    #[test]
+    fn no_date_is_too_odd_in_any_zone() {
+        const DAYS: i64 = 3 * 86_400;
+        let odd = [
+            0,
+            -1,
+            -5,
+            -86_400,
+            i64::from(i32::MIN),
+            i64::from(i32::MAX) + 1,
+            second("3000-01-01T00:00:00Z"),
+        ];
+        let beyond = [i64::MIN, Timestamp::MIN.as_second(), Timestamp::MAX.as_second(), i64::MAX];
+        let zones = jiff::tz::db().available().filter_map(|name| TimeZone::get(name.as_str()).ok());
+        let zones: Vec<_> = zones.chain([TimeZone::UTC]).collect();
+        for zone in &zones {
+            for value in odd {
+                let matched = |op| matched_seconds(op, value, zone).unwrap();
+                let (lower, greater) = (matched(Op::Lower), matched(Op::Greater));
+                assert!(lower.contains(&(value - DAYS)) && !lower.contains(&value), "{zone:?} {value}");
+                assert!(greater.contains(&(value + DAYS)) && !greater.contains(&(value - DAYS)), "{zone:?}");
+                assert!(
+                    lower.end < greater.start && lower.end == matched(Op::Equal).start,
+                    "{zone:?} {value}"
+                );
+            }
+            for (value, op) in beyond.into_iter().zip([Op::Equal, Op::Greater, Op::Lower, Op::Equal]) {
+                // Whether the calendar still holds them, they may not be more than nothing.
+                assert!(matched_seconds(op, value, zone).is_none_or(|matched| matched.start < matched.end));
+            }
+        }
+    }
 }

@@ -49,6 +49,15 @@ pub enum FaultKind {
     MissingRecords,
     /// A page whose first record is a string. Only harms answers that have records.
     BadRow,
+    /// The request is carried out, and its page shows no records and is the last one by the way its endpoint says so;
+    /// every other member is as it would have been, `total_count` and `scroll_param` too. The company scroll closes
+    /// as at its end. Only harms answers that have records.
+    EmptyPage,
+    /// The same with the first so many records of the page; the company scroll closes only if that is none. A list
+    /// that comes whole also states all its records in a `total_count`, unless it has no envelope.
+    ShortPage(usize),
+    /// The request is carried out, and the answer is `[]`. Only harms answers that have records.
+    BareEmpty,
     /// A page of the company scroll is consumed and its answer lost to a reset: the next request gets the page
     /// after it. Only hits the scroll.
     LostScrollAnswer,

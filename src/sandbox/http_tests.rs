@@ -12,6 +12,8 @@ use super::*;
 mod content;
 #[path = "membership_tests.rs"]
 mod membership;
+#[path = "mood_tests.rs"]
+mod mood;
 #[path = "workspace_tests.rs"]
 mod workspace;
 

@@ -9,7 +9,7 @@ use super::errors::ApiError;
 use super::generate::{Kind, articles, conversations};
 use super::json::{Json, Members};
 use super::links;
-use super::reply::{Listing, Reply, pages, whole};
+use super::reply::{End, Listing, Reply, pages, whole};
 use super::row::{Row, id_order};
 use super::version::Version;
 use super::world::World;
@@ -42,7 +42,7 @@ impl Numbered {
     /// The page of `all`, with a `next` that is an absolute URL or null.
     pub(crate) fn listing(self, kind: Kind, version: Version, all: &[Arc<Row>], url: &str) -> Reply {
         let (rows, next) = self.turn(all, url);
-        self.reply(kind, version, rows, all.len(), Some(&next.json()))
+        self.reply(kind, version, rows, all.len(), (Some(&next.json()), End::Null))
     }
 
     /// The same, but the last page has no `next` at all.
@@ -54,7 +54,8 @@ impl Numbered {
         url: &str,
     ) -> Reply {
         let (rows, next) = self.turn(all, url);
-        self.reply(kind, version, rows, all.len(), next.map(|next| next.json()).as_deref())
+        let next = next.map(|next| next.json());
+        self.reply(kind, version, rows, all.len(), (next.as_deref(), End::Absent))
     }
 
     /// The rows of the page, and whether more follow.
@@ -75,11 +76,11 @@ impl Numbered {
         version: Version,
         rows: Vec<Arc<Row>>,
         total: usize,
-        next: Option<&str>,
+        (next, end): (Option<&str>, End),
     ) -> Reply {
         let pages = pages(self.page, self.per_page, total, next);
         let rest = vec![("pages", pages), ("total_count", total.json())];
-        Reply::Listing(Listing { kind, version, envelope: "list", key: "data", rows, rest })
+        Reply::Listing(Listing { kind, version, envelope: "list", key: "data", rows, rest, end })
     }
 }
 
@@ -198,6 +199,15 @@ pub(crate) fn by_id(world: &mut World, kind: Kind) -> Arc<[Arc<Row>]> {
     })
 }
 
+/// Every row, the one that was made last first: ids count up.
+pub(crate) fn last_made(world: &mut World, kind: Kind) -> Arc<[Arc<Row>]> {
+    world.table_mut(kind).live_mut().view("last made first".to_owned(), |rows| {
+        let mut rows = rows.to_vec();
+        rows.sort_by(|a, b| id_order(&b.id).cmp(&id_order(&a.id)));
+        rows
+    })
+}
+
 /// Segments with the number of contacts in each.
 fn counted_segments(world: &mut World) -> Vec<Arc<Row>> {
     let mut counts: HashMap<Arc<str>, usize> = HashMap::new();
@@ -268,5 +278,6 @@ pub(crate) fn scrolled(world: &World, version: Version, param: &str, ids: &[Arc<
         ("total_count", "null".to_owned()),
         ("scroll_param", param.json()),
     ];
-    Reply::Listing(Listing { kind: Kind::Companies, version, envelope: "list", key: "data", rows, rest })
+    let (kind, end) = (Kind::Companies, End::Absent);
+    Reply::Listing(Listing { kind, version, envelope: "list", key: "data", rows, rest, end })
 }

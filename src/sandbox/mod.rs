@@ -11,7 +11,8 @@
 //!
 //! A request passes the token, the rate limit, the version and the permissions (`routes`), may meet a fault
 //! (`faults`), and is then answered by a search (`search`, `filter`, `cursor`), the company scroll (`scroll`) or a
-//! list (`lists`, `catalog`, `sublists`, `attributes`, `activity`) over the rows (`world`, invented by `generate`),
+//! list (`lists`, `catalog`, `sublists`, `attributes`, `activity`) over the rows (`world`, invented by `generate`;
+//! searches learn of changes through `pending`),
 //! written as the version and the workspace's dialect have them (`version`, `shape`, `later`). `server` turns the
 //! answer into bytes, well or badly.
 
@@ -33,6 +34,7 @@ mod later;
 mod limits;
 mod links;
 mod lists;
+mod pending;
 mod probe;
 mod reply;
 mod routes;
@@ -196,7 +198,7 @@ impl Sandbox {
         let live = |kind| world.table(kind).live().get(id);
         let texts = match (live(Kind::Conversations), live(Kind::Tickets)) {
             (Some(row), _) => generate::parts::all(&world.context, row),
-            (None, Some(row)) => generate::ticket_parts::all(&world.context, id, &row.hidden.parts),
+            (None, Some(row)) => generate::ticket_parts::all(&world.context, id, &row.hidden),
             (None, None) => Vec::new(),
         };
         texts.iter().map(|text| value(text)).collect()
@@ -250,6 +252,11 @@ impl Sandbox {
     /// From now on requests whose path and query begin so are refused with `status`, 401 or 403.
     pub fn deny(&self, path_prefix: &str, status: u16) {
         self.state().denied.push(Denied { path_prefix: path_prefix.to_owned(), status });
+    }
+
+    /// Takes back every refusal of exactly this prefix, whether by [`Sandbox::deny`] or by [`Settings::denied`].
+    pub fn allow(&self, path_prefix: &str) {
+        self.state().denied.retain(|denied| denied.path_prefix != path_prefix);
     }
 
     /// Lets another tool open the company scroll and leave it: ours is refused until that one has been idle for

@@ -18,12 +18,17 @@ use super::lists;
 use super::locked;
 use super::reply::{Reply, Spoilt};
 use super::row::id_order;
-use super::search;
+use super::search::{self, Asked};
 use super::settings::Settings;
 use super::state::{Shared, State};
 use super::sublists;
 use super::version::Version;
 use super::{activity, attributes, catalog, workspace};
+
+/// The path of the company scroll.
+const SCROLL: &str = "/companies/scroll";
+/// The path of the search of tickets. Who may not use it does not see the conversations that are tickets either.
+const TICKET_SEARCH: &str = "/tickets/search";
 
 /// An answer, ready to be sent.
 #[derive(Debug)]
@@ -57,6 +62,7 @@ struct Decision {
 
 /// Answers one request and keeps a record of it.
 pub(crate) fn respond(shared: &Shared, call: &Call) -> Answer {
+    shared.clock.advance(shared.settings.tick);
     let now = shared.clock.now();
     let decision = decide(shared, &mut locked(&shared.state), call, now);
     let answer = decision.write(now);
@@ -104,6 +110,10 @@ fn decide(shared: &Shared, state: &mut State, call: &Call, now: Timestamp) -> De
         _ => route(shared, state, call, version, now, next.as_deref()).unwrap_or_else(Reply::Error),
     };
     if matches!(reply, Reply::Listing(_)) {
+        let shows_none = matches!(what, Some(FaultKind::EmptyPage | FaultKind::ShortPage(0)));
+        if shows_none && call.path == SCROLL {
+            state.scroll.close();
+        }
         state.count_read(now);
     }
     Decision { reply, allowance, hit: what, request_id }
@@ -126,8 +136,7 @@ fn authorize(shared: &Shared, state: &State, call: &Call) -> Result<(), ApiError
 /// Whether version and permissions allow it.
 fn admit(settings: &Settings, state: &State, call: &Call) -> Result<Version, ApiError> {
     let version = Version::read(call.header(HeaderName::from_static("intercom-version")))?;
-    let denied = state.denied.iter().find(|denied| call.path_and_query.starts_with(&denied.path_prefix));
-    match denied.map(|denied| denied.status) {
+    match state.denial(&call.path_and_query).map(|denied| denied.status) {
         None => Ok(version.spoken(settings.dialect())),
         Some(401) => Err(ApiError::new(401, "token_unauthorized", "Not authorized to access resource")),
         Some(status) => {
@@ -147,6 +156,7 @@ fn route(
 ) -> Result<Reply, ApiError> {
     let segments: Vec<&str> = call.path.split('/').skip(1).collect();
     let (get, post) = (call.method == Method::GET, call.method == Method::POST);
+    let hides_tickets = state.denial(TICKET_SEARCH).is_some();
     let world = &mut state.world;
     match segments.as_slice() {
         ["me"] if get => Ok(Reply::Object(workspace::me(&shared.settings, world))),
@@ -160,7 +170,8 @@ fn route(
         ["conversations", "attributes", id] if get => attributes::of_conversations_alone(world, id, version),
         [table @ ("contacts" | "conversations" | "tickets"), "search"] if post => {
             let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
-            search::search(world, &shared.settings, kind, version, body(call)?, now, forced_next)
+            let asked = Asked { version, body: body(call)?, now, hides_tickets, forced_next };
+            search::search(world, &shared.settings, kind, asked)
         }
         ["companies", "scroll"] if get => scroll(shared, state, call, version, now),
         ["companies", "list"] if post => lists::companies(world, call, version, &shared.base_url),
@@ -179,6 +190,9 @@ fn route(
             id,
         ] if get => {
             let kind = Kind::named(table).ok_or_else(ApiError::not_found)?;
+            if hides_tickets && world.table(kind).live().get(id).is_some_and(|row| row.hidden.is_ticket) {
+                return Err(lists::missing(kind));
+            }
             lists::one(world, kind, id, version)
         }
         ["contacts", id, list] if get => {
@@ -221,17 +235,25 @@ fn scroll(
     Ok(lists::scrolled(&state.world, version, &page.param, &page.ids))
 }
 
+/// What a fault spoils of the records.
+fn spoilt(hit: Option<&FaultKind>) -> Spoilt {
+    match hit {
+        Some(FaultKind::MissingRecords) => Spoilt::Records,
+        Some(FaultKind::BadRow) => Spoilt::FirstRow,
+        Some(FaultKind::EmptyPage) => Spoilt::Emptied,
+        Some(FaultKind::ShortPage(most)) => Spoilt::Cut(*most),
+        Some(FaultKind::BareEmpty) => Spoilt::BareEmpty,
+        _ => Spoilt::Nothing,
+    }
+}
+
 impl Decision {
     /// Writes the answer out, spoilt as the script wants it.
     fn write(self, now: Timestamp) -> Answer {
         let Self { reply, allowance, hit, request_id } = self;
         let mut headers = vec![("date", http_date(now)), ("x-request-id", request_id.clone())];
         let (mut status, mut media, mut delivery) = (200, "application/json; charset=utf-8", Delivery::Whole);
-        let spoilt = match hit {
-            Some(FaultKind::MissingRecords) => Spoilt::Records,
-            Some(FaultKind::BadRow) => Spoilt::FirstRow,
-            _ => Spoilt::Nothing,
-        };
+        let spoilt = spoilt(hit.as_ref());
         let mut body = match reply {
             Reply::Object(text) => text,
             Reply::Listing(listing) => listing.text(spoilt),

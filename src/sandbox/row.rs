@@ -31,8 +31,23 @@ pub(crate) struct Hidden {
     pub(crate) subscriptions: Box<[Arc<str>]>,
     /// When each part of a conversation or ticket was written, ascending.
     pub(crate) parts: Box<[i64]>,
+    /// Numbers of the parts that were redacted; the oldest part is 0.
+    pub(crate) redacted: Box<[usize]>,
+    /// The conversation is a ticket.
+    pub(crate) is_ticket: bool,
     /// The statistics of an article, as JSON.
     pub(crate) statistics: Box<str>,
+}
+
+impl Hidden {
+    /// Redacts a part; false if there is no such part.
+    pub(crate) fn redact(&mut self, part: usize) -> bool {
+        let is_there = part < self.parts.len();
+        if is_there && !self.redacted.contains(&part) {
+            self.redacted = self.redacted.iter().copied().chain([part]).collect();
+        }
+        is_there
+    }
 }
 
 impl Row {

@@ -72,9 +72,14 @@ impl Scroll {
         }
         let param = open.param.clone().unwrap_or_default();
         if ids.is_empty() {
-            self.open = None;
+            self.close();
         }
         Ok(ScrollPage { param, ids })
+    }
+
+    /// Closes the scroll, as its end does.
+    pub(crate) fn close(&mut self) {
+        self.open = None;
     }
 
     /// Lets another tool open the scroll; false if one of ours is open already.

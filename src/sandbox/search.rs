@@ -14,7 +14,7 @@ use super::filter::{Filter, Rules};
 use super::generate::Kind;
 use super::json::{Json, Object};
 use super::probe::Probe;
-use super::reply::{Listing, Reply, pages};
+use super::reply::{End, Listing, Reply, pages};
 use super::row::{Row, id_order};
 use super::settings::Settings;
 use super::version::Version;
@@ -66,6 +66,8 @@ struct Search {
 struct Sort {
     path: Path,
     descending: bool,
+    /// Rows without the date count as the latest, not as the earliest.
+    undated_last: bool,
 }
 
 impl Sort {
@@ -75,57 +77,75 @@ impl Sort {
 
     /// Where the rows stand that are dated in `seconds`, among all rows in this order.
     fn places(&self, rows: &[Arc<Row>], seconds: &Range<i64>) -> Range<usize> {
-        let second = |row: &Arc<Row>| Probe::new(row).second(&self.path);
         let (start, end) = if self.descending {
-            let above = |bound: i64| rows.partition_point(|row| second(row).is_some_and(|at| at >= bound));
+            let above = |bound: i64| self.first_rows(rows, |at| at >= bound);
             (above(seconds.end), above(seconds.start))
         } else {
-            let below = |bound: i64| rows.partition_point(|row| second(row).is_none_or(|at| at < bound));
+            let below = |bound: i64| self.first_rows(rows, |at| at < bound);
             (below(seconds.start), below(seconds.end))
         };
         start..end.max(start)
     }
+
+    /// How many rows come before the first whose date is not `is_before`, undated ones at the front included.
+    fn first_rows(&self, rows: &[Arc<Row>], is_before: impl Fn(i64) -> bool) -> usize {
+        let undated_come_first = self.descending == self.undated_last;
+        rows.partition_point(|row| Probe::new(row).second(&self.path).map_or(undated_come_first, &is_before))
+    }
 }
 
-/// Answers a search at `now`. `forced_next` stands in for the cursor of the next page.
+/// A search of one kind as it comes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub(crate) version: Version,
+    pub(crate) body: &'a Value,
+    pub(crate) now: Timestamp,
+    /// Whether conversations that are tickets are left out.
+    pub(crate) hides_tickets: bool,
+    /// Stands in for the cursor of the next page.
+    pub(crate) forced_next: Option<&'a str>,
+}
+
+/// Answers a search.
 pub(crate) fn search(
     world: &mut World,
     settings: &Settings,
     kind: Kind,
-    version: Version,
-    body: &Value,
-    now: Timestamp,
-    forced_next: Option<&str>,
+    asked: Asked<'_>,
 ) -> Result<Reply, ApiError> {
+    let Asked { version, body, now, hides_tickets, forced_next } = asked;
     let endpoint = ENDPOINTS.iter().find(|one| one.kind == kind).ok_or_else(ApiError::not_found)?;
     let table = world.table_mut(kind);
     let numeric = table.recipe.numeric;
     let search = endpoint.read(body, settings, version, numeric)?;
     let Search { filter, sort, per_page, after, name } = search;
     let sort = sort.as_ref();
+    let hides_tickets = hides_tickets && kind == Kind::Conversations;
+    let named = |name: String| if hides_tickets { format!("{name} without tickets") } else { name };
 
     let store = table.searched(now);
     let in_range = sort.and_then(|sort| Some((sort, filter.span(&sort.path)?)));
     let (view, span) = if let Some((order, seconds)) = in_range {
         // A range of the dates that rows are sorted by need not be looked for row by row.
-        let all = store.view(order.name(), |rows| select(rows, &Filter::All(Vec::new()), sort));
+        let everything = Filter::All(Vec::new());
+        let all = store.view(named(order.name()), |rows| select(rows, &everything, sort, hides_tickets));
         let span = order.places(&all, &seconds);
         (all, span)
     } else {
-        let view = store.view(name, |rows| select(rows, &filter, sort));
+        let view = store.view(named(name), |rows| select(rows, &filter, sort, hides_tickets));
         let span = 0..view.len();
         (view, span)
     };
     let matching = &view[span];
     let start = after.as_ref().map_or(0, |cursor| {
-        matching
-            .partition_point(|row| place(sort, key(sort, row), (cursor.value, id_order(&cursor.id))).is_le())
+        let last = key(sort, cursor.value, &cursor.id);
+        matching.partition_point(|row| place(sort, key_of(sort, row), last).is_le())
     });
     let rows: Vec<Arc<Row>> = matching.iter().skip(start).take(per_page).cloned().collect();
     let page = after.map_or(1, |cursor| cursor.page);
     let next = match rows.last() {
         Some(last) if start + rows.len() < matching.len() => {
-            let value = key(sort, last).0;
+            let value = millisecond(sort, last);
             Some(Cursor { value, id: last.id.to_string(), page: page.saturating_add(1) }.encode(numeric))
         }
         _ => None,
@@ -136,25 +156,38 @@ pub(crate) fn search(
         .map(|cursor| Object::new().put("page", page.saturating_add(1)).put("starting_after", cursor).done());
     let pages = pages(page as usize, per_page, matching.len(), next.as_deref());
     let rest = vec![("pages", pages), ("total_count", matching.len().json())];
-    Ok(Reply::Listing(Listing { kind, version, envelope: endpoint.envelope, key: endpoint.key, rows, rest }))
+    let Endpoint { envelope, key, .. } = *endpoint;
+    Ok(Reply::Listing(Listing { kind, version, envelope, key, rows, rest, end: End::Absent }))
 }
 
-fn select(rows: &[Arc<Row>], filter: &Filter, sort: Option<&Sort>) -> Vec<Arc<Row>> {
-    let accepted = rows.iter().filter(|row| filter.accepts(&Probe::new(row)));
-    let mut keyed: Vec<_> = accepted.map(|row| (key(sort, row), row)).collect();
+fn select(rows: &[Arc<Row>], filter: &Filter, sort: Option<&Sort>, hides_tickets: bool) -> Vec<Arc<Row>> {
+    let visible = rows.iter().filter(|row| !(hides_tickets && row.hidden.is_ticket));
+    let accepted = visible.filter(|row| filter.accepts(&Probe::new(row)));
+    let mut keyed: Vec<_> = accepted.map(|row| (key_of(sort, row), row)).collect();
     keyed.sort_unstable_by(|(a, _), (b, _)| place(sort, *a, *b));
     keyed.into_iter().map(|(_, row)| Arc::clone(row)).collect()
 }
 
-/// A row's place in the order: sort value in milliseconds, then id.
-type Key<'a> = (Option<i64>, (usize, &'a str));
+/// A row's place in the order: whether it stands with the later ones of dated and undated rows, sort value in
+/// milliseconds, then id.
+type Key<'a> = (bool, Option<i64>, (usize, &'a str));
 
-fn key<'a>(sort: Option<&Sort>, row: &'a Row) -> Key<'a> {
-    let second = sort.and_then(|sort| Probe::new(row).second(&sort.path));
-    (second.map(|second| second.saturating_mul(1_000)), id_order(&row.id))
+fn key<'a>(sort: Option<&Sort>, value: Option<i64>, id: &'a str) -> Key<'a> {
+    let undated_last = sort.is_some_and(|sort| sort.undated_last);
+    (value.is_some() != undated_last, value, id_order(id))
 }
 
-/// Which of two places comes first. Without a sort order rows come by id; rows without a date are the lowest.
+fn key_of<'a>(sort: Option<&Sort>, row: &'a Row) -> Key<'a> {
+    key(sort, millisecond(sort, row), &row.id)
+}
+
+/// The sort value of a row; none where it has none, or nothing is sorted by.
+fn millisecond(sort: Option<&Sort>, row: &Row) -> Option<i64> {
+    let sort = sort?;
+    Probe::new(row).second(&sort.path).map(|second| second.saturating_mul(1_000))
+}
+
+/// Which of two places comes first. Without a sort order rows come by id.
 fn place(sort: Option<&Sort>, a: Key<'_>, b: Key<'_>) -> Ordering {
     if sort.is_some_and(|sort| sort.descending) { b.cmp(&a) } else { a.cmp(&b) }
 }
@@ -182,13 +215,13 @@ impl Endpoint {
             owner_is_text: version >= Version::V2_16,
         };
         let filter = Filter::read(query, self.subject, &rules)?;
-        let sort = members.get("sort").map(|sort| self.read_sort(sort)).transpose()?;
+        let sort = members.get("sort").map(|sort| self.read_sort(sort, settings.undated_last)).transpose()?;
         let (per_page, after) = self.read_pagination(members.get("pagination"), numeric)?;
         let name = format!("{query} {}", members.get("sort").unwrap_or(&Value::Null));
         Ok(Search { filter, sort, per_page, after, name })
     }
 
-    fn read_sort(&self, sort: &Value) -> Result<Sort, ApiError> {
+    fn read_sort(&self, sort: &Value, undated_last: bool) -> Result<Sort, ApiError> {
         let field = sort.get("field").and_then(Value::as_str);
         let field = field.ok_or_else(|| ApiError::invalid("sort.field is a required parameter"))?;
         let Some((FieldKind::Date, path)) = self.subject.find(field) else {
@@ -204,7 +237,7 @@ impl Endpoint {
                 return Err(ApiError::new(400, "invalid_sort_order", message));
             }
         };
-        Ok(Sort { path, descending })
+        Ok(Sort { path, descending, undated_last })
     }
 
     fn read_pagination(

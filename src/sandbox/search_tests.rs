@@ -1,9 +1,18 @@
 //! Paging through searches, also while rows move.
 
+use jiff::tz::TimeZone;
 use serde_json::json;
 
 use super::super::change::Change;
 use super::*;
+
+const DAY: i64 = 86_400;
+/// Every searched table: its name, and the member of an answer that holds its records.
+const TABLES: [(Kind, &str, &str); 3] = [
+    (Kind::Contacts, "contacts", "data"),
+    (Kind::Conversations, "conversations", "conversations"),
+    (Kind::Tickets, "tickets", "tickets"),
+];
 
 fn newest_first(per_page: u64, after: Option<&str>) -> Value {
     json!({
@@ -17,17 +26,61 @@ struct Bench {
     world: World,
     settings: Settings,
     now: Timestamp,
+    hides_tickets: bool,
 }
 
 impl Bench {
     fn new() -> Self {
-        let settings = Settings::default();
-        Self { world: World::generate(&settings), now: settings.started_at, settings }
+        Self::with(Settings::default())
+    }
+
+    fn with(settings: Settings) -> Self {
+        let world = World::generate(&settings);
+        Self { world, now: settings.started_at, settings, hides_tickets: false }
+    }
+
+    /// Ids of the rows of a table, in the order they were made.
+    fn rows(&self, kind: Kind) -> Vec<String> {
+        self.world.table(kind).live().rows().iter().map(|row| row.id.to_string()).collect()
+    }
+
+    /// Gives a row another date of creation, or none.
+    fn date(&mut self, table: &str, id: &str, created_at: Option<i64>) {
+        let (table, id, field) = (table.to_owned(), id.to_owned(), "created_at".to_owned());
+        let change = Change::SetField { table, id, field, value: json!(created_at) };
+        assert_eq!(self.world.apply(&change, self.now).len(), 1);
+    }
+
+    /// All that a query finds, by date of creation, read so many at a time: ids and dates.
+    fn walk(
+        &mut self,
+        (kind, key): (Kind, &str),
+        query: &Value,
+        order: &str,
+        per_page: u64,
+    ) -> Vec<(String, Option<i64>)> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let body = json!({
+                "query": query,
+                "sort": {"field": "created_at", "order": order},
+                "pagination": {"per_page": per_page, "starting_after": after},
+            });
+            let page = self.ask(kind, &body).unwrap();
+            let rows = page[key].as_array().unwrap();
+            found.extend(ids(&page, key).into_iter().zip(rows.iter().map(|row| row["created_at"].as_i64())));
+            after = next(&page);
+            if after.is_none() {
+                assert_eq!(page["total_count"], found.len());
+                return found;
+            }
+        }
     }
 
     fn ask(&mut self, kind: Kind, body: &Value) -> Result<Value, ApiError> {
-        let version = Version::of(14);
-        match search(&mut self.world, &self.settings, kind, version, body, self.now, None)? {
+        let (version, now, hides_tickets) = (Version::of(14), self.now, self.hides_tickets);
+        let asked = Asked { version, body, now, hides_tickets, forced_next: None };
+        match search(&mut self.world, &self.settings, kind, asked)? {
             Reply::Listing(listing) => {
                 Ok(serde_json::from_str(&listing.text(super::super::reply::Spoilt::Nothing)).unwrap())
             }
@@ -163,4 +216,164 @@ fn a_range_of_the_date_that_rows_are_sorted_by_shows_what_looking_row_by_row_sho
             }
         }
     }
+}
+
+/// A filter on the date of creation.
+fn created(operator: &str, value: i64) -> Value {
+    json!({"field": "created_at", "operator": operator, "value": value})
+}
+
+/// The same question, to be answered row by row: nobody has that id, so that the other half decides.
+fn by_row(query: &Value) -> Value {
+    let nobody = json!({"field": "id", "operator": "=", "value": "nobody"});
+    json!({"operator": "OR", "value": [nobody, query]})
+}
+
+#[test]
+fn undated_rows_stand_together_at_one_end_and_every_row_is_walked_once() {
+    const UNDATED: usize = 9;
+    let everyone = json!({"field": "id", "operator": "!=", "value": "nobody"});
+    for undated_last in [false, true] {
+        let mut bench = Bench::with(Settings { undated_last, ..Settings::default() });
+        for (kind, table, key) in TABLES {
+            let all = bench.rows(kind);
+            all.iter().step_by(5).take(UNDATED).for_each(|id| bench.date(table, id, None));
+            for order in ["ascending", "descending"] {
+                let walked = bench.walk((kind, key), &everyone, order, 4);
+                let mut seen: Vec<_> = walked.iter().map(|(id, _)| id.clone()).collect();
+                assert_eq!(seen.len(), all.len());
+                seen.sort_unstable();
+                seen.dedup();
+                assert_eq!(seen.len(), all.len(), "{table} {order}, undated last: {undated_last}");
+
+                let dates: Vec<_> = walked.into_iter().map(|(_, date)| date).collect();
+                let (undated, dated) = if (order == "descending") == undated_last {
+                    dates.split_at(UNDATED)
+                } else {
+                    let (dated, undated) = dates.split_at(all.len() - UNDATED);
+                    (undated, dated)
+                };
+                assert!(undated.iter().all(Option::is_none) && dated.iter().all(Option::is_some));
+                assert!(dated.is_sorted_by(|a, b| if order == "ascending" { a <= b } else { a >= b }));
+            }
+        }
+    }
+}
+
+#[test]
+fn no_filter_on_a_date_finds_undated_rows_whichever_end_they_stand_at() {
+    for undated_last in [false, true] {
+        let mut bench = Bench::with(Settings { undated_last, ..Settings::default() });
+        let now = bench.now.as_second();
+        let middle = now - 500 * DAY;
+        for (kind, table, key) in TABLES {
+            let all = bench.rows(kind);
+            let undated: Vec<_> = all.iter().step_by(3).take(12).cloned().collect();
+            undated.iter().for_each(|id| bench.date(table, id, None));
+            let dated = all.len() - undated.len();
+            let both = json!({"operator": "AND", "value": [created(">", middle), created("<", now)]});
+            let neither = json!({"operator": "AND", "value": [created(">", now), created("<", middle)]});
+            for order in ["ascending", "descending"] {
+                for (query, expected) in [
+                    (created(">", 0), Some(dated)),
+                    (created("<", now + 2 * DAY), Some(dated)),
+                    (created(">", middle), None),
+                    (created("<", middle), None),
+                    (both.clone(), None),
+                    (neither.clone(), Some(0)),
+                ] {
+                    let found = bench.walk((kind, key), &query, order, 7);
+                    assert!(found.iter().all(|(id, date)| date.is_some() && !undated.contains(id)));
+                    assert!(expected.is_none_or(|expected| expected == found.len()), "{table} {query}");
+                    assert_eq!(bench.walk((kind, key), &by_row(&query), order, 7), found, "{table} {query}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn dates_before_1970_and_after_the_present_are_dates_like_any_other() {
+    for zone in ["UTC", "Pacific/Kiritimati", "Pacific/Niue", "America/St_Johns"] {
+        let time_zone = TimeZone::get(zone).unwrap();
+        let mut bench = Bench::with(Settings { time_zone, ..Settings::default() });
+        let future = bench.now.as_second() + 900 * DAY;
+        for (kind, table, key) in TABLES {
+            let all = bench.rows(kind);
+            let odd = &all[..4];
+            for (id, date) in odd.iter().zip([-400 * DAY, -5, 0, future]) {
+                bench.date(table, id, Some(date));
+            }
+            for (operator, value, wanted) in [
+                ("<", 3 * DAY, &odd[..3]),
+                ("<", -3 * DAY, &odd[..1]),
+                ("<", -500 * DAY, &odd[..0]),
+                (">", future - 2 * DAY, &odd[3..]),
+                (">", future + 2 * DAY, &odd[..0]),
+            ] {
+                let query = created(operator, value);
+                for (order, is_reversed) in [("ascending", false), ("descending", true)] {
+                    let found = bench.walk((kind, key), &query, order, 1);
+                    let mut found: Vec<_> = found.into_iter().map(|(id, _)| id).collect();
+                    if is_reversed {
+                        found.reverse();
+                    }
+                    assert_eq!(found, wanted, "{zone} {table} {query} {order}");
+                    let looked_for = bench.walk((kind, key), &by_row(&query), order, 2);
+                    assert_eq!(looked_for.len(), wanted.len(), "{zone} {table} {query} {order}");
+                }
+            }
+            for query in [created("<", future + 2 * DAY), created(">", -500 * DAY)] {
+                assert_eq!(bench.walk((kind, key), &query, "ascending", 150).len(), all.len(), "{zone}");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_oddest_dates_do_no_harm() {
+    let mut bench = Bench::new();
+    for (kind, table, key) in TABLES {
+        let all = bench.rows(kind);
+        for (id, date) in all.iter().zip([i64::MIN, i64::MAX, -1]) {
+            bench.date(table, id, Some(date));
+        }
+        for order in ["ascending", "descending"] {
+            let found = bench.walk((kind, key), &created("<", bench.now.as_second() + 2 * DAY), order, 3);
+            assert_eq!(found.len(), all.len() - 1, "{table} {order}");
+            for (operator, value) in [("<", i64::MIN), (">", i64::MIN), ("<", i64::MAX), (">", i64::MAX)] {
+                let sort = json!({"field": "created_at", "order": order});
+                let answer = bench.ask(kind, &json!({"query": created(operator, value), "sort": sort}));
+                assert_eq!(answer.is_err(), kind == Kind::Contacts, "days are those of the calendar");
+            }
+        }
+        for id in &all[..3] {
+            let (table, id) = (table.to_owned(), id.clone());
+            assert_eq!(bench.world.apply(&Change::Update { table, id }, bench.now).len(), 1);
+        }
+    }
+}
+
+#[test]
+fn conversations_that_are_tickets_are_hidden_from_every_view() {
+    let mut bench = Bench::with(Settings { ticket_conversations: 4, ..Settings::default() });
+    let all = bench.rows(Kind::Conversations);
+    let plain: Vec<_> =
+        (0..).zip(&all).filter(|(index, _)| index % 4 != 0).map(|(_, id)| id.clone()).collect();
+    assert_eq!((all.len(), plain.len()), (120, 90));
+    // One looks row by row, the other takes a range of all rows; each is asked for in both ways and again.
+    for field in ["updated_at", "created_at"] {
+        let sort = json!({"field": field, "order": "ascending"});
+        let body = json!({"query": created(">", 0), "sort": sort, "pagination": {"per_page": 150}});
+        for (hides_tickets, shown) in [(false, &all), (true, &plain), (false, &all), (true, &plain)] {
+            bench.hides_tickets = hides_tickets;
+            let page = bench.ask(Kind::Conversations, &body).unwrap();
+            let mut found = ids(&page, "conversations");
+            found.sort_unstable();
+            assert_eq!((&found, &page["total_count"]), (shown, &json!(shown.len())));
+        }
+    }
+    bench.hides_tickets = true;
+    let everyone = json!({"query": created(">", 0), "pagination": {"per_page": 150}});
+    assert_eq!(bench.ask(Kind::Tickets, &everyone).unwrap()["total_count"], 80);
 }

@@ -35,6 +35,13 @@ pub struct Settings {
     /// shows in searches. Tagging a contact, and its entering or leaving a segment, are changes like any other: a
     /// search by `tag_id` or `segment_id` shows them as late. A row's own GET, and lists, show it at once.
     pub index_lag: Duration,
+    /// Simulated time that changes may take beyond [`Settings::index_lag`]: each takes a share of it, from nothing to
+    /// all, that follows from the seed, so changes of different rows show in searches out of their order. A single
+    /// row never goes back there: a change that a newer one of the same row has overtaken never shows.
+    pub index_lag_spread: Duration,
+    /// Simulated time by which every request received, refused ones included, pushes the clock ahead just before it
+    /// is answered.
+    pub tick: Duration,
     /// Real time added to every answer.
     pub latency: Duration,
     /// Requests allowed per window; `None` means no limit and no rate headers.
@@ -49,6 +56,11 @@ pub struct Settings {
     pub companies: usize,
     /// Conversations generated at the start.
     pub conversations: usize,
+    /// One in so many conversations, in the order they are made and beginning with the first, is a ticket, which its
+    /// `ticket` shows; with 0 none is. While `POST /tickets/search` is refused by [`Settings::denied`] or
+    /// [`Sandbox::deny`](super::Sandbox::deny), searches leave these conversations out of rows and `total_count`, and
+    /// their own GET answers 404. The truth always has them.
+    pub ticket_conversations: usize,
     /// Help center articles generated at the start.
     pub articles: usize,
     /// Tags. With more than ten, some contacts carry more than an embedded list shows.
@@ -90,6 +102,12 @@ pub struct Settings {
     pub external_pages: usize,
     /// Addresses and ranges teammates may come from; without any, `GET /ip_allowlist` says it is not enabled.
     pub ip_allowlist: Vec<String>,
+    /// Whether rows without the date that a search sorts by count as later than all others, last in ascending order
+    /// and first in descending. Off, they count as earlier than all others.
+    pub undated_last: bool,
+    /// Whether calls, internal articles, news items and the places the AI agent learns from are listed with the row
+    /// made last first. Off, they are listed by id, ascending.
+    pub newest_first: bool,
     /// Whether contacts carry notes and subscription choices, and embedded lists whose `total_count` is too high.
     /// Off, those lists are empty and the counts right.
     pub contact_links: bool,
@@ -136,6 +154,8 @@ impl Default for Settings {
             workspace: "sb0x2wrk".to_owned(),
             comparison: Comparison::Exclusive,
             index_lag: Duration::ZERO,
+            index_lag_spread: Duration::ZERO,
+            tick: Duration::ZERO,
             latency: Duration::ZERO,
             rate_limit: Some(RateLimit { requests: 10_000, per: Duration::from_secs(10) }),
             scroll_expiry: Duration::from_secs(60),
@@ -143,6 +163,7 @@ impl Default for Settings {
             contacts: 250,
             companies: 60,
             conversations: 120,
+            ticket_conversations: 0,
             articles: 30,
             tags: 12,
             segments: 6,
@@ -163,6 +184,8 @@ impl Default for Settings {
             content_import_sources: 3,
             external_pages: 12,
             ip_allowlist: vec!["192.0.2.0/24".to_owned(), "198.51.100.7".to_owned()],
+            undated_last: false,
+            newest_first: false,
             contact_links: false,
             many_companies: false,
             cut_company_segments: None,

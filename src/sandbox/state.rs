@@ -57,6 +57,11 @@ impl State {
         (self.churn, self.reads) = (churn, 0);
     }
 
+    /// What refuses requests of that path and query, if anything.
+    pub(crate) fn denial(&self, path_and_query: &str) -> Option<&Denied> {
+        self.denied.iter().find(|denied| path_and_query.starts_with(&denied.path_prefix))
+    }
+
     /// Counts an answered search or list request, and changes rows when it is time to.
     pub(crate) fn count_read(&mut self, now: jiff::Timestamp) {
         let Some(churn) = self.churn.clone() else { return };

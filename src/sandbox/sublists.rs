@@ -92,7 +92,7 @@ fn is_unfindable(company: &str) -> bool {
 
 /// Tags with when and by whom they were applied, which only this endpoint tells.
 fn tags(world: &World, contact: &Row) -> Vec<Arc<Row>> {
-    let applied_at = contact.created_at.map(|at| at + 60);
+    let applied_at = contact.created_at.map(|at| at.saturating_add(60));
     let by = Object::new().put("type", "admin").put("id", admins::id(0).to_string()).done();
     known(world, Kind::Tags, &contact.hidden.tags)
         .iter()

@@ -1,13 +1,13 @@
 //! The workspace's rows as they are now, and as the lagging search index shows them.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::Timestamp;
 
 use super::generate::{Context, Kind, REGISTRY, Recipe};
+use super::pending::Pending;
 use super::row::Row;
 use super::settings::Settings;
 
@@ -86,17 +86,14 @@ pub(crate) struct Gone {
 pub(crate) struct Table {
     pub(crate) recipe: &'static Recipe,
     live: Store,
-    /// What searches see; absent where that is what is live.
-    indexed: Option<Store>,
-    /// Changes on their way into the index: when they arrive, what they change, and to what.
-    pending: VecDeque<(Timestamp, Arc<str>, Option<Arc<Row>>)>,
+    /// What searches see, and what they are still to learn; absent where they see what is live.
+    indexed: Option<(Store, Pending)>,
     gone: HashMap<Arc<str>, Gone>,
-    lag: Duration,
     next: u32,
 }
 
 impl Table {
-    fn generate(recipe: &'static Recipe, context: &Context, lag: Duration) -> Self {
+    fn generate(recipe: &'static Recipe, context: &Context, pending: Option<Pending>) -> Self {
         let next = context.count(recipe.kind);
         let mut live = Store::default();
         live.rows.reserve(next as usize);
@@ -104,12 +101,11 @@ impl Table {
         for index in 0..next {
             live.put(Arc::new((recipe.make)(context, index, None)));
         }
-        let lag = if recipe.searched { lag } else { Duration::ZERO };
-        let indexed = (!lag.is_zero()).then(|| {
+        let indexed = pending.map(|pending| {
             let (rows, places) = (live.rows.clone(), live.places.clone());
-            Store { rows, places, views: HashMap::new() }
+            (Store { rows, places, views: HashMap::new() }, pending)
         });
-        Self { recipe, live, indexed, pending: VecDeque::new(), gone: HashMap::new(), lag, next }
+        Self { recipe, live, indexed, gone: HashMap::new(), next }
     }
 
     pub(crate) fn live(&self) -> &Store {
@@ -122,14 +118,12 @@ impl Table {
 
     /// What searches see at `now`.
     pub(crate) fn searched(&mut self, now: Timestamp) -> &mut Store {
-        let Some(indexed) = &mut self.indexed else { return &mut self.live };
-        while self.pending.front().is_some_and(|(at, ..)| *at <= now)
-            && let Some((_, id, row)) = self.pending.pop_front()
-        {
-            match row {
+        let Some((indexed, pending)) = &mut self.indexed else { return &mut self.live };
+        while let Some(arrival) = pending.due(now) {
+            match arrival.row {
                 Some(row) => indexed.put(row),
                 None => {
-                    indexed.remove(&id);
+                    indexed.remove(&arrival.id);
                 }
             }
         }
@@ -178,9 +172,8 @@ impl Table {
     }
 
     fn announce(&mut self, now: Timestamp, id: &Arc<str>, row: Option<&Arc<Row>>) {
-        if self.indexed.is_some() {
-            let at = now.checked_add(self.lag).unwrap_or(Timestamp::MAX);
-            self.pending.push_back((at, Arc::clone(id), row.cloned()));
+        if let Some((_, pending)) = &mut self.indexed {
+            pending.add(now, id, row);
         }
     }
 
@@ -203,8 +196,11 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn generate(settings: &Settings) -> Self {
         let context = Context::new(settings);
-        let tables =
-            REGISTRY.iter().map(|recipe| Table::generate(recipe, &context, settings.index_lag)).collect();
+        let table = |recipe: &'static Recipe| {
+            let pending = if recipe.searched { Pending::of(settings, recipe.kind) } else { None };
+            Table::generate(recipe, &context, pending)
+        };
+        let tables = REGISTRY.iter().map(table).collect();
         Self { context, tables, rng: Rng::with_seed(settings.seed) }
     }
 
@@ -224,10 +220,17 @@ impl World {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn small(lag: Duration) -> (World, Timestamp) {
-        let settings = Settings { contacts: 3, conversations: 0, index_lag: lag, ..Settings::default() };
+        spread(lag, Duration::ZERO)
+    }
+
+    fn spread(index_lag: Duration, index_lag_spread: Duration) -> (World, Timestamp) {
+        let settings =
+            Settings { contacts: 3, conversations: 0, index_lag, index_lag_spread, ..Settings::default() };
         (World::generate(&settings), settings.started_at)
     }
 
@@ -257,6 +260,23 @@ mod tests {
         assert_eq!(seen(60), Some(1_000));
         assert_eq!(seen(90), Some(2_000));
         assert_eq!(seen(105), None);
+    }
+
+    #[test]
+    fn a_spread_delays_searches_by_no_more_than_itself_and_lists_not_at_all() {
+        for lag in [Duration::ZERO, Duration::from_secs(60)] {
+            let longest = Duration::from_secs(100);
+            let (mut world, start) = spread(lag, longest);
+            let ids: Vec<String> =
+                world.table(Kind::Contacts).live().rows().iter().map(|row| row.id.to_string()).collect();
+            ids.iter().for_each(|id| change(&mut world, id, 1_000, start));
+            let table = world.table_mut(Kind::Contacts);
+            let is_new = |row: &Arc<Row>| row.updated_at == Some(1_000);
+            assert!(table.live().rows().iter().all(is_new));
+            let early = (start + lag).checked_sub(Duration::from_nanos(1)).unwrap();
+            assert!(!table.searched(early).rows().iter().any(is_new));
+            assert!(table.searched(start + lag + longest).rows().iter().all(is_new));
+        }
     }
 
     #[test]

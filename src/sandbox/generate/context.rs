@@ -22,6 +22,8 @@ pub(crate) struct Context {
     pub(super) contacts: u32,
     pub(super) companies: u32,
     pub(super) conversations: u32,
+    /// One in so many conversations is a ticket; none if this is 0.
+    pub(super) ticket_conversations: u32,
     pub(super) articles: u32,
     pub(super) tags: u32,
     pub(super) segments: u32,
@@ -63,6 +65,7 @@ impl Context {
             contacts: count(settings.contacts),
             companies: count(settings.companies),
             conversations: count(settings.conversations),
+            ticket_conversations: count(settings.ticket_conversations),
             articles: count(settings.articles),
             tags: count(settings.tags),
             segments: count(settings.segments),

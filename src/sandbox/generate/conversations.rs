@@ -19,6 +19,11 @@ pub(super) fn id(index: u32) -> String {
     (215_400_000 + u64::from(index) * 3 + u64::from(index % 2)).to_string()
 }
 
+/// Whether conversation `index` is a ticket.
+fn is_ticket(context: &Context, index: u32) -> bool {
+    context.ticket_conversations > 0 && index.is_multiple_of(context.ticket_conversations)
+}
+
 fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
     let rng = &mut context.rng(Kind::Conversations, index);
     let (created_at, updated_at) = context.dates(Kind::Conversations, index, now, rng);
@@ -54,11 +59,13 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
         .put("priority", if chance(rng, 10) { "priority" } else { "not_priority" });
     let odd = odd_attributes::values(context, Kind::Conversations, index, created_at);
     put_outcome(&mut object, created_at, &written, assignee, contact.as_ref(), &odd, rng);
-    let hidden = Hidden { parts: written.into(), ..Hidden::default() };
+    let is_ticket = is_ticket(context, index);
+    put_links(&mut object, created_at, is_ticket.then_some(id.as_str()), rng);
+    let hidden = Hidden { parts: written.into(), is_ticket, ..Hidden::default() };
     Row::dated(id, (created_at, updated_at), object.done(), hidden)
 }
 
-/// How it went: service level, statistics, rating, and what the AI agent did.
+/// How it went: service level, statistics, rating, and who took part.
 fn put_outcome(
     object: &mut Object,
     created_at: i64,
@@ -86,10 +93,15 @@ fn put_outcome(
         .put("teammates", teammates.as_deref().map(Raw))
         .put("title", chance(rng, 30).then(|| words::sentence(rng, 5)))
         .put("custom_attributes", Raw(&custom_attributes(created_at, odd, rng)));
+}
+
+/// What it is about, the ticket that it is, and what the AI agent did.
+fn put_links(object: &mut Object, created_at: i64, ticket: Option<&str>, rng: &mut Rng) {
     let topics = "{\"type\":\"topic.list\",\"topics\":[{\"type\":\"topic\",\"id\":1,\"name\":\"Billing\"}],\"total_count\":1}";
+    let ticket = ticket.map(|id| Object::new().put("type", "ticket").put("id", id).done());
     object
         .put("topics", if chance(rng, 20) { Raw(topics) } else { Raw("{}") })
-        .put("ticket", NULL)
+        .put("ticket", ticket.as_deref().map(Raw))
         .put("linked_objects", Raw("{\"type\":\"list\",\"data\":[],\"total_count\":0,\"has_more\":false}"));
     let agent = chance(rng, 35).then(|| ai_agent(created_at, rng));
     object.put("ai_agent", agent.as_deref().map(Raw)).put("ai_agent_participated", agent.is_some());
@@ -187,8 +199,9 @@ fn statistics(created_at: i64, written: &[i64], admin: Option<u32>) -> String {
     let reply = admin.map(|_| last);
     let closed = (written.len() > 4).then_some(last);
     // Durations count office hours only, so they are shorter than what lies between the dates.
-    let to_reply = 90 + (last - created_at) % 7200;
-    let to_close = to_reply + 600 + (last - created_at) % 90_000;
+    let between = last.saturating_sub(created_at);
+    let to_reply = 90 + between % 7200;
+    let to_close = to_reply + 600 + between % 90_000;
     Object::new()
         .put("type", "conversation_statistics")
         .put("time_to_assignment", assignment.map(|_| to_reply / 3))

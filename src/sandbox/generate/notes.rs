@@ -24,10 +24,11 @@ pub(crate) fn text(context: &Context, contact: &Row, id: &str) -> String {
         .put("away_mode_reassign", false)
         .done();
     let about = Object::new().put("type", "contact").put("id", &*contact.id).done();
+    let begun = contact.created_at.unwrap_or(context.started_at - DAY);
     Object::new()
         .put("type", "note")
         .put("id", id)
-        .put("created_at", contact.created_at.unwrap_or(context.started_at - DAY) + rng.i64(0..3_600))
+        .put("created_at", begun.saturating_add(rng.i64(0..3_600)))
         .put("contact", Raw(&about))
         .put("author", Raw(&author))
         .put("body", words::html(rng, 2))

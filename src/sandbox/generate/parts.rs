@@ -1,11 +1,14 @@
 //! Conversation parts: written out when a single conversation is asked for, never stored.
 
 use super::super::json::{NULL, Object, Raw, array};
-use super::super::row::Row;
+use super::super::row::{Hidden, Row};
 use super::{Context, Kind, admins, chance, words};
 
 /// Parts an answer ever holds: the newest ones.
 pub(crate) const SHOWN: usize = 500;
+
+/// What a part says after it was redacted; nothing else here says it.
+pub(super) const REDACTED: &str = "[redacted]";
 
 /// When `count` parts were written, from just after `created_at` up to `updated_at`.
 pub(super) fn times(created_at: i64, updated_at: i64, count: u32) -> Vec<i64> {
@@ -17,7 +20,7 @@ pub(super) fn times(created_at: i64, updated_at: i64, count: u32) -> Vec<i64> {
 pub(super) fn list(context: &Context, row: &Row) -> String {
     let written = &row.hidden.parts;
     let hidden = written.len().saturating_sub(SHOWN);
-    let parts = (0_u32..).zip(written).skip(hidden).map(|(number, at)| part(context, &row.id, number, *at));
+    let parts = (0_u32..).zip(written).skip(hidden).map(|(number, at)| part(context, row, number, *at));
     Object::new()
         .put("type", "conversation_part.list")
         .put("conversation_parts", Raw(&array(parts)))
@@ -27,11 +30,16 @@ pub(super) fn list(context: &Context, row: &Row) -> String {
 
 /// Every part of a conversation, also those no answer shows.
 pub(crate) fn all(context: &Context, row: &Row) -> Vec<String> {
-    (0_u32..).zip(&row.hidden.parts).map(|(number, at)| part(context, &row.id, number, *at)).collect()
+    (0_u32..).zip(&row.hidden.parts).map(|(number, at)| part(context, row, number, *at)).collect()
 }
 
-fn part(context: &Context, conversation: &str, number: u32, at: i64) -> String {
-    let conversation: u32 = conversation.parse().unwrap_or(0);
+/// What the part of that number says: `written`, if anything, unless it was redacted.
+pub(super) fn said(hidden: &Hidden, number: u32, written: Option<String>) -> Option<String> {
+    if hidden.redacted.contains(&(number as usize)) { Some(REDACTED.to_owned()) } else { written }
+}
+
+fn part(context: &Context, row: &Row, number: u32, at: i64) -> String {
+    let conversation: u32 = row.id.parse().unwrap_or(0);
     let rng = &mut context.rng(Kind::Conversations, conversation.wrapping_mul(1_009).wrapping_add(number));
     let kind =
         words::pick(rng, &["comment", "comment", "note", "assignment", "close", "open", "quick_reply"]);
@@ -45,12 +53,13 @@ fn part(context: &Context, conversation: &str, number: u32, at: i64) -> String {
         .put("email", email)
         .done();
     let assigned_to = Object::new().put("type", "admin").put("id", admins::id(admin).to_string()).done();
+    let body = said(&row.hidden, number, spoken.then(|| words::html(rng, 2)));
     let mut object = Object::with_capacity(768);
     object
         .put("type", "conversation_part")
         .put("id", format!("{conversation}{number:05}"))
         .put("part_type", kind)
-        .put("body", spoken.then(|| words::html(rng, 2)))
+        .put("body", body)
         .put("created_at", at)
         .put("updated_at", at)
         .put("notified_at", at);
@@ -74,7 +83,6 @@ fn part(context: &Context, conversation: &str, number: u32, at: i64) -> String {
 mod tests {
     use serde_json::Value;
 
-    use super::super::super::row::Hidden;
     use super::super::super::settings::Settings;
     use super::*;
 
@@ -87,5 +95,24 @@ mod tests {
         let parts = list["conversation_parts"].as_array().unwrap();
         assert_eq!((parts.len(), &list["total_count"]), (500, &520.into()));
         assert_eq!((&parts[0]["created_at"], &parts[499]["created_at"]), (&210.into(), &5_200.into()));
+    }
+
+    #[test]
+    fn a_redacted_part_says_something_else_and_is_the_same_otherwise() {
+        let context = Context::new(&Settings::default());
+        let parts = |hidden: Hidden| -> Vec<Value> {
+            let row = Row::dated("215400051".to_owned(), (0, 40), "{}".to_owned(), hidden);
+            all(&context, &row).iter().map(|text| serde_json::from_str(text).unwrap()).collect()
+        };
+        let mut hidden = Hidden { parts: times(0, 40, 40).into(), ..Hidden::default() };
+        let mut expected = parts(hidden.clone());
+        for number in 0..40 {
+            assert!(hidden.redact(number) && hidden.redact(number));
+            assert_ne!(expected[number]["body"], REDACTED);
+            expected[number]["body"] = REDACTED.into();
+            assert_eq!(parts(hidden.clone()), expected);
+        }
+        assert!(!hidden.redact(40));
+        assert_eq!(hidden.redacted.len(), 40);
     }
 }

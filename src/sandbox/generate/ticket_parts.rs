@@ -1,12 +1,15 @@
 //! Ticket parts: what was said and done about a ticket.
 
 use super::super::json::{Object, Raw, array};
+use super::super::row::Hidden;
 use super::{Context, Kind, admins, parts, ticket_states, words};
 
 /// The part list of a ticket: the newest parts, and the number of all.
-pub(super) fn list(context: &Context, ticket: &str, written: &[i64]) -> String {
-    let hidden = written.len().saturating_sub(parts::SHOWN);
-    let shown = (0_u32..).zip(written).skip(hidden).map(|(number, at)| part(context, ticket, number, *at));
+pub(super) fn list(context: &Context, ticket: &str, hidden: &Hidden) -> String {
+    let written = &hidden.parts;
+    let left_out = written.len().saturating_sub(parts::SHOWN);
+    let numbered = (0_u32..).zip(written).skip(left_out);
+    let shown = numbered.map(|(number, at)| part(context, ticket, hidden, (number, *at)));
     Object::new()
         .put("type", "ticket_part.list")
         .put("ticket_parts", Raw(&array(shown)))
@@ -15,12 +18,13 @@ pub(super) fn list(context: &Context, ticket: &str, written: &[i64]) -> String {
 }
 
 /// Every part of a ticket, also those no answer shows.
-pub(crate) fn all(context: &Context, ticket: &str, written: &[i64]) -> Vec<String> {
-    (0_u32..).zip(written).map(|(number, at)| part(context, ticket, number, *at)).collect()
+pub(crate) fn all(context: &Context, ticket: &str, hidden: &Hidden) -> Vec<String> {
+    let numbered = (0_u32..).zip(&hidden.parts);
+    numbered.map(|(number, at)| part(context, ticket, hidden, (number, *at))).collect()
 }
 
-/// A part is the same however often its ticket changes.
-fn part(context: &Context, ticket: &str, number: u32, at: i64) -> String {
+/// A part is the same however often its ticket changes, unless it is redacted.
+fn part(context: &Context, ticket: &str, hidden: &Hidden, (number, at): (u32, i64)) -> String {
     let seed: u32 = ticket.parse().unwrap_or(0);
     let rng = &mut context.rng(Kind::Tickets, seed.wrapping_mul(1_013).wrapping_add(number) | 0x8000_0000);
     let kind = match number {
@@ -36,10 +40,11 @@ fn part(context: &Context, ticket: &str, number: u32, at: i64) -> String {
     let admin = admins::id(admin).to_string();
     let author =
         Object::new().put("id", &admin).put("type", "admin").put("name", name).put("email", email).done();
+    let body = parts::said(hidden, number, spoken.then(|| words::html(rng, 2)));
     let mut object = Object::with_capacity(512);
     object.put("type", "ticket_part").put("id", format!("{ticket}{number:05}")).put("part_type", kind);
-    if spoken {
-        object.put("body", words::html(rng, 2));
+    if let Some(body) = body {
+        object.put("body", body);
     }
     if kind == "ticket_state_updated_by_admin" {
         let before = if number == 0 { 0 } else { rng.u32(0..4) };

@@ -34,6 +34,7 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
     let contact = (context.contacts > 0 && !chance(rng, 10))
         .then(|| contacts::identity(context, rng.u32(0..context.contacts)));
     let ticket_type = kind.map(|kind| ticket_types::whole(context, kind).done());
+    let hidden = Hidden { parts: written.into(), ..Hidden::default() };
     let mut object = Object::with_capacity(6_144);
     object
         .put("type", "ticket")
@@ -47,7 +48,7 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
         .put("team_assignee_id", team(context, rng))
         .put("created_at", created_at)
         .put("updated_at", updated_at)
-        .put("ticket_parts", Raw(&ticket_parts::list(context, &id, &written)))
+        .put("ticket_parts", Raw(&ticket_parts::list(context, &id, &hidden)))
         .put("open", is_open(state));
     if chance(rng, 10) {
         object.put("snoozed_until", updated_at + 2 * DAY);
@@ -56,7 +57,6 @@ fn make(context: &Context, index: u32, now: Option<i64>) -> Row {
         .put("linked_objects", Raw(&linked(context, rng)))
         .put("category", kind.map(ticket_types::category))
         .put("is_shared", chance(rng, 50));
-    let hidden = Hidden { parts: written.into(), ..Hidden::default() };
     Row::dated(id, (created_at, updated_at), object.done(), hidden)
 }
 
@@ -129,10 +129,14 @@ fn revise(context: &Context, draft: &mut Draft, rng: &mut Rng, now: i64) {
 
 /// One more part; the ticket's own date stays.
 pub(crate) fn add_part(context: &Context, draft: &mut Draft, now: i64) {
-    let written: Vec<i64> = draft.hidden.parts.iter().copied().chain([now]).collect();
-    let list = ticket_parts::list(context, &draft.id, &written);
+    draft.hidden.parts = draft.hidden.parts.iter().copied().chain([now]).collect();
+    show_parts(context, draft);
+}
+
+/// Writes the parts into the ticket anew.
+pub(crate) fn show_parts(context: &Context, draft: &mut Draft) {
+    let list = ticket_parts::list(context, &draft.id, &draft.hidden);
     draft.members.set("ticket_parts", Raw(&list));
-    draft.hidden.parts = written.into();
 }
 
 #[cfg(test)]
@@ -155,7 +159,7 @@ mod tests {
             (list["ticket_parts"].as_array().unwrap().len(), &list["total_count"]),
             (500, &520.into())
         );
-        assert_eq!(ticket_parts::all(&context, &long.id, &long.hidden.parts).len(), 520);
+        assert_eq!(ticket_parts::all(&context, &long.id, &long.hidden).len(), 520);
         let late = (0..80).map(|index| make(&context, index, None));
         assert!(late.filter(|row| row.hidden.parts.last().copied() > row.updated_at).count() > 3);
     }
