@@ -85,7 +85,6 @@ fn share(seconds: i64, row: usize, rows: usize) -> i64 {
 fn play(dates: &[i64]) -> Played {
     let until = Until::new(None);
     let mut cuts = Cuts::new(&[(Window::default(), until.clone())], NOW);
-    cuts.release_first();
     let mut reading = VecDeque::from([Cursor { id: 0, row: 0, until }]);
     let mut played = Played { pages: 0, cuts: 0, reading: 0 };
     let latency = Latency { typical: Some(LATENCY), shortest: Some(LATENCY) };

@@ -1,6 +1,7 @@
 //! What is known of rows that are read one object at a time, so that only changed objects are asked for.
 
-use std::collections::HashSet;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
@@ -49,19 +50,75 @@ impl Entry {
     }
 }
 
+/// What of a ledger counts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LedgerRules {
+    /// Objects that were read before this moment are to be read again, changed or not.
+    pub since: Option<Timestamp>,
+    /// Objects that were read before this moment are due to be read again some time, changed or not.
+    pub due_before: Option<Timestamp>,
+}
+
 /// The objects that need not be read again unless they change.
 #[derive(Debug, Default)]
 pub struct Ledger {
+    rules: LedgerRules,
     /// Hashes of key, version and stated count: 8 bytes an object.
     settled: HashSet<u64>,
+    /// Objects noted.
+    entries: u64,
+    /// Of those that are due the [`MOST_DUE`] that changed last, the oldest of them on top.
+    due: BinaryHeap<Reverse<(i64, String, Option<i64>)>>,
 }
 
+/// An object that is due to be read again, as it was noted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Due {
+    /// Key of the parent.
+    pub key: String,
+    /// When the parent had last changed, in microseconds since the epoch.
+    pub version: Option<i64>,
+    /// How many rows the parent's row stated.
+    pub stated: Option<i64>,
+}
+
+/// Objects that are due and kept in mind at most.
+pub const MOST_DUE: usize = 5_000;
+
 impl Ledger {
+    /// An empty one.
+    pub fn new(rules: LedgerRules) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
     /// Takes an entry up.
     pub fn note(&mut self, entry: &Entry) {
-        if entry.is_settled() {
+        self.entries += 1;
+        let is_before = |moment: Option<Timestamp>| moment.is_some_and(|moment| entry.fetched_at < moment);
+        if entry.is_settled() && !is_before(self.rules.since) {
             self.settled.insert(hash(&entry.key, entry.version, entry.stated));
         }
+        // One that is gone has no version.
+        if let Some(version) = entry.version.filter(|_| is_before(self.rules.due_before)) {
+            self.due.push(Reverse((version, entry.key.clone(), entry.stated)));
+            if self.due.len() > MOST_DUE {
+                self.due.pop();
+            }
+        }
+    }
+
+    /// Objects noted.
+    pub fn entries(&self) -> u64 {
+        self.entries
+    }
+
+    /// Of the objects that are due, the `most` that changed last, these first.
+    pub fn due(&self, most: usize) -> Vec<Due> {
+        let mut due: Vec<_> = self.due.iter().map(|Reverse(due)| due).collect();
+        due.sort_unstable_by(|a, b| b.cmp(a));
+        let due = due.into_iter().take(most);
+        due.map(|(version, key, stated)| Due { key: key.clone(), version: Some(*version), stated: *stated })
+            .collect()
     }
 
     /// Whether this version of the object was read when it could not change any more.
@@ -104,6 +161,44 @@ mod tests {
             ledger.note(&noted);
             assert_eq!(ledger.knows(asked.0, asked.1, asked.2), expected, "{noted:?} {asked:?}");
         }
+    }
+
+    #[test]
+    fn of_what_was_read_long_ago_the_youngest_objects_come_first() {
+        let moment = |hours: i64| Timestamp::from_microsecond(hours * HOUR).unwrap();
+        let rules = LedgerRules { since: Some(moment(50)), due_before: Some(moment(100)) };
+        let mut ledger = Ledger::new(rules);
+        for (key, version, fetched_at) in [
+            ("long ago", Some(10), 40),
+            ("younger", Some(30), 60),
+            ("gone", None, 60),
+            ("lately", Some(40), 100),
+        ] {
+            let version = version.map(|hours: i64| hours * HOUR);
+            let (total, fetched_at) = (Some(3), moment(fetched_at));
+            ledger.note(&Entry { key: key.into(), version, stated: Some(2), total, shown: 3, fetched_at });
+        }
+        let keys = |most| ledger.due(most).into_iter().map(|due| due.key).collect::<Vec<_>>();
+        assert_eq!(
+            (keys(9), keys(1)),
+            (vec!["younger".into(), "long ago".into()], vec!["younger".to_owned()])
+        );
+        assert_eq!(ledger.entries(), 4);
+        let knows = |key, version: i64| ledger.knows(key, Some(version * HOUR), Some(2));
+        assert_eq!([knows("long ago", 10), knows("younger", 30), knows("lately", 40)], [false, true, true]);
+        for number in 0..2 * i64::try_from(MOST_DUE).unwrap() {
+            let entry = Entry {
+                key: number.to_string(),
+                version: Some(number),
+                stated: None,
+                total: Some(0),
+                shown: 0,
+                fetched_at: moment(60),
+            };
+            ledger.note(&entry);
+        }
+        assert_eq!(ledger.due(usize::MAX).len(), MOST_DUE);
+        assert_eq!(ledger.due(1)[0].key, "younger");
     }
 
     #[test]

@@ -43,6 +43,9 @@ pub struct TableState {
     /// Whether the token was shown the rows that need a further permission, where there are such rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sees_hidden: Option<bool>,
+    /// Keys of rows that the last complete refresh did not show and that are still to be asked for by themselves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unconfirmed: Vec<String>,
 }
 
 /// A refresh under way: what is left to read, and where the closing increment begins.
@@ -98,6 +101,7 @@ impl TableState {
             shortfalls: 0,
             unexplained: 0,
             sees_hidden: None,
+            unconfirmed: Vec::new(),
         }
     }
 

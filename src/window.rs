@@ -75,11 +75,12 @@ impl Window {
         before.into_iter().chain(after).filter(|window| !window.is_empty())
     }
 
-    /// The bounds to ask the server for, both exclusive: `margin` wider on each bounded side, and no
-    /// upper bound that would come near `now`, where rows appear and move.
+    /// The bounds to ask the server for, both exclusive and positive: [`MARGIN`] wider on each bounded side, and no
+    /// upper bound that would come near `now`, where rows appear and move. A bound at or before the epoch is left
+    /// out: rows may be dated zero or less, and whether a server takes such a bound is not documented.
     pub fn bounds_to_ask(&self, now: i64) -> (Option<i64>, Option<i64>) {
-        let after = self.from.map(|from| (from - MARGIN).max(0));
-        let before = self.to.map(|to| to + MARGIN).filter(|before| *before < now);
+        let after = self.from.map(|from| from.saturating_sub(MARGIN)).filter(|after| *after > 0);
+        let before = self.to.map(|to| to.saturating_add(MARGIN)).filter(|before| (1..now).contains(before));
         (after, before)
     }
 }
@@ -123,7 +124,11 @@ mod tests {
             (None, Some(NOW - 2 * DAY - 1), (None, Some(NOW - 1))),
             (None, Some(NOW - 2 * DAY), (None, None)),
             (None, Some(NOW), (None, None)),
-            (Some(100), None, (Some(0), None)),
+            (Some(100), None, (None, None)),
+            (Some(MARGIN), None, (None, None)),
+            (Some(MARGIN + 1), None, (Some(1), None)),
+            (Some(i64::MIN), Some(-MARGIN), (None, None)),
+            (None, Some(1 - MARGIN), (None, Some(1))),
         ] {
             assert_eq!(Window { from, to }.bounds_to_ask(NOW), expected, "{from:?} {to:?}");
         }

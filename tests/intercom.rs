@@ -3,8 +3,12 @@
 mod activity_logs;
 mod at_once;
 mod bounded;
+mod busy;
 mod companies;
+mod dates;
+mod ends;
 mod every_table;
+mod histories;
 mod large;
 mod links;
 mod moving;

@@ -182,6 +182,53 @@ fn by_hand(world: &World, sql: &str) {
     tables.expect("the file is sound");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn parts_whose_rows_and_state_were_deleted_by_hand_were_believed_to_be_there() {
+    let tables = ["conversations", "conversation_parts"];
+    for stopped_after in [None, Some(60)] {
+        let world = World::start(Settings::default()).await;
+        world.load(&tables).await;
+        world.sandbox.advance(3 * HOUR);
+        by_hand(
+            &world,
+            "DELETE FROM crm.conversation_parts WHERE rowid % 2 = 0;
+             DELETE FROM _ingest.state WHERE table_name = 'conversation_parts'",
+        );
+        assert!(world.differences("conversation_parts").missing.len() > 400);
+        if let Some(requests) = stopped_after {
+            let run = world.run().tables(&tables).commit_every(1);
+            run.stopped_at_request("/conversations/2", requests).go().await;
+        }
+        world.load(&tables).await;
+        world.assert_truth(&tables);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_was_copied_by_hand_stayed_twice_after_a_full_refresh() {
+    let tables = ["contacts", "companies", "tags", "contact_tags", "conversations", "conversation_parts"];
+    let world = World::start(Settings::default()).await;
+    world.load(&tables).await;
+    for table in tables {
+        by_hand(&world, &format!("INSERT INTO crm.{table} SELECT * FROM crm.{table} WHERE rowid % 7 = 3"));
+        // And once more, with an older date or another value.
+        let cursor =
+            if ["tags", "contact_tags"].contains(&table) { "_extra = '{}'" } else { "updated_at = NULL" };
+        by_hand(
+            &world,
+            &format!(
+                "CREATE TEMP TABLE copies AS SELECT * FROM crm.{table} WHERE rowid % 11 = 3;
+                 UPDATE copies SET {cursor}; INSERT INTO crm.{table} SELECT * FROM copies"
+            ),
+        );
+        assert!(!world.differences(table).repeated.is_empty(), "{table}");
+    }
+    world.sandbox.advance(3 * HOUR);
+    let report = world.run().tables(&tables).full_refresh().go().await;
+    assert_eq!(report.exit_code(), 0);
+    world.assert_truth(&tables);
+}
+
 /// A table that cannot be had must not make every run read all that is read with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_table_without_permission_made_every_run_a_full_load_of_its_family() {

@@ -187,6 +187,7 @@ pub(super) fn job(
             start_date: connection.start_date,
             lookback: signed(connection.lookback_window),
             refresh_every: connection.full_refresh_every.map(signed),
+            parts_refresh_every: connection.parts_refresh_every.map(signed),
         },
     }
 }

@@ -50,6 +50,7 @@ impl Kind {
                 "api_version",
                 "rate_limit",
                 "full_refresh_every",
+                "parts_refresh_every",
                 "activity_logs_time_step",
             ],
             Self::DuckDb => &["name", "path", "storage_version", "threads", "memory_limit"],

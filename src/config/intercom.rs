@@ -135,6 +135,9 @@ pub struct IntercomConnection {
     pub rate_limit: Option<Rate>,
     /// How old the last refresh may become; `None` is never, zero is every run. Default 7 days.
     pub full_refresh_every: Option<Duration>,
+    /// After how long the parts of a conversation are read again although nothing says that they changed; `None` is
+    /// never. Default 30 days.
+    pub parts_refresh_every: Option<Duration>,
     /// The widest window asked of the activity logs; at least a second. Default 30 days.
     pub activity_logs_time_step: Duration,
 }
@@ -153,6 +156,7 @@ impl IntercomConnection {
             api_version: ApiVersion::default(),
             rate_limit: None,
             full_refresh_every: Some(7 * DAY),
+            parts_refresh_every: Some(30 * DAY),
             activity_logs_time_step: 30 * DAY,
         }
     }
@@ -175,6 +179,9 @@ impl IntercomConnection {
         connection.rate_limit = settings.parsed("rate_limit", parse_rate)?;
         if let Some(every) = settings.parsed("full_refresh_every", parse_every)? {
             connection.full_refresh_every = every;
+        }
+        if let Some(every) = settings.parsed("parts_refresh_every", parse_every)? {
+            connection.parts_refresh_every = every;
         }
         if let Some(step) = settings.parsed("activity_logs_time_step", parse_time_step)? {
             connection.activity_logs_time_step = step;

@@ -149,6 +149,9 @@ impl Memory {
         }
         done.live = table.values().filter(|row| row.deleted_at.is_none()).count() as u64;
         let entries = self.entries.entry(commit.target.identity()).or_default();
+        if commit.begins() {
+            entries.clear();
+        }
         for stamp in &commit.stamps {
             if let Some(entry) = entries.get_mut(&stamp.key) {
                 entry.version = None;
@@ -227,7 +230,8 @@ impl Destination for Memory {
     }
 
     fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {
-        let entries = self.entries.get(&target.identity());
+        let has_state = self.states.contains_key(&target.identity());
+        let entries = self.entries.get(&target.identity()).filter(|_| has_state);
         entries.into_iter().flat_map(BTreeMap::values).cloned().for_each(each);
         Ok(())
     }

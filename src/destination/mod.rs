@@ -70,7 +70,7 @@ pub trait Destination: Debug + Send {
     fn live_keys(&mut self, target: &Target, each: &mut dyn FnMut(&str)) -> Result<()>;
 
     /// Hands `each` what was noted about the parents of the table's rows; without the version where the parent
-    /// was stamped since.
+    /// was stamped since. Nothing where no state is saved: rows that no state vouches for may be missing.
     fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()>;
 
     /// Adds to the log of runs.
@@ -113,7 +113,8 @@ pub struct TableCommit {
     pub supersedes_before: Timestamp,
     /// Rows found to be gone.
     pub stamps: Vec<Stamp>,
-    /// The state that all this supports, if it changes.
+    /// The state that all this supports, if it changes. With the first one, what was noted earlier about parents is
+    /// forgotten.
     pub state: Option<StateChange>,
 }
 
@@ -145,6 +146,11 @@ impl TableCommit {
             WriteDisposition::PerParent { .. } => reduce_per_parent(target.table, &batches, owners),
             _ => Reduced { batches: reduce(target.table, batches), parents: Vec::new() },
         })
+    }
+
+    /// Whether it saves the first state of its table.
+    fn begins(&self) -> bool {
+        self.state.as_ref().is_some_and(|change| change.expected.is_none())
     }
 
     /// Whether the rows that these stand inside are written by one of `commits` too, or by another one of the run.

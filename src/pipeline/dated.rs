@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::absences::Confirmed;
 use super::family::FamilyRun;
 use super::flow::{Flow, Tracked};
 use super::member::MemberRun;
@@ -14,6 +15,7 @@ use super::seen::Seen;
 use super::together::{self, Together};
 use crate::destination::Scope;
 use crate::error::Result;
+use crate::ledger::Due;
 use crate::source::{Ask, Order};
 use crate::state::Refresh;
 use crate::table::Endpoint;
@@ -25,6 +27,7 @@ impl FamilyRun {
         let mut is_asked = self.options.full_refresh;
         loop {
             let sees_hidden = self.sees_hidden().await?;
+            self.hides_rows = sees_hidden == Some(false);
             let now = pass_start(&*self.source);
             let Together { reading, counts_for, needed_by, from_at_most, else_from } =
                 self.decide(now, is_asked, sees_hidden);
@@ -35,9 +38,11 @@ impl FamilyRun {
                 (member.is_refreshed, member.needs_refresh) = (counts, needs);
                 member.next.sees_hidden = sees_hidden.or(member.next.sees_hidden);
             }
+            let is_refresh = matches!(&reading, Reading::Refresh(..));
+            let is_anew = matches!(&reading, Reading::Refresh(refresh, _) if refresh.anew);
             let from = match reading {
                 Reading::Refresh(refresh, reason) => {
-                    let from = self.refresh(refresh, reason, sees_hidden).await?;
+                    let from = self.refresh(refresh, reason).await?;
                     match (from, else_from) {
                         (Some(from), _) => from_at_most.map_or(from, |at_most| from.min(at_most)),
                         (None, Some(from)) => from,
@@ -51,6 +56,12 @@ impl FamilyRun {
                 }
             };
             self.increments(from).await?;
+            if !is_refresh {
+                self.confirm_earlier_candidates().await?;
+            }
+            if !is_anew {
+                self.reread_what_is_due().await?;
+            }
             // Twice running the source counted more than the table holds: read everything, now.
             if !self.has_lasting_shortfall(is_for_shortfall).await? {
                 return Ok(());
@@ -94,42 +105,95 @@ impl FamilyRun {
         together::decide_together(&situations)
     }
 
-    /// Whether hidden rows are shown. Asked until they are, so that a table that is read in full costs nothing.
+    /// Whether hidden rows are shown, if that can be told. Asked in every run: permissions come and go.
     async fn sees_hidden(&mut self) -> Result<Option<bool>> {
-        let states = self.members.iter().map(|member| member.stored.as_ref().and_then(|s| s.sees_hidden));
-        let known = states.reduce(|a, b| if a == b { a } else { None }).flatten();
-        let Some(hidden) = self.lead.hidden.filter(|_| known != Some(true)) else { return Ok(known) };
+        let Some(hidden) = self.lead.hidden else { return Ok(None) };
         let progress = self.progress();
         let sees = tokio::select! {
-            sees = self.source.sees_hidden(self.lead, &progress) => sees.or(known),
+            sees = self.source.sees_hidden(self.lead, &progress) => sees,
             error = self.stop.asked() => return Err(error),
         };
-        if sees == Some(false) {
-            let (what, permission) = (hidden.what, hidden.permission);
-            self.note(&format!("{what} are not shown to a token without \"{permission}\""));
+        let (what, permission) = (hidden.what, hidden.permission);
+        let note = format!("{what} are not shown to a token without \"{permission}\"");
+        let is_told = self.members.first().is_some_and(|member| member.report.notes.contains(&note));
+        if sees == Some(false) && !is_told {
+            self.note(&note);
         }
         Ok(sees)
     }
 
+    /// Asks for rows that earlier runs found missing and left.
+    async fn confirm_earlier_candidates(&mut self) -> Result<()> {
+        let candidates = self.earlier_candidates().await?;
+        if candidates.is_empty() || !self.may_stamp().await? {
+            return Ok(());
+        }
+        let began = pass_start(&*self.source);
+        let confirmed = self.confirm(candidates, began).await?;
+        self.keep_for_later(&confirmed);
+        self.flush(began, Scope::Some, &confirmed.stamps, true).await
+    }
+
+    fn keep_for_later(&mut self, confirmed: &Confirmed) {
+        for member in &mut self.members {
+            member.next.unconfirmed.clone_from(&confirmed.left);
+        }
+    }
+
+    /// Reads the objects again that were read longest ago: what changes in them does not always move the date of the
+    /// row that they belong to.
+    async fn reread_what_is_due(&mut self) -> Result<()> {
+        let Some(every) = self.rules.parts_refresh_every else { return Ok(()) };
+        let began = pass_start(&*self.source);
+        let mut due: Vec<Due> = Vec::new();
+        for member in self.members.iter().filter(|member| member.error.is_none()) {
+            let Some(ledger) = &member.ledger else { continue };
+            let last = member.stored.as_ref().and_then(|stored| stored.checkpoint);
+            let since_last = last.map_or(SignedDuration::ZERO, |last| began.duration_since(last));
+            due.extend(ledger.due(plan::objects_to_reread(ledger.entries(), since_last, every)));
+        }
+        if due.is_empty() {
+            return Ok(());
+        }
+        tracing::debug!(
+            table = self.lead.name,
+            objects = due.len(),
+            "reading objects again that were read long ago"
+        );
+        let pass = self.pass(Ask::Inside(due.into()), began).await?;
+        let outcome = self.pump(pass, Flow::default()).await;
+        if outcome.as_ref().is_err_and(|error| !error.kind().is_of_source()) {
+            return outcome;
+        }
+        // What is stored is as complete as before; these are tried again by the next run.
+        let mut failed = outcome.err();
+        for member in &mut self.members {
+            failed = member.error.take_if(|error| error.kind().is_of_source()).or(failed);
+        }
+        if let Some(error) = failed {
+            self.note(&format!("what was read long ago could not be read again: {error}"));
+        }
+        self.flush(began, Scope::Some, &[], false).await
+    }
+
     /// Reads the windows of a refresh; the moment from which changes are to be read again, or nothing if every
     /// table that needs the refresh has failed meanwhile.
-    async fn refresh(
-        &mut self,
-        refresh: Refresh,
-        reason: Reason,
-        sees_hidden: Option<bool>,
-    ) -> Result<Option<Timestamp>> {
+    async fn refresh(&mut self, refresh: Refresh, reason: Reason) -> Result<Option<Timestamp>> {
         self.begin(reason.as_str());
         self.read_since = refresh.anew.then_some(refresh.started_at);
         let mut seen = Seen::default();
         let uncut = Window { from: refresh.start.map(Timestamp::as_second), to: None };
-        let mut tracked = Tracked { uncut, refresh, order_broke: false };
+        let is_noted = self.members.iter().all(|member| member.stored.is_some());
+        let mut tracked = Tracked { uncut, refresh, order_broke: false, is_noted };
         self.save_progress(&tracked.refresh);
         while !tracked.refresh.remaining.is_empty() {
             let began = pass_start(&*self.source);
             let windows: Arc<[Window]> = tracked.refresh.remaining.as_slice().into();
             let is_uncut = *windows == [uncut];
-            let ask = Ask::Dated { by: tracked.refresh.by, windows, order: Order::OldestFirst };
+            let by = tracked.refresh.by;
+            // What was read of them before the refresh was cut short is older than what it is to bring.
+            let undated = by == DateField::CreatedAt && tracked.refresh.start.is_none();
+            let ask = Ask::Dated { by, windows, order: Order::OldestFirst, undated };
             tracked.order_broke = false;
             let pass = self.pass(ask, began).await?;
             let flow = Flow { refresh: Some(&mut tracked), seen: Some(&mut seen), ..Flow::default() };
@@ -149,12 +213,15 @@ impl FamilyRun {
             self.save_progress(&tracked.refresh);
             let is_complete =
                 tracked.refresh.whole && tracked.refresh.start.is_none() && reason != Reason::Resumed;
-            let stamps = if is_complete && self.may_stamp(sees_hidden) {
-                self.stamps(Arc::new(std::mem::take(&mut seen)), began).await?
-            } else {
-                Vec::new()
-            };
-            self.flush(began, Scope::Some, &stamps, true).await?;
+            let mut confirmed = Confirmed::default();
+            if is_complete && self.lead.object.is_some() {
+                let candidates = self.candidates(Arc::new(std::mem::take(&mut seen))).await?;
+                if !candidates.is_empty() && self.may_stamp().await? {
+                    confirmed = self.confirm(candidates, began).await?;
+                }
+                self.keep_for_later(&confirmed);
+            }
+            self.flush(began, Scope::Some, &confirmed.stamps, true).await?;
         }
         let refresh = tracked.refresh;
         for member in self.members.iter_mut().filter(|member| member.is_refreshed) {
@@ -168,9 +235,17 @@ impl FamilyRun {
         Ok(Some(plan::increment_start(refresh.closes_from, self.rules.lookback)))
     }
 
-    /// Whether absences mean anything: not while rows are hidden, and not where rows cannot be asked for.
-    fn may_stamp(&self, sees_hidden: Option<bool>) -> bool {
-        self.lead.object.is_some() && (self.lead.hidden.is_none() || sees_hidden == Some(true))
+    /// Whether absences mean anything: not while rows are hidden. Asked once more, since a refresh may take hours; if
+    /// they are hidden by now, that is noted for the next run.
+    async fn may_stamp(&mut self) -> Result<bool> {
+        if self.lead.hidden.is_none() {
+            return Ok(true);
+        }
+        let sees = self.sees_hidden().await?;
+        for member in &mut self.members {
+            member.next.sees_hidden = sees.or(member.next.sees_hidden);
+        }
+        Ok(sees == Some(true))
     }
 
     fn save_progress(&mut self, refresh: &Refresh) {

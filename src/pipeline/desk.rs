@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::pending::{CommitEvery, Pending};
 use super::seen::Seen;
-use super::writer::{AT_ONCE, AbsentKeys, Failures, Flush, Message, Reply, Rows, locked};
+use super::writer::{AT_ONCE, AbsentKeys, CANARIES, Failures, Flush, Message, Reply, Rows, locked};
 use crate::batch::hash_of_key;
 use crate::destination::{Committed, Destination, Scope, Stamp, TableCommit};
 use crate::error::{Error, ErrorKind, Result};
@@ -92,19 +92,19 @@ impl Desk {
                     }
                 }
                 Message::Flush(flushes, reply) => asked.push(Asked { flushes, reply }),
-                Message::Ledger(table, since, reply) => {
+                Message::Ledger(table, rules, reply) => {
                     let target = self.tables[table].target.clone();
-                    let mut ledger = Ledger::default();
-                    let read = self.destination.entries(&target, &mut |entry| {
-                        if since.is_none_or(|since| entry.fetched_at >= since) {
-                            ledger.note(&entry);
-                        }
-                    });
+                    let mut ledger = Ledger::new(rules);
+                    let read = self.destination.entries(&target, &mut |entry| ledger.note(&entry));
                     reply.send(read.map(|()| ledger)).ok();
                     self.used = Some(Instant::now());
                 }
                 Message::AbsentKeys(table, seen, reply) => {
                     reply.send(self.absent_keys(table, &seen)).ok();
+                    self.used = Some(Instant::now());
+                }
+                Message::KeysBeside(table, others, reply) => {
+                    reply.send(self.keys_beside(table, &others)).ok();
                     self.used = Some(Instant::now());
                 }
                 Message::Record(runs, reply) => {
@@ -127,13 +127,32 @@ impl Desk {
             absent.of = done.live;
             return Ok(absent);
         }
+        let mut present = 0;
         self.destination.live_keys(&target.clone(), &mut |key| {
             absent.of += 1;
-            if !seen.contains(hash_of_key(key)) {
+            if seen.contains(hash_of_key(key)) {
+                present += 1;
+                draw(&mut absent.present, key, present);
+            } else {
                 absent.keys.push(key.to_owned());
             }
         })?;
         Ok(absent)
+    }
+
+    /// Some of the lead rows that a table's rows are about, beside `others`.
+    fn keys_beside(&mut self, table: usize, others: &Seen) -> Result<AbsentKeys> {
+        let mut sample = AbsentKeys::default();
+        let mut present = 0;
+        let target = self.tables[table].target.clone();
+        self.destination.live_keys(&target, &mut |key| {
+            sample.of += 1;
+            if !others.contains(hash_of_key(key)) {
+                present += 1;
+                draw(&mut sample.present, key, present);
+            }
+        })?;
+        Ok(sample)
     }
 
     /// The tables that are committed together with `table` if one of them is due.
@@ -267,6 +286,16 @@ impl Desk {
         locked(&self.failures).tables.insert(table, error);
     }
 }
+
+/// Draws the `number`-th key, from 1, so that in the end each of all keys is among those drawn with the same chance.
+fn draw(drawn: &mut Vec<String>, key: &str, number: usize) {
+    if drawn.len() < CANARIES {
+        drawn.push(key.to_owned());
+    } else if let Some(place) = drawn.get_mut(fastrand::usize(0..number)) {
+        key.clone_into(place);
+    }
+}
+
 /// One table's part of the next commit.
 struct Part {
     table: usize,

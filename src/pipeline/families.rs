@@ -113,6 +113,7 @@ impl Family<'_> {
             options: options.clone(),
             workspace: workspace.clone(),
             read_since: None,
+            hides_rows: false,
             supersedes_before: jiff::Timestamp::MIN,
             writer: writer.clone(),
             stop: stop.clone(),

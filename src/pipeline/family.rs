@@ -11,6 +11,7 @@ use super::writer::Writer;
 use super::{ReadingRules, RunOptions, Stop};
 use crate::destination::Scope;
 use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::LedgerRules;
 use crate::progress::TableProgress;
 use crate::report::{Outcome, TableReport};
 use crate::source::{self, Ask, Pass, Source};
@@ -31,6 +32,8 @@ pub(super) struct FamilyRun {
     /// Rows that are read one object at a time need not be read again if they were since this moment; `None` if
     /// it does not matter when.
     pub(super) read_since: Option<Timestamp>,
+    /// Whether rows of the lead table are hidden from the token.
+    pub(super) hides_rows: bool,
     /// See [`Rows::supersedes_before`] of the latest rows.
     pub(super) supersedes_before: Timestamp,
     pub(super) writer: Writer,
@@ -141,6 +144,11 @@ impl FamilyRun {
         self.members.into_iter().map(end).collect()
     }
 
+    /// Whether all that there is of the table is read in every run, rather than what changed.
+    pub(super) fn is_read_whole(&self) -> bool {
+        !matches!(self.lead.endpoint, Endpoint::Search { .. } | Endpoint::Log { .. })
+    }
+
     fn fail_all(&mut self, error: &Error) {
         for member in &mut self.members {
             member.error.get_or_insert_with(|| error.clone());
@@ -168,7 +176,9 @@ impl FamilyRun {
                 .inside()
                 .is_some_and(|inside| matches!(inside.more, crate::table::More::Object { stated: Some(_) }));
             if has_ledger && !self.options.is_bounded() && member.ledger.is_none() {
-                let ledger = self.writer.ledger(member.position, self.read_since).await?;
+                let due_before = self.rules.parts_refresh_every.map(|every| plan::earlier_by(began, every));
+                let rules = LedgerRules { since: self.read_since, due_before };
+                let ledger = self.writer.ledger(member.position, rules).await?;
                 member.ledger = Some(Arc::new(ledger));
             }
             members.push(source::Member {
@@ -178,7 +188,15 @@ impl FamilyRun {
                 failure: member.error.clone(),
             });
         }
-        Ok(Pass { table: self.lead, members: members.into(), ask, began, limit: self.options.limit })
+        Ok(Pass {
+            table: self.lead,
+            members: members.into(),
+            ask,
+            began,
+            limit: self.options.limit,
+            hides_rows: self.hides_rows,
+            expects_rows: false,
+        })
     }
 
     /// Asks only for the table whose endpoint is read, one row at a time or none.

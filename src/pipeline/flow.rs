@@ -40,6 +40,9 @@ pub(super) struct Tracked {
     pub(super) uncut: Window,
     /// Whether the order broke that proofs rely on.
     pub(super) order_broke: bool,
+    /// Whether every table has a state. One that gets its first rows gets a state with them, which says that nothing is
+    /// proven yet: without one, nothing that is noted about its rows counts.
+    pub(super) is_noted: bool,
 }
 
 impl Tracked {
@@ -108,8 +111,11 @@ impl FamilyRun {
         if let Some(seen) = &mut flow.seen {
             seen.extend(&page.keys);
         }
-        let is_proven = flow.refresh.as_mut().is_some_and(|tracked| tracked.follow(page.proof));
-        let refresh = flow.refresh.as_ref().filter(|_| is_proven).map(|tracked| &tracked.refresh);
+        let is_news = flow.refresh.as_mut().is_some_and(|tracked| {
+            let is_first = !std::mem::replace(&mut tracked.is_noted, true);
+            tracked.follow(page.proof) || is_first
+        });
+        let refresh = flow.refresh.as_ref().filter(|_| is_news).map(|tracked| &tracked.refresh);
         let mut tables = Vec::with_capacity(page.shares.len());
         for ((member, share), left) in self.members.iter_mut().zip(page.shares).zip(left) {
             if let Some(error) = self.writer.failure(member.position) {

@@ -63,6 +63,9 @@ pub struct ReadingRules {
     pub lookback: SignedDuration,
     /// How often everything is read again; `None` means never.
     pub refresh_every: Option<SignedDuration>,
+    /// After how long objects that are read one by one are read again although they have not changed; `None` means
+    /// never.
+    pub parts_refresh_every: Option<SignedDuration>,
 }
 
 /// What was typed for this run alone.

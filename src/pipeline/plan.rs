@@ -6,7 +6,7 @@ use crate::state::{Refresh, TableState};
 pub use crate::window::LAG;
 use crate::window::{DateField, Window};
 
-/// A `--full-refresh` goes on with one that was cut short less than this ago.
+/// A `--full-refresh` goes on with one that was asked for and cut short less than this ago.
 const GO_ON_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Everything the decision depends on.
@@ -139,19 +139,37 @@ pub fn is_shortfall(counted: u64, live: u64) -> bool {
     counted > live + tolerance
 }
 
-/// Whether absences are too many to believe: more than 1 % of the table, and more than 100.
-pub fn is_mass_absence(nominees: usize, live: u64) -> bool {
-    nominees as u64 > (live / 100).max(100)
+/// Whether absences are too many to believe where no row is known that has to be there: more than 1 % of the table, and
+/// more than 100.
+pub fn is_mass_absence(candidates: usize, live: u64) -> bool {
+    candidates as u64 > (live / 100).max(100)
 }
+
+/// How many objects that are due are read again in a run: as many as come due in the time since the last run, and at
+/// least [`FEWEST_REREAD`].
+pub fn objects_to_reread(objects: u64, since_last: SignedDuration, every: SignedDuration) -> usize {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a share of a count, bounded by it"
+    )]
+    let share =
+        (objects as f64 * (since_last.as_secs_f64() / every.as_secs_f64()).clamp(0.0, 1.0)).ceil() as usize;
+    share.max(FEWEST_REREAD)
+}
+
+/// Objects that are due and read again in any run, a few seconds' worth of the usual rate.
+const FEWEST_REREAD: usize = 100;
 
 fn is_due(last: Option<Timestamp>, every: Option<SignedDuration>, now: Timestamp) -> bool {
     let Some(every) = every else { return false };
     last.is_none_or(|last| now.duration_since(last) >= every)
 }
 
-/// Whether a refresh of everything was cut short so lately that asking for one means going on with it.
+/// Whether a refresh that reads everything anew was cut short so lately that asking for one means going on with it.
 fn is_under_way(situation: &Situation<'_>, stored: &TableState) -> bool {
-    let refresh = stored.refresh.as_ref().filter(|refresh| refresh.whole);
+    let refresh = stored.refresh.as_ref().filter(|refresh| refresh.whole && refresh.anew);
     refresh.is_some_and(|refresh| situation.now.duration_since(refresh.started_at) < GO_ON_WITHIN)
 }
 
@@ -166,7 +184,8 @@ pub(super) fn whole(situation: &Situation<'_>, reason: Reason) -> Reading {
         by: if from.is_some() { situation.changes_by } else { DateField::CreatedAt },
         start: situation.start_date,
         whole: true,
-        anew: matches!(reason, Reason::Asked | Reason::ApiVersion | Reason::Columns)
+        anew: situation.full_refresh
+            || matches!(reason, Reason::Asked | Reason::ApiVersion | Reason::Columns)
             || begun.is_some_and(|refresh| refresh.anew),
         remaining: vec![Window { from, to: None }],
     };
@@ -323,11 +342,40 @@ pub(super) mod tests {
         let stored = TableState { refresh: Some(refresh.clone()), checkpoint: None, ..state() };
         let later = Situation { now: at("2026-01-18T12:00:00Z"), ..situation(Some(&stored)) };
         assert_eq!(decide(&later), Reading::Refresh(refresh, Reason::Resumed));
-        for (now, expected) in
-            [("2026-01-16T11:00:00Z", Reason::Resumed), ("2026-01-16T12:00:00Z", Reason::Asked)]
-        {
+    }
+
+    #[test]
+    fn who_asks_for_a_full_refresh_goes_on_with_one_that_was_asked_for_too() {
+        for (was_asked, now, expected) in [
+            (true, "2026-01-16T11:00:00Z", Reason::Resumed),
+            (true, "2026-01-16T12:00:00Z", Reason::Asked),
+            (false, "2026-01-15T13:00:00Z", Reason::Asked),
+        ] {
+            let begun = Situation { full_refresh: was_asked, ..situation(None) };
+            let Reading::Refresh(mut refresh, _) = decide(&begun) else { panic!() };
+            refresh.cover(Window { from: None, to: Some(1_600_000_000) });
+            let stored = TableState { refresh: Some(refresh), checkpoint: None, ..state() };
             let asked = Situation { now: at(now), full_refresh: true, ..situation(Some(&stored)) };
             assert_eq!(reason(&decide(&asked)), Some(expected), "{now}");
+        }
+    }
+
+    #[test]
+    fn as_many_objects_are_read_again_as_come_due_meanwhile() {
+        let hours = SignedDuration::from_hours;
+        for (objects, since_last, expected) in [
+            (72_000, hours(1), 100),
+            (720_000, hours(1), 1_000),
+            (720_000, hours(24), 24_000),
+            (720_000, hours(24_000), 720_000),
+            (720_000, hours(-1), 100),
+            (0, hours(1), 100),
+        ] {
+            assert_eq!(
+                objects_to_reread(objects, since_last, hours(720)),
+                expected,
+                "{objects} {since_last}"
+            );
         }
     }
 

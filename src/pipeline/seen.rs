@@ -28,6 +28,11 @@ impl Seen {
         }
     }
 
+    /// Whether no key was noted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
     /// Whether a key with this hash was noted.
     pub(super) fn contains(&self, key: u64) -> bool {
         let sorted = self.sorted.get_or_init(|| {

@@ -2,6 +2,9 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::absences::Confirmed;
 use super::family::FamilyRun;
 use super::flow::Flow;
 use super::pass_start;
@@ -11,42 +14,98 @@ use crate::error::Result;
 use crate::source::Ask;
 use crate::table::{Endpoint, WriteDisposition};
 
+/// Passes that may fail to show rows that are there.
+const PASSES: u32 = 3;
+
+/// What a pass over everything has shown.
+struct Shown {
+    began: Timestamp,
+    seen: Seen,
+    /// Of a sweep: the groups.
+    owners: Vec<String>,
+}
+
 impl FamilyRun {
     /// Reads everything and makes the tables say so.
     pub(super) async fn whole(&mut self) -> Result<()> {
-        let began = pass_start(&*self.source);
         self.begin("reading everything");
         self.fresh_states();
         let is_replaced = self.lead.disposition == WriteDisposition::Replace;
-        let is_sweep = matches!(self.lead.endpoint, Endpoint::Sweep { .. });
-        let mut seen = Seen::default();
-        let mut owners = Vec::new();
-        let flow = Flow {
-            hold: is_replaced,
-            seen: Some(&mut seen),
-            owners: is_sweep.then_some(&mut owners),
-            ..Flow::default()
-        };
-        let pass = self.pass(Ask::Everything, began).await?;
-        self.pump(pass, flow).await?;
-        let stamps = if self.lead.object.is_some() && !is_replaced {
-            self.stamps(Arc::new(seen), began).await?
-        } else {
-            Vec::new()
+        let is_confirmed = self.lead.object.is_some() && !is_replaced;
+        let mut failed = 0;
+        let (began, owners, confirmed) = loop {
+            let mut shown = self.show_all(false).await?;
+            if shown.is_empty() && self.has_stored_rows().await? {
+                shown = self.show_all(true).await?;
+            }
+            let Shown { began, seen, owners } = shown;
+            if !is_confirmed {
+                break (began, owners, Confirmed::default());
+            }
+            let candidates = self.candidates(Arc::new(seen)).await?;
+            let confirmed = self.confirm(candidates, began).await?;
+            let Some(not_shown) = confirmed.not_shown else { break (began, owners, confirmed) };
+            failed += 1;
+            if failed == PASSES {
+                return Err(self.not_all_shown(not_shown));
+            }
+            tracing::warn!(
+                table = self.lead.name,
+                not_shown,
+                "rows that are there were not shown, starting again"
+            );
         };
         for member in &mut self.members {
             member.next.checkpoint = Some(began);
             member.next.refreshed_at = Some(began);
         }
-        let scope = match (is_replaced, is_sweep) {
+        let scope = match (is_replaced, self.is_sweep()) {
             (true, _) => Scope::All,
             (false, true) => Scope::Parents(owners),
             (false, false) => Scope::Some,
         };
-        self.flush(began, scope, &stamps, true).await?;
+        self.flush(began, scope, &confirmed.stamps, true).await?;
         for member in self.members.iter_mut().filter(|member| member.error.is_none()) {
             member.report.checkpoint = Some(began);
         }
         Ok(())
+    }
+
+    /// Reads everything and hands it to the writer. See [`crate::source::Pass::expects_rows`].
+    async fn show_all(&mut self, expects_rows: bool) -> Result<Shown> {
+        let began = pass_start(&*self.source);
+        let (mut seen, mut owners) = (Seen::default(), Vec::new());
+        let flow = Flow {
+            hold: self.lead.disposition == WriteDisposition::Replace,
+            seen: Some(&mut seen),
+            owners: self.is_sweep().then_some(&mut owners),
+            ..Flow::default()
+        };
+        let mut pass = self.pass(Ask::Everything, began).await?;
+        pass.expects_rows = expects_rows;
+        self.pump(pass, flow).await?;
+        Ok(Shown { began, seen, owners })
+    }
+
+    fn is_sweep(&self) -> bool {
+        matches!(self.lead.endpoint, Endpoint::Sweep { .. })
+    }
+
+    /// Whether the tables have rows from earlier runs.
+    async fn has_stored_rows(&self) -> Result<bool> {
+        for member in self.members.iter().filter(|member| member.error.is_none()) {
+            let was_read = member.stored.as_ref().is_some_and(|stored| stored.checkpoint.is_some());
+            let nothing = Arc::new(Seen::default());
+            if was_read && self.writer.keys_beside(member.position, nothing).await?.of > 0 {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+impl Shown {
+    fn is_empty(&self) -> bool {
+        self.seen.is_empty() && self.owners.is_empty()
     }
 }

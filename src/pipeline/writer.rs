@@ -18,7 +18,7 @@ use super::seen::Seen;
 use crate::batch::Owner;
 use crate::destination::{Committed, Destination, RunRecord, Scope, Stamp, Target};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::{Entry, Ledger, LedgerRules};
 use crate::state::TableState;
 
 /// Messages that may wait for the thread: more than a second's worth of requests at the highest rate. What they
@@ -90,16 +90,22 @@ pub(super) struct Flush {
 #[derive(Debug, Default)]
 pub(super) struct AbsentKeys {
     pub(super) keys: Vec<String>,
+    /// Some of the keys that were seen, at most [`CANARIES`].
+    pub(super) present: Vec<String>,
     /// Of how many.
     pub(super) of: u64,
 }
+
+/// Keys that are drawn from those that were seen.
+pub(super) const CANARIES: usize = 5;
 
 pub(super) enum Message {
     /// With the room that they take up.
     Rows(Rows, Option<OwnedSemaphorePermit>),
     Flush(Vec<Flush>, Reply<Vec<Result<Committed>>>),
     AbsentKeys(usize, Arc<Seen>, Reply<AbsentKeys>),
-    Ledger(usize, Option<Timestamp>, Reply<Ledger>),
+    KeysBeside(usize, Arc<Seen>, Reply<AbsentKeys>),
+    Ledger(usize, LedgerRules, Reply<Ledger>),
     Record(Vec<RunRecord>, Reply<()>),
 }
 
@@ -172,10 +178,14 @@ impl Writer {
         self.ask(|reply| Message::AbsentKeys(table, seen, reply)).await
     }
 
-    /// What need not be read again of a table that is read one object at a time, as far as it was read at or
-    /// after `since`.
-    pub(super) async fn ledger(&self, table: usize, since: Option<Timestamp>) -> Result<Ledger> {
-        self.ask(|reply| Message::Ledger(table, since, reply)).await
+    /// Some of the lead rows that a table's rows without a stamp are about, beside `others`: among those `present`.
+    pub(super) async fn keys_beside(&self, table: usize, others: Arc<Seen>) -> Result<AbsentKeys> {
+        self.ask(|reply| Message::KeysBeside(table, others, reply)).await
+    }
+
+    /// What need not be read again of a table that is read one object at a time, as far as `rules` say.
+    pub(super) async fn ledger(&self, table: usize, rules: LedgerRules) -> Result<Ledger> {
+        self.ask(|reply| Message::Ledger(table, rules, reply)).await
     }
 
     /// Adds to the log of runs.

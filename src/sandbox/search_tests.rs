@@ -247,14 +247,11 @@ fn undated_rows_stand_together_at_one_end_and_every_row_is_walked_once() {
                 assert_eq!(seen.len(), all.len(), "{table} {order}, undated last: {undated_last}");
 
                 let dates: Vec<_> = walked.into_iter().map(|(_, date)| date).collect();
-                let (undated, dated) = if (order == "descending") == undated_last {
-                    dates.split_at(UNDATED)
-                } else {
-                    let (dated, undated) = dates.split_at(all.len() - UNDATED);
-                    (undated, dated)
-                };
-                assert!(undated.iter().all(Option::is_none) && dated.iter().all(Option::is_some));
-                assert!(dated.is_sorted_by(|a, b| if order == "ascending" { a <= b } else { a >= b }));
+                let comes_first = (order == "descending") == undated_last;
+                let (first, second) = dates.split_at(if comes_first { UNDATED } else { all.len() - UNDATED });
+                let (missing, given) = if comes_first { (first, second) } else { (second, first) };
+                assert!(missing.iter().all(Option::is_none) && given.iter().all(Option::is_some));
+                assert!(given.is_sorted_by(|a, b| if order == "ascending" { a <= b } else { a >= b }));
             }
         }
     }
@@ -269,7 +266,9 @@ fn no_filter_on_a_date_finds_undated_rows_whichever_end_they_stand_at() {
         for (kind, table, key) in TABLES {
             let all = bench.rows(kind);
             let undated: Vec<_> = all.iter().step_by(3).take(12).cloned().collect();
-            undated.iter().for_each(|id| bench.date(table, id, None));
+            for id in &undated {
+                bench.date(table, id, None);
+            }
             let dated = all.len() - undated.len();
             let both = json!({"operator": "AND", "value": [created(">", middle), created("<", now)]});
             let neither = json!({"operator": "AND", "value": [created(">", now), created("<", middle)]});

@@ -269,7 +269,9 @@ mod tests {
             let (mut world, start) = spread(lag, longest);
             let ids: Vec<String> =
                 world.table(Kind::Contacts).live().rows().iter().map(|row| row.id.to_string()).collect();
-            ids.iter().for_each(|id| change(&mut world, id, 1_000, start));
+            for id in &ids {
+                change(&mut world, id, 1_000, start);
+            }
             let table = world.table_mut(Kind::Contacts);
             let is_new = |row: &Arc<Row>| row.updated_at == Some(1_000);
             assert!(table.live().rows().iter().all(is_new));

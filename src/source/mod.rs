@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::batch::{Owner, Shape};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::{Due, Entry, Ledger};
 use crate::progress::TableProgress;
 use crate::table::TableSpec;
 use crate::window::{DateField, Window};
@@ -107,6 +107,11 @@ pub struct Pass {
     pub began: Timestamp,
     /// Rows of each table that are enough: no more parents of a page are asked one by one.
     pub limit: Option<u64>,
+    /// Whether rows are hidden from the token, which the source may count all the same.
+    pub hides_rows: bool,
+    /// Whether rows are stored that an answer without any would take away: it is asked for again, and not believed at
+    /// all where it is no proper list or where there are rows at all times.
+    pub expects_rows: bool,
 }
 
 /// A table that a pass fills.
@@ -127,7 +132,15 @@ impl Pass {
     pub fn alone(table: &'static TableSpec, ask: Ask, began: Timestamp) -> Self {
         let progress = TableProgress::silent();
         let member = Member { table, progress, ledger: None, failure: None };
-        Self { table, members: [member].into(), ask, began, limit: None }
+        Self {
+            table,
+            members: [member].into(),
+            ask,
+            began,
+            limit: None,
+            hides_rows: false,
+            expects_rows: false,
+        }
     }
 }
 
@@ -136,7 +149,10 @@ impl Pass {
 pub enum Ask {
     /// Every row.
     Everything,
-    /// Rows by one of their dates, decided by value; rows without a readable date are among them.
+    /// The rows inside some rows of the table, whose objects are read one by one. The table's own rows are not asked
+    /// for.
+    Inside(Arc<[Due]>),
+    /// Rows by one of their dates, decided by value.
     Dated {
         /// Which date.
         by: DateField,
@@ -144,13 +160,15 @@ pub enum Ask {
         windows: Arc<[Window]>,
         /// In which order, which decides what may be concluded from a page.
         order: Order,
+        /// Whether rows without that date are asked for as well, which a server that filters by it does not show.
+        undated: bool,
     },
 }
 
 impl Ask {
-    /// Rows by one of their dates, in one window.
+    /// Rows by one of their dates, in one window; rows without that date too if the window has no bounds.
     pub fn dated(by: DateField, window: Window, order: Order) -> Self {
-        Self::Dated { by, windows: [window].into(), order }
+        Self::Dated { by, windows: [window].into(), order, undated: window == Window::default() }
     }
 }
 

@@ -11,7 +11,10 @@
 //! - `api_version`, `columns`: the same, else none, which makes a refresh due.
 //! - `shortfalls`: the larger, `unexplained`: the smaller. Both make a refresh more likely.
 //! - `sees_hidden`: rows that are hidden from one are hidden.
+//! - `unconfirmed`: those of both; asking for a row that one does not have changes nothing there.
 //! - `workspace`: the one that is known. Two that differ are for the caller to refuse.
+
+use std::collections::BTreeSet;
 
 use super::{Refresh, TableState, VERSION};
 use crate::window::union;
@@ -81,6 +84,7 @@ impl TableState {
                 (one, two) if one == two => one,
                 _ => None,
             },
+            unconfirmed: either(&self.unconfirmed, &other.unconfirmed),
         }
     }
 
@@ -129,6 +133,12 @@ impl Refresh {
             ..self.clone()
         })
     }
+}
+
+/// The keys of both, each once.
+fn either(one: &[String], two: &[String]) -> Vec<String> {
+    let keys: BTreeSet<&String> = one.iter().chain(two).collect();
+    keys.into_iter().cloned().collect()
 }
 
 /// Whichever is not empty.

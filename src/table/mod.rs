@@ -50,6 +50,8 @@ pub struct TableSpec {
     /// Path of one object, to which `/{id}` is added. Where there is one, rows that are no longer shown are asked
     /// for one by one and, if they are gone, stamped.
     pub object: Option<&'static str>,
+    /// Whether the source has rows of it at all times, so that an answer without any is wrong.
+    pub is_never_empty: bool,
     /// Whether the source merges rows, and names the row that another went into.
     pub is_merged: bool,
     /// Whether the table is read only when it is named, because it costs a request for every row or needs a
@@ -87,6 +89,7 @@ pub const PLAIN: TableSpec = TableSpec {
     permission: "",
     hidden: None,
     object: None,
+    is_never_empty: false,
     is_merged: false,
     opt_in: false,
     elsewhere: &[],

@@ -1,10 +1,10 @@
 //! Parts of conversations, asked for one conversation at a time, and of tickets, which show their own.
 
 use ingest::report::Outcome;
-use ingest::sandbox::{Change, Settings};
+use ingest::sandbox::{Change, Fault, FaultKind, Settings};
 use tempfile::TempDir;
 
-use crate::support::world::{HOUR, MINUTE, World, also_over_lakes, of};
+use crate::support::world::{DAY, HOUR, MINUTE, World, also_over_lakes, of};
 
 const BOTH: [&str; 2] = ["conversations", "conversation_parts"];
 /// Begins every request for one conversation.
@@ -247,7 +247,89 @@ async fn a_load_that_was_cut_short_for_both_may_be_finished_for_one_first() {
     world.assert_truth(&BOTH);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_in_a_conversation_without_moving_its_date_is_read_within_a_month() {
+    let tables = ["conversations", "conversation_parts", "tickets", "ticket_parts"];
+    let mut world = World::start(Settings { conversations: 300, ..Settings::default() }).await;
+    world.load(&tables).await;
+    for table in ["conversations", "tickets"] {
+        let of_many = |id: &&String| world.sandbox.shown_parts(id).len() > 1;
+        let ids = world.ids(table);
+        for id in ids.iter().filter(of_many).take(40) {
+            let (table, id) = (table.to_owned(), id.clone());
+            assert_eq!(world.sandbox.change(Change::RedactPart { table, id, at: 0 }).len(), 1);
+        }
+    }
+    world.sandbox.advance(2 * HOUR);
+    world.load(&tables).await;
+    assert!(!world.differences("conversation_parts").wrong.is_empty(), "nothing says so");
+    // Tickets show their parts themselves, so that a refresh brings them.
+    world.sandbox.advance(8 * DAY);
+    world.load(&tables).await;
+    world.assert_truth(&["ticket_parts"]);
+    assert!(!world.differences("conversation_parts").wrong.is_empty(), "what was read is not read again");
+
+    world.sandbox.advance(25 * DAY);
+    let mut asked = Vec::new();
+    for _ in 0..4 {
+        world.load(&tables).await;
+        asked.push(asked_for(&world).len());
+    }
+    assert_eq!(asked, [300, 0, 0, 0], "a month after they were read");
+    world.assert_truth(&tables);
+    world.rules.parts_refresh_every = None;
+    world.sandbox.advance(90 * DAY);
+    world.load(&tables).await;
+    assert_eq!(asked_for(&world), [""; 0], "never, if that is wanted");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conversations_that_are_due_are_read_a_share_at_a_time_the_youngest_first() {
+    let world = World::start(Settings { conversations: 400, ..Settings::default() }).await;
+    world.load(&BOTH).await;
+    world.sandbox.advance(31 * DAY);
+    // Nearly all of the month has passed since the last run; then an hour.
+    world.load(&BOTH).await;
+    assert_eq!(asked_for(&world).len(), 400);
+    world.sandbox.advance(29 * DAY);
+    world.load(&BOTH).await;
+    assert_eq!(asked_for(&world), [""; 0]);
+    world.sandbox.advance(2 * DAY);
+    world.load(&BOTH).await;
+    let first = asked_for(&world);
+    assert_eq!(first.len(), 100, "a hundred at least");
+    let changed =
+        |id: &String| world.cell("conversations", id, "updated_at").unwrap().parse::<i64>().unwrap();
+    let oldest = first.iter().map(changed).min().unwrap();
+    let others = world.ids("conversations").into_iter().filter(|id| !first.contains(id));
+    assert!(others.map(|id| changed(&id)).all(|other| other <= oldest));
+    for _ in 0..3 {
+        world.sandbox.advance(HOUR);
+        world.load(&BOTH).await;
+    }
+    world.sandbox.advance(HOUR);
+    world.load(&BOTH).await;
+    assert_eq!(asked_for(&world), [""; 0], "each once a month");
+    world.assert_truth(&BOTH);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_that_cannot_be_read_again_fails_nothing() {
+    let world = World::start(Settings::default()).await;
+    world.load(&BOTH).await;
+    let ids = world.ids("conversations");
+    let what = FaultKind::Status { code: 403, error_code: "x".into(), retry_after: None, headers: true };
+    let matching = format!("/conversations/{}", ids[9]);
+    world.sandbox.fault(Fault { matching, after: 0, times: 1_000, what });
+    world.sandbox.advance(31 * DAY);
+    let report = world.load(&BOTH).await;
+    let is_told = |note: &String| note.contains("could not be read again");
+    assert!(report.tables.iter().any(|table| table.notes.iter().any(is_told)));
+    world.assert_truth(&BOTH);
+}
+
 also_over_lakes!(
+    what_changes_in_a_conversation_without_moving_its_date_is_read_within_a_month,
     only_conversations_that_changed_are_asked_for,
     a_part_that_only_the_statistics_count_is_fetched_by_a_refresh,
     parts_that_are_no_longer_shown_stay_and_what_is_missing_is_told,

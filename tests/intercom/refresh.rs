@@ -93,23 +93,107 @@ async fn a_shortfall_twice_running_is_answered_with_a_refresh_at_once() {
     assert_eq!(world.state("contacts").unwrap().shortfalls, 0);
 }
 
+/// Conversations and all that stands inside them.
+const CONVERSATIONS: [&str; 5] = [
+    "conversations",
+    "conversation_parts",
+    "conversation_tags",
+    "conversation_contacts",
+    "conversation_teammates",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_permission_that_was_gained_makes_a_refresh_due_once() {
-    let settings = Settings::default();
-    let mut world = World::start(settings.clone()).await;
+    let world = World::start(Settings { ticket_conversations: 4, ..Settings::default() }).await;
     world.sandbox.deny("/tickets", 403);
     let modes = |report: &ingest::report::RunReport| of(report, "conversations").mode.clone();
     let first = world.load(&["conversations"]).await;
     assert!(of(&first, "conversations").notes[0].contains("without \"Read tickets\""));
+    assert_eq!(world.differences("conversations").missing.len(), 30);
     assert_eq!(modes(&world.load(&["conversations"]).await), "changes since the last run");
-    // The same workspace, where the token may now do more.
-    world.sandbox = ingest::sandbox::Sandbox::start(settings).await.unwrap();
+    world.sandbox.allow("/tickets");
     let gained = world.load(&["conversations"]).await;
     assert_eq!(modes(&gained), "refresh: a permission was gained");
     assert!(of(&gained, "conversations").notes.is_empty());
     assert_eq!(modes(&world.load(&["conversations"]).await), "changes since the last run");
-    assert!(world.requests("/tickets").is_empty(), "what is known is not asked again");
+    assert_eq!(world.requests("/tickets").len(), 1, "permissions come and go");
     world.assert_truth(&["conversations"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_is_lost_marks_nothing_and_what_was_missed_is_read_when_it_is_back() {
+    let world = World::start(Settings { ticket_conversations: 4, ..Settings::default() }).await;
+    world.load(&CONVERSATIONS).await;
+    world.assert_truth(&CONVERSATIONS);
+    let hidden: Vec<String> = world.ids("conversations").into_iter().step_by(4).collect();
+    for asks in [false, true] {
+        world.sandbox.deny("/tickets", 403);
+        world.sandbox.advance(8 * DAY);
+        let run = world.run().tables(&CONVERSATIONS);
+        let report = if asks { run.full_refresh().go().await } else { run.go().await };
+        assert_eq!(report.exit_code(), 0);
+        let notes = &of(&report, "conversations").notes;
+        assert!(notes.iter().any(|note| note.contains("without \"Read tickets\"")), "{notes:?}");
+        // Whatever is not shown is still there.
+        world.assert_truth(&CONVERSATIONS);
+        for id in &hidden[..4] {
+            world.update("conversations", id);
+            let (table, id) = ("conversations".to_owned(), id.clone());
+            world.sandbox.change(Change::AddPart { table, id });
+        }
+        world.sandbox.advance(HOUR);
+        world.load(&CONVERSATIONS).await;
+        assert!(!world.differences("conversations").wrong.is_empty(), "nobody could see that");
+        world.sandbox.allow("/tickets");
+        world.sandbox.advance(2 * HOUR);
+        world.load(&CONVERSATIONS).await;
+        world.assert_truth(&CONVERSATIONS);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_permission_that_is_lost_while_a_refresh_reads_marks_nothing_either() {
+    let world = World::start(Settings { ticket_conversations: 4, ..Settings::default() }).await;
+    world.load(&CONVERSATIONS).await;
+    world.sandbox.advance(8 * DAY);
+    let sandbox = world.sandbox.clone();
+    let lose = move |moment| {
+        if moment == crate::support::wrapped::Moment::Before(0) {
+            sandbox.deny("/tickets", 403);
+        }
+    };
+    let report = world.run().tables(&CONVERSATIONS).watching(lose).go().await;
+    assert_eq!(report.exit_code(), 0);
+    world.assert_truth(&CONVERSATIONS);
+    world.update("conversations", &world.ids("conversations")[0]);
+    world.sandbox.allow("/tickets");
+    let report = world.load(&CONVERSATIONS).await;
+    assert_eq!(of(&report, "conversations").mode, "refresh: a permission was gained");
+    world.assert_truth(&CONVERSATIONS);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_refresh_that_is_asked_for_does_not_go_on_with_one_that_was_only_due() {
+    let tables = ["conversations", "conversation_parts"];
+    let world = World::start(Settings { conversations: 300, ..Settings::default() }).await;
+    world.load(&tables).await;
+    let id = world.ids("conversations").remove(5);
+    let redact = Change::RedactPart { table: "conversations".into(), id, at: 0 };
+    assert_eq!(world.sandbox.change(redact).len(), 1);
+    world.sandbox.advance(8 * DAY);
+    let run = world.run().tables(&tables).commit_every(1).concurrency(1);
+    run.stopped_at_request("/conversations/search", 2).go().await;
+    assert!(world.state("conversation_parts").unwrap().refresh.is_some());
+    let asked = || world.run().tables(&tables).full_refresh();
+    let report = asked().go().await;
+    assert_eq!(of(&report, "conversation_parts").mode, "full refresh");
+    world.assert_truth(&tables);
+    // One that was asked for is gone on with.
+    world.sandbox.advance(DAY);
+    asked().commit_every(1).concurrency(1).stopped_at_request("/conversations/search", 3).go().await;
+    let report = asked().go().await;
+    assert_eq!(of(&report, "conversation_parts").mode, "resuming a refresh");
+    world.assert_truth(&tables);
 }
 
 also_over_lakes!(
@@ -117,4 +201,6 @@ also_over_lakes!(
     without_due_refreshes_one_that_is_asked_for_heals_as_well,
     a_shortfall_twice_running_is_answered_with_a_refresh_at_once,
     a_permission_that_was_gained_makes_a_refresh_due_once,
+    a_permission_that_is_lost_marks_nothing_and_what_was_missed_is_read_when_it_is_back,
+    a_full_refresh_that_is_asked_for_does_not_go_on_with_one_that_was_only_due,
 );

@@ -1,6 +1,6 @@
 //! Rows that are gone from the workspace: found by a refresh, confirmed one by one, stamped and never dropped.
 
-use ingest::sandbox::{Change, Settings};
+use ingest::sandbox::{Change, Fault, FaultKind, Settings};
 
 use crate::support::world::{HOUR, MINUTE, World, also_over_lakes, of, spec};
 
@@ -162,25 +162,76 @@ async fn a_merged_contact_names_the_one_that_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn too_many_absences_stamp_none() {
-    let world = World::start(Settings { contacts: 300, ..Settings::default() }).await;
-    let tables = ["contacts", "contact_companies"];
+async fn many_rows_that_are_gone_are_stamped_like_few() {
+    let world = World::start(Settings { contacts: 2_000, ..Settings::default() }).await;
+    let tables = ["contacts", "contact_companies", "contact_tags"];
     world.load(&tables).await;
     let ids = world.ids("contacts");
-    for id in &ids[50..151] {
+    for id in &ids[50..200] {
         world.delete("contacts", id);
     }
     world.sandbox.advance(2 * HOUR);
     let report = refresh(&world, &tables).await;
+    assert_eq!(of(&report, "contacts").committed.stamped, 150);
+    assert_eq!(world.differences("contacts").stamped.len(), 150);
+    world.assert_truth(&["contact_companies", "contact_tags"]);
+    // One that goes afterwards is no exception.
+    world.delete("contacts", &ids[300]);
+    world.sandbox.advance(2 * HOUR);
+    refresh(&world, &tables).await;
+    assert!(world.cell("contacts", &ids[300], "_deleted_at").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn look_ups_that_find_nothing_at_all_prove_nothing() {
+    let world = World::start(Settings { contacts: 300, ..Settings::default() }).await;
+    world.load(&["contacts"]).await;
+    let ids = world.ids("contacts");
+    for id in &ids[50..60] {
+        world.delete("contacts", id);
+    }
+    let what =
+        FaultKind::Status { code: 404, error_code: "not_found".into(), retry_after: None, headers: true };
+    // The search answers, and every contact's own address says that there is none.
+    for beginning in ids.iter().map(|id| format!("/contacts/{id}")) {
+        world.sandbox.fault(Fault { matching: beginning, after: 0, times: 10_000, what: what.clone() });
+    }
+    world.sandbox.advance(2 * HOUR);
+    let report = refresh(&world, &["contacts"]).await;
     let contacts = of(&report, "contacts");
     assert_eq!(contacts.committed.stamped, 0);
-    assert!(contacts.notes.iter().any(|note| note.contains("101 contacts of 300")), "{:?}", contacts.notes);
-    assert!(world.requests("/contacts/").iter().all(|request| !request.path_and_query.contains(&ids[60])));
+    let is_told =
+        |note: &String| note.contains("10 contacts of 300") && note.contains("not found one by one either");
+    assert!(contacts.notes.iter().any(is_told), "{:?}", contacts.notes);
+    // They are not forgotten: the next run asks for them, whatever it reads.
+    world.sandbox.clear_faults();
+    world.sandbox.advance(2 * HOUR);
+    let report = world.load(&["contacts"]).await;
+    assert_eq!(of(&report, "contacts").mode, "changes since the last run");
+    assert_eq!(of(&report, "contacts").committed.stamped, 10);
+    assert_eq!(world.state("contacts").unwrap().unconfirmed, [""; 0]);
+}
 
-    world.restore("contacts", &ids[50]);
-    let report = refresh(&world, &tables).await;
-    assert_eq!(of(&report, "contacts").committed.stamped, 100, "one less is believed");
-    world.assert_truth(&["contact_companies"]);
+#[tokio::test(flavor = "multi_thread")]
+async fn more_rows_than_a_run_asks_for_are_left_to_the_next_ones() {
+    let world = World::start(Settings { contacts: 6_200, ..Settings::default() }).await;
+    world.load(&["contacts"]).await;
+    let ids = world.ids("contacts");
+    for id in &ids[..6_000] {
+        world.delete("contacts", id);
+    }
+    world.sandbox.advance(2 * HOUR);
+    let report = refresh(&world, &["contacts"]).await;
+    assert_eq!(of(&report, "contacts").committed.stamped, 5_000);
+    assert_eq!(world.state("contacts").unwrap().unconfirmed.len(), 1_000);
+    // One of them is back meanwhile.
+    let back = world.state("contacts").unwrap().unconfirmed[0].clone();
+    world.restore("contacts", &back);
+    world.sandbox.advance(2 * HOUR);
+    let report = world.load(&["contacts"]).await;
+    assert_eq!(of(&report, "contacts").committed.stamped, 999);
+    assert_eq!(world.differences("contacts").extra, [""; 0]);
+    world.assert_nothing_lost(&["contacts"], "deletions aside");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -259,7 +310,8 @@ also_over_lakes!(
     links_and_parts_go_with_their_conversation_and_come_back_with_it,
     parts_and_links_that_are_read_without_their_conversations_are_stamped_too,
     a_merged_contact_names_the_one_that_is_left,
-    too_many_absences_stamp_none,
+    many_rows_that_are_gone_are_stamped_like_few,
+    look_ups_that_find_nothing_at_all_prove_nothing,
     no_conversation_is_stamped_while_some_may_be_hidden,
     an_absence_that_nobody_confirms_is_told_and_not_stamped,
     a_row_that_the_search_does_not_show_yet_is_not_taken_for_gone,

@@ -89,6 +89,7 @@ async fn run(folder: &Path, base_url: &str, version: &str, names: &[&str]) -> Ru
             start_date: None,
             lookback: SignedDuration::ZERO,
             refresh_every: None,
+            parts_refresh_every: None,
         },
     };
     let progress = Progress::new(Mode::Off);

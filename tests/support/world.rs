@@ -54,6 +54,7 @@ impl World {
                 start_date: None,
                 lookback: SignedDuration::ZERO,
                 refresh_every: Some(SignedDuration::from_hours(7 * 24)),
+                parts_refresh_every: Some(SignedDuration::from_hours(30 * 24)),
             },
             patience: Duration::from_secs(30),
             backoff: Backoff {

@@ -150,6 +150,9 @@ fn apply(
     let context =
         |what: &'static str| move |e| failed(what, &e).within(format!("table {}", target.table.name));
     let mut done = Committed::default();
+    if commit.begins() {
+        parents::forget_entries(connection, target).map_err(context("correct the ledger"))?;
+    }
     let rows = commit
         .reduced(batches)
         .map_err(|e| Error::new(ErrorKind::Destination, "batch is not readable").with_source(e))?;
@@ -261,7 +264,7 @@ fn merge_rows(
         return Ok(());
     }
     let target = &commit.target;
-    let Merged { new, changed, unchanged } = if is_any_known {
+    let Merged { new, changed, unchanged, removed } = if is_any_known {
         merge::merge(connection, target, rows, commit.supersedes_before)?
     } else {
         merge::insert(connection, target, rows)?
@@ -269,6 +272,7 @@ fn merge_rows(
     done.new += new;
     done.changed += changed;
     done.unchanged += unchanged;
+    done.removed += removed;
     if new > 0 {
         parents::fill(connection, target, rows)?;
     }

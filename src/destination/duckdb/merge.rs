@@ -59,6 +59,8 @@ pub(super) struct Merged {
     pub(super) new: u64,
     pub(super) changed: u64,
     pub(super) unchanged: u64,
+    /// Further rows with a key that is met: somebody put them there by hand.
+    pub(super) removed: u64,
 }
 
 /// Brings rows into a table that has none of their keys.
@@ -78,13 +80,13 @@ pub(super) fn merge(
     connection.execute_batch(&know_sql(target, rows, supersedes_before))?;
     connection.execute_batch(&compare_sql(target, rows))?;
     connection.execute_batch(&meet_sql(target, &others))?;
-    let (met, replaced, unstamped): (u64, u64, u64) = connection.query_row(
+    let (met, replaced, unstamped, places): (u64, u64, u64, u64) = connection.query_row(
         &format!(
             "SELECT count(DISTINCT number), count(DISTINCT number) FILTER (is_replaced),
-                    count(DISTINCT number) FILTER (has_stamp AND NOT is_replaced) FROM {MET}"
+                    count(DISTINCT number) FILTER (has_stamp AND NOT is_replaced), count(*) FROM {MET}"
         ),
         [],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
     )?;
     if unstamped > 0 {
         connection.execute_batch(&unstamp_sql(target))?;
@@ -95,13 +97,14 @@ pub(super) fn merge(
             name_of(target)
         ))?;
     }
+    let removed = if places > met { connection.execute(&remove_copies_sql(target), [])? as u64 } else { 0 };
     let new = rows.count().saturating_sub(met);
     if new + replaced > 0 {
         connection.execute(&insert_sql(target, rows, Some(&others)), [])?;
     }
     connection.execute_batch(&format!("DROP TABLE {MET}; DROP TABLE {DIFFERENT}; DROP TABLE {KNOWN}"))?;
     let changed = replaced + unstamped;
-    Ok(Merged { new, changed, unchanged: met.saturating_sub(changed) })
+    Ok(Merged { new, changed, unchanged: met.saturating_sub(changed), removed })
 }
 
 /// Removes the rows whose keys are not among `rows`; their number.
@@ -211,6 +214,18 @@ fn meet_sql(target: &Target, others: &[String]) -> String {
 
 fn create(table: &str) -> String {
     format!("CREATE OR REPLACE TEMP TABLE {} AS\n", table.trim_start_matches("temp."))
+}
+
+/// Leaves one row for each key that is met and not replaced: the newest of those that stand in the table.
+fn remove_copies_sql(target: &Target) -> String {
+    let newest = target.table.cursor.map(|cursor| format!("t.{} DESC NULLS LAST, ", quoted(cursor)));
+    format!(
+        "DELETE FROM {table} WHERE rowid IN (SELECT place FROM (
+             SELECT k.place, row_number() OVER (PARTITION BY k.number ORDER BY {newest}k.place) AS copy
+             FROM {MET} AS k JOIN {table} AS t ON t.rowid = k.place WHERE NOT k.is_replaced) WHERE copy > 1)",
+        table = name_of(target),
+        newest = newest.unwrap_or_default()
+    )
 }
 
 fn unstamp_sql(target: &Target) -> String {

@@ -268,6 +268,11 @@ impl Destination for DuckDb {
             return Ok(());
         }
         self.with_connection(|connection| {
+            let has_state = sql::has_table(connection, "_ingest", "state").map_err(|e| failed("read", &e))?
+                && read_state(connection, target)?.is_some();
+            if !has_state {
+                return Ok(());
+            }
             parents::entries(connection, target, each).map_err(|e| failed("read the ledger", &e))
         })
     }

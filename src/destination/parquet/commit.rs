@@ -72,6 +72,9 @@ impl Tables<'_> {
         if !self.open[at].is_there() {
             self.storage.check_free(target.into())?;
         }
+        if commit.begins() {
+            self.open[at].forget_entries();
+        }
         let Reduced { mut batches, mut parents } = commit.reduced(batches).map_err(unreadable)?;
         if commit.comes_with_its_parents(all) {
             (batches, parents) = self.without_outdated(commit, batches, parents)?;

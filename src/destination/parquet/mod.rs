@@ -193,7 +193,11 @@ impl Destination for Lake {
     fn entries(&mut self, target: &Target, each: &mut dyn FnMut(Entry)) -> Result<()> {
         let table = self.table(target)?;
         // What was noted of a table that lacks columns is no reason to leave rows out.
-        if table.is_as_declared() { table.entries(self.storage.as_ref(), each) } else { Ok(()) }
+        if table.is_as_declared() && table.has_state() {
+            table.entries(self.storage.as_ref(), each)
+        } else {
+            Ok(())
+        }
     }
 
     fn most_bytes(&self) -> usize {

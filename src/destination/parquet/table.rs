@@ -59,6 +59,17 @@ impl Table {
         self.is_there() && !self.rows.is_older
     }
 
+    /// Whether a state is saved that vouches for the rows.
+    pub(super) fn has_state(&self) -> bool {
+        self.current.as_ref().is_some_and(|current| current.revision().is_some())
+    }
+
+    /// Forgets what was noted about the parents of its rows.
+    pub(super) fn forget_entries(&mut self) {
+        self.is_changed |= !self.ledger.files.is_empty();
+        self.ledger.files.clear();
+    }
+
     /// Carries out what a commit says about the rows. If more is to come (`is_underway`), new ones may not be seen yet.
     pub(super) fn apply(
         &mut self,

@@ -8,7 +8,7 @@ use super::page_size::PageSize;
 use super::query::Search;
 use super::reader::Reader;
 use super::search::Group;
-use super::sequence::{Envelope, Sequence, Until};
+use super::sequence::{Envelope, Sequence, Shortage, Stuck, Until};
 use super::trouble::{Passes, Trouble};
 use crate::batch;
 use crate::client::{Attempts, Call, CallError, Client};
@@ -54,10 +54,12 @@ pub(super) struct Chain<'c> {
     proven: Option<i64>,
     /// Whether what its order proves is told.
     tells: bool,
+    /// Where rows are hidden that may be counted all the same: how the last pass ended early.
+    shortage: Option<Shortage>,
 }
 
 /// What a page was like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Turn {
     /// Nothing of the window can come after it.
     pub(super) ended: bool,
@@ -70,6 +72,8 @@ pub(super) struct Turn {
     /// Rows that match the query, as stated.
     pub(super) total: Option<u64>,
     pub(super) rows: u64,
+    /// The keys of its rows that lack the date it is sorted by.
+    pub(super) undated: Vec<u64>,
     /// Length of the answer.
     pub(super) bytes: usize,
     /// How long it was waited for.
@@ -116,7 +120,14 @@ impl<'c> Chain<'c> {
             passes: Passes::new(client, progress),
             proven: None,
             tells: true,
+            shortage: None,
         }
+    }
+
+    /// Whether its last pass was one over everything, whatever the dates, to the end that the server states.
+    pub(super) fn has_shown_all(&self) -> bool {
+        let is_unbounded = self.search.window == Window::default() && self.search.cut.is_none();
+        is_unbounded && self.until.get().is_none()
     }
 
     /// Sorts by the other date: nothing follows from the order of pages then.
@@ -173,7 +184,8 @@ impl<'c> Chain<'c> {
 
     fn begin_again(&mut self) {
         self.joint = None;
-        self.sequence = sequence(self.search, &self.until);
+        let again = sequence(self.search, &self.until);
+        self.sequence = again.after(&mut self.sequence, self.shortage);
         (self.cursor, self.size, self.proven) = (None, PageSize::default(), None);
     }
 
@@ -220,7 +232,7 @@ impl<'c> Chain<'c> {
         };
         let is_first = self.cursor.is_none();
         // An increment ends long before it has seen all that its widened bounds let in.
-        let is_telling = is_first && search.order == Order::OldestFirst;
+        let is_telling = is_first && search.order == Order::OldestFirst && self.tells;
         if is_telling
             && search.group.is_none()
             && search.cut.is_none()
@@ -243,7 +255,12 @@ impl<'c> Chain<'c> {
             self.sequence.begin_at(from.map_or(shown_from, |from| from.max(shown_from)));
         }
         let (rows, total) = (contents.keys.len() as u64, contents.total_count);
-        let step = self.sequence.take(Envelope::of(&contents, next.as_deref(), self.size), &sorted_by);
+        let missing_date = |(key, date): (&u64, &Option<i64>)| date.is_none().then_some(*key);
+        let undated = contents.keys.iter().zip(&sorted_by).filter_map(missing_date).collect();
+        let step = self.sequence.take(Envelope::of(&contents, next.as_deref()), &sorted_by);
+        if let (Err(Stuck::EndsEarly(shortage)), true) = (step, pass.hides_rows) {
+            self.shortage = Some(shortage);
+        }
         let proof = match &step {
             Ok(step) => step.proof,
             Err(_) if self.sequence.is_out_of_order() => Proof::Withdrawn,
@@ -258,7 +275,7 @@ impl<'c> Chain<'c> {
         let ended = step.map_err(Trouble::failed)?.ended;
         self.cursor = next;
         let order_broke = self.sequence.is_out_of_order();
-        Ok(Turn { ended, order_broke, first, at: self.sequence.at(), total, rows, bytes, took })
+        Ok(Turn { ended, order_broke, first, at: self.sequence.at(), total, rows, undated, bytes, took })
     }
 }
 

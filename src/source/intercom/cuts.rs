@@ -22,7 +22,7 @@ const PAGE: u64 = 150;
 const PAGES_PER_CUT: u64 = 10;
 /// Pages a second that are decoded and written, about: more cursors than that takes would only wait.
 const FASTEST: f64 = 500.0;
-/// Requests that it costs beside to know that all rows have dates.
+/// Requests that it costs beside to know whether all rows have dates.
 const COUNTS: u64 = 2;
 /// What is left of a stretch should at least be so many pages, or a cut saves nothing.
 const WORTH_CUTTING: u64 = 4;
@@ -40,9 +40,6 @@ pub struct Cuts {
     /// Rows of the groups whose first page has come.
     rows: u64,
     next_id: usize,
-    /// Whether the stretch with an open beginning has to be read to the end of its group, because rows without a date
-    /// may be among its last.
-    is_first_held: bool,
 }
 
 #[derive(Debug)]
@@ -106,28 +103,13 @@ impl Cuts {
         };
         let stretches: Vec<Stretch> = windows.iter().enumerate().map(stretch).collect();
         let next_id = stretches.len();
-        Self { stretches, now, made: 0, rows: 0, next_id, is_first_held: true }
-    }
-
-    /// Rows without a date are known not to be there: the first stretch may end at its joint like any other.
-    pub fn release_first(&mut self) {
-        self.is_first_held = false;
-        for stretch in &self.stretches {
-            if let (None, Some(to)) = (stretch.from, stretch.to) {
-                stretch.until.set(to);
-            }
-        }
+        Self { stretches, now, made: 0, rows: 0, next_id }
     }
 
     /// Pages still to be read, at least.
     pub fn pages_left(&self) -> u64 {
         let left = |at| self.rows_left(at).div_ceil(PAGE);
         (0..self.stretches.len()).filter(|at| !self.stretches[*at].is_done).map(left).sum()
-    }
-
-    /// Whether cutting will ever be worth while.
-    pub fn is_large(&self) -> bool {
-        self.allowed() > 0
     }
 
     /// Whether all is one stretch, and always was.
@@ -213,9 +195,7 @@ impl Cuts {
             return false;
         };
         let (to, cut_below) = (old.to.replace(joint), std::mem::replace(&mut old.cut_below, i64::MAX));
-        if old.from.is_some() || !self.is_first_held {
-            old.until.set(joint);
-        }
+        old.until.set(joint);
         let new = &mut self.stretches[at];
         (new.from, new.to, new.cut_below) = (Some(joint), to, cut_below);
         if let Some(to) = to {
@@ -230,6 +210,8 @@ impl Cuts {
         let mut best: Option<(u64, usize, i64)> = None;
         for (index, stretch) in self.stretches.iter().enumerate() {
             let (Some(at), Some(_), false) = (stretch.at, stretch.total, stretch.is_done) else { continue };
+            // Whether a server takes a bound before the epoch is not documented.
+            let at = at.max(0);
             let end = stretch.to.unwrap_or(self.now).min(self.now).min(stretch.cut_below);
             let width = end.saturating_sub(at);
             if width <= 0 {

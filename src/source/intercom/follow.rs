@@ -10,16 +10,19 @@ use futures_util::StreamExt;
 use futures_util::stream;
 
 use super::Intercom;
+use super::outlet::Outlet;
 use super::page::{self, PageError};
-use super::reader::{Draft, Part, Reader, Want, decode};
+use super::reader::{Child, Draft, Part, Reader, Want, decode};
 use super::trouble::{Passes, Trouble};
 use crate::batch::Members;
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
-use crate::ledger::Entry;
-use crate::source::{Page, Share};
+use crate::ledger::{Due, Entry};
+use crate::source::{Page, Pass, Proof, Share};
 use crate::table::{Address, More};
 
+/// Objects that are handed out as one draft.
+const OBJECTS_IN_DRAFT: usize = 50;
 /// Parents that are asked for at the same time within one page.
 const AT_ONCE: usize = 50;
 
@@ -177,6 +180,7 @@ impl<'i> Follower<'i> {
         let path = address.path.replace("{id}", &escaped(&want.id));
         let mut bodies: Vec<Bytes> = Vec::new();
         let mut seen = BTreeSet::new();
+        let mut total = None;
         let mut call = path.clone();
         loop {
             let answer = match client.send(|_| Call::get(call.clone())).await {
@@ -187,14 +191,16 @@ impl<'i> Follower<'i> {
             let body = answer.body.clone();
             let (around, rows) = decode(body.len(), move || {
                 let (around, rows) = page::texts(page::text(&body)?, address.records)?;
-                Ok((around, rows.into_iter().map(hash).collect::<Vec<_>>()))
+                Ok((around, rows.into_iter().map(identity).collect::<Vec<_>>()))
             })
             .await?;
             let known = seen.len();
             seen.extend(rows);
-            if around.next.is_some() && seen.len() == known {
+            // As many as came meanwhile are shown once more.
+            if around.next.is_some() && seen.len() == known && around.total_count <= total {
                 return Err(Trouble::failed("a page that brought nothing new"));
             }
+            total = around.total_count;
             bodies.push(answer.body);
             let number = bodies.len() as u64;
             call = match around.next.map(|next| next.page) {
@@ -237,6 +243,27 @@ impl<'i> Follower<'i> {
     }
 }
 
+/// Hands out the objects of some parents, to be asked for, for every member whose rows only objects show.
+pub(super) async fn read_inside(pass: &Pass, parents: &[Due], outlet: &Outlet) -> Result<()> {
+    let reader = Reader::new(pass, None, None);
+    let of_objects = |child: &Child| matches!(child.inside.more, More::Object { .. });
+    for (child, _) in reader.children().iter().enumerate().filter(|(_, child)| of_objects(child)) {
+        for some in parents.chunks(OBJECTS_IN_DRAFT) {
+            let want = |Due { key, version, stated }: &Due| Want {
+                child,
+                id: key.clone(),
+                version: *version,
+                stated: *stated,
+                row: String::new(),
+            };
+            let wants = some.iter().map(want).collect();
+            let shares = reader.empty_shares();
+            outlet.send(Draft { shares, keys: Vec::new(), proof: Proof::Nothing, wants }).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Rows of a list that may have come in several pages, which is only whole if nothing moved between them.
 fn read_list(
     reader: &Reader,
@@ -249,15 +276,17 @@ fn read_list(
     let parent = Members::of(&want.row, reader.keys())?;
     let mut part = Part::new(child);
     let mut rows: Vec<&str> = Vec::new();
-    let mut totals = HashSet::new();
+    let mut totals: Vec<u64> = Vec::new();
     for body in bodies {
         let (around, list) = page::texts(page::text(body)?, address.records)?;
         totals.extend(around.total_count);
         rows.extend(list);
     }
-    let distinct: HashSet<&str> = rows.iter().copied().collect();
-    let has_all = totals.iter().all(|total| distinct.len() as u64 >= *total);
-    if bodies.len() > 1 && !is_confirmed && (totals.len() > 1 || !has_all) {
+    let distinct: HashSet<u64> = rows.iter().copied().map(identity).collect();
+    // Entries that come push others onto the next page; entries that go pull others onto one that was read.
+    let has_shrunk = totals.windows(2).any(|pair| pair[1] < pair[0]);
+    let has_all = totals.last().is_none_or(|total| distinct.len() as u64 >= *total);
+    if bodies.len() > 1 && !is_confirmed && (has_shrunk || !has_all) {
         return Err(PageError::Moved);
     }
     let path = address.records.first().copied().unwrap_or_default();
@@ -265,9 +294,11 @@ fn read_list(
     part.finish(reader.pass().began)
 }
 
-fn hash(row: &str) -> u64 {
+/// A hash of what tells an entry from others: its id or, where it has none, all of it.
+fn identity(entry: &str) -> u64 {
+    let id = Members::of(entry, &["id"]).ok().and_then(|members| members.text("id"));
     let mut hasher = DefaultHasher::new();
-    row.hash(&mut hasher);
+    id.as_deref().unwrap_or(entry).hash(&mut hasher);
     hasher.finish()
 }
 

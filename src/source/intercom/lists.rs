@@ -27,6 +27,20 @@ pub(super) async fn read(
     Ok(())
 }
 
+/// Why an answer is not taken for the whole list, if so.
+fn doubt(pass: &Pass, contents: &Contents) -> Option<String> {
+    let shown = contents.keys.len() as u64;
+    let is_unlikely = contents.is_bare || pass.table.is_never_empty;
+    match contents.total_count {
+        _ if contents.next.is_some() => Some("a list that claims to have a second page".to_owned()),
+        Some(total) if total > shown => Some(format!("a list that states {total} rows and shows {shown}")),
+        _ if shown == 0 && pass.expects_rows && is_unlikely => {
+            Some("an answer without a row, where there were rows before".to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// Reads one list, again if it cannot be trusted.
 pub(super) async fn read_one(
     client: &Client,
@@ -38,9 +52,9 @@ pub(super) async fn read_one(
         let read = async {
             let answer = client.send(|_| Call::get(list.path)).await?;
             let contents = reader.read(answer.body).await?;
-            match contents.next {
+            match doubt(reader.pass(), &contents) {
                 None => Ok(contents),
-                Some(_) => Err(Trouble::failed("a list that claims to have a second page")),
+                Some(doubt) => Err(Trouble::failed(doubt)),
             }
         };
         match read.await {

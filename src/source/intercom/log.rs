@@ -215,6 +215,12 @@ impl Step<'_> {
             let known = seen.len();
             seen.extend(&contents.keys);
             let next = contents.next.as_ref().map(|next| next.page);
+            let pages_left = contents.total_pages.unwrap_or_default().saturating_sub(page);
+            if next.is_none()
+                && (pages_left > 0 || (contents.keys.is_empty() && contents.total_pages == Some(page)))
+            {
+                return Err(Trouble::failed("a last page that comes too early").into());
+            }
             if next.is_some() && seen.len() == known {
                 return Err(Trouble::failed("a page that brought nothing new").into());
             }

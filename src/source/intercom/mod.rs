@@ -8,6 +8,7 @@ mod log;
 mod numbered;
 mod outlet;
 mod page;
+mod page_numbers;
 mod page_size;
 mod parallel;
 mod query;
@@ -18,6 +19,7 @@ mod sequence;
 mod sweep;
 pub mod tables;
 mod trouble;
+mod undated;
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -175,12 +177,12 @@ impl Intercom {
     async fn read_answers(&self, pass: &Pass, outlet: &Outlet, progress: &TableProgress) -> Result<()> {
         let client = self.client(progress);
         let read = match (pass.table.endpoint, &pass.ask) {
-            (Endpoint::Search { .. }, Ask::Dated { by, windows, order }) => {
+            (Endpoint::Search { .. }, Ask::Dated { by, windows, order, undated }) => {
                 let (client, by, order) = (&client, *by, *order);
                 let common = Common { client, pass, outlet, progress, by, order, group: None };
-                search::read(common, windows).await
+                search::read(common, windows, *undated).await
             }
-            (Endpoint::Log { .. }, Ask::Dated { by: DateField::CreatedAt, windows, order }) => {
+            (Endpoint::Log { .. }, Ask::Dated { by: DateField::CreatedAt, windows, order, .. }) => {
                 let made_at = *self.made_at.lock().unwrap_or_else(PoisonError::into_inner);
                 let span = Span {
                     windows,
@@ -205,6 +207,7 @@ impl Intercom {
                 };
                 sweep::read(&client, pass, (ids, field), outlet, progress).await
             }
+            (_, Ask::Inside(parents)) => follow::read_inside(pass, parents, outlet).await,
             (endpoint, ask) => {
                 let message = format!("{} cannot be asked for {ask:?}", endpoint.describe());
                 Err(Error::new(ErrorKind::Api, message))
@@ -217,7 +220,7 @@ impl Intercom {
     }
 
     async fn count_rows(&self, pass: &Pass, progress: &TableProgress) -> Result<Option<u64>> {
-        let (Endpoint::Search { path, .. }, Ask::Dated { by, windows, order }) =
+        let (Endpoint::Search { path, .. }, Ask::Dated { by, windows, order, .. }) =
             (pass.table.endpoint, &pass.ask)
         else {
             return Ok(None);

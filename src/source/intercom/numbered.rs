@@ -1,14 +1,11 @@
-//! Reading lists with page numbers, most recently updated first.
+//! Reading lists with page numbers: see [`super::page_numbers`] for how they shift.
 //!
-//! Such pages drift: a row that changes moves to the front and pushes the others back, a row that is deleted
-//! pulls them forward, over page edges and past the reader. A pass therefore counts as complete only if the
-//! stated total stayed the same and as many distinct rows were read (or, where totals are missing or wrong,
-//! if two passes running read the same rows), and if nothing changed at the front meanwhile.
-
-use std::collections::{HashMap, HashSet};
+//! A list is complete once as many rows were shown as it states at the end, over however many times it was read, and
+//! once its front holds nothing new: there stands what came or changed meanwhile.
 
 use super::outlet::Outlet;
 use super::page::Next;
+use super::page_numbers::{NumberedPage, NumberedPages};
 use super::reader::{Contents, Reader};
 use super::trouble::{Passes, Trouble};
 use crate::batch;
@@ -30,18 +27,15 @@ pub(super) async fn read(
 ) -> Result<()> {
     let reader = Reader::new(pass, None, None);
     let mut passes = Passes::new(client, progress);
-    let mut keys_before: Option<HashSet<u64>> = None;
+    let mut pages = NumberedPages::default();
     let mut per_page = per_page;
     loop {
-        let reason = match read_once(client, &reader, per_page, outlet, progress).await {
-            Ok(read) => {
-                let keys: HashSet<u64> = read.seen.keys().copied().collect();
-                if read.is_counted || keys_before.as_ref() == Some(&keys) {
-                    return Ok(());
-                }
-                keys_before = Some(keys);
-                "rows that no total confirms".to_owned()
-            }
+        let list = List { client, reader: &reader, per_page, outlet, progress };
+        let reason = match list.read_once(&mut pages).await {
+            Ok(()) => match pages.doubt() {
+                None => return Ok(()),
+                Some(doubt) => doubt,
+            },
             // The server may be overwhelmed by the size. Pages of another size have other edges, so the pass
             // starts again.
             Err(Trouble::Fatal(error))
@@ -58,99 +52,80 @@ pub(super) async fn read(
     }
 }
 
-/// A pass over all pages.
-struct Read {
-    seen: Seen,
-    /// Whether as many rows were read as the server states.
-    is_counted: bool,
-}
-
-/// When each row read so far last changed.
-type Seen = HashMap<u64, Option<i64>>;
-
-async fn read_once(
-    client: &Client,
-    reader: &Reader,
+/// A list and how it is read.
+#[derive(Debug, Clone, Copy)]
+struct List<'l> {
+    client: &'l Client,
+    reader: &'l Reader,
     per_page: u32,
-    outlet: &Outlet,
-    progress: &TableProgress,
-) -> std::result::Result<Read, Trouble> {
-    let mut seen = Seen::new();
-    let mut total = None;
-    let mut largest_page = 0;
-    let mut number = 1;
-    loop {
-        let contents = fetch(client, reader, (number, per_page)).await?;
-        if number == 1 {
-            total = contents.total_count;
-            progress.expect(total.unwrap_or(0));
-        } else if contents.total_count.zip(total).is_some_and(|(now, before)| now != before) {
-            return Err(Trouble::failed("rows that came or went while the pages were read"));
+    outlet: &'l Outlet,
+    progress: &'l TableProgress,
+}
+
+impl List<'_> {
+    async fn read_once(self, pages: &mut NumberedPages) -> std::result::Result<(), Trouble> {
+        pages.begin();
+        let mut number = 1;
+        loop {
+            let (contents, next) = self.fetch(number).await?;
+            if number == 1 {
+                self.progress.expect(contents.total_count.unwrap_or(0));
+            }
+            let dates = self.dates(&contents);
+            let following = pages.take(page(&contents, &dates, (number, next))).map_err(Trouble::failed)?;
+            self.outlet.send(contents.draft(Proof::Nothing)).await?;
+            match following {
+                Some(following) => number = following,
+                None if number == 1 => return Ok(()),
+                None => return self.close(pages).await,
+            }
         }
+    }
+
+    /// Reads the front again until a whole page holds only what is known: what changed meanwhile stands there.
+    async fn close(self, pages: &mut NumberedPages) -> std::result::Result<(), Trouble> {
+        let mut number = 1;
+        loop {
+            let (contents, next) = self.fetch(number).await?;
+            let dates = self.dates(&contents);
+            let is_news = pages.note(page(&contents, &dates, (number, next)));
+            self.outlet.send(contents.draft(Proof::Nothing)).await?;
+            match next {
+                Some(next) if is_news => number = next,
+                _ => return Ok(()),
+            }
+        }
+    }
+
+    /// A page, and the number of the next one.
+    async fn fetch(self, number: u64) -> std::result::Result<(Contents, Option<u64>), Trouble> {
+        let Self { client, reader, per_page, .. } = self;
+        let path = reader.pass().table.endpoint.path();
+        let answer = client.send(|_| Call::get(format!("{path}?page={number}&per_page={per_page}"))).await?;
+        let contents = reader.read(answer.body).await?;
         let next = next_number(contents.next.as_ref(), number)?;
-        let brought_news = note(reader.pass(), &mut seen, &contents);
-        if next.is_some() && !brought_news {
-            return Err(Trouble::failed("a page that brought nothing new"));
-        }
-        largest_page = largest_page.max(contents.keys.len());
-        let is_full = contents.keys.len() >= largest_page.min(per_page as usize);
-        let is_numbered_last = contents.position.is_some_and(|(number, of)| number >= of);
-        outlet.send(contents.draft(Proof::Nothing)).await?;
-        if let Some(next) = next {
-            number = next;
-            continue;
-        }
-        if total.is_some_and(|total| total > seen.len() as u64) && is_full && !is_numbered_last {
-            return Err(Trouble::failed("a last page that comes too early"));
-        }
-        break;
+        Ok((contents, next))
     }
-    let is_counted = total.is_some_and(|total| seen.len() as u64 >= total);
-    if number > 1 {
-        close(client, reader, per_page, outlet, &mut seen).await?;
-    }
-    Ok(Read { seen, is_counted })
-}
 
-/// Reads the front again until a whole page holds only what is known: what changed meanwhile stands there.
-async fn close(
-    client: &Client,
-    reader: &Reader,
-    per_page: u32,
-    outlet: &Outlet,
-    seen: &mut Seen,
-) -> std::result::Result<(), Trouble> {
-    let mut number = 1;
-    loop {
-        let contents = fetch(client, reader, (number, per_page)).await?;
-        let next = next_number(contents.next.as_ref(), number)?;
-        let brought_news = note(reader.pass(), seen, &contents);
-        outlet.send(contents.draft(Proof::Nothing)).await?;
-        match next {
-            Some(next) if brought_news => number = next,
-            _ => return Ok(()),
-        }
+    /// When each row last changed.
+    fn dates(self, contents: &Contents) -> Vec<Option<i64>> {
+        batch::seconds(&contents.batch, self.reader.pass().table.cursor.unwrap_or_default())
     }
 }
 
-async fn fetch(
-    client: &Client,
-    reader: &Reader,
-    (number, per_page): (u64, u32),
-) -> std::result::Result<Contents, Trouble> {
-    let path = reader.pass().table.endpoint.path();
-    let answer = client.send(|_| Call::get(format!("{path}?page={number}&per_page={per_page}"))).await?;
-    reader.read(answer.body).await
-}
-
-/// Remembers the rows of a page; true if one of them is new or has changed.
-fn note(pass: &Pass, seen: &mut Seen, contents: &Contents) -> bool {
-    let dates = batch::seconds(&contents.batch, pass.table.cursor.unwrap_or_default());
-    let mut news = false;
-    for (key, date) in contents.keys.iter().zip(dates) {
-        news |= seen.insert(*key, date) != Some(date);
+/// A page and its number, and that of the next one.
+fn page<'p>(
+    contents: &'p Contents,
+    dates: &'p [Option<i64>],
+    (number, next): (u64, Option<u64>),
+) -> NumberedPage<'p> {
+    NumberedPage {
+        number,
+        keys: &contents.keys,
+        dates,
+        total: contents.total_count,
+        has_next: next.is_some(),
     }
-    news
 }
 
 /// The number of the next page, which must be the following one.

@@ -41,8 +41,10 @@ pub(super) enum PageError {
 #[derive(Debug, Default)]
 pub(super) struct Around {
     pub(super) next: Option<Next>,
-    /// Number of this page and of all pages, as stated.
-    pub(super) position: Option<(u64, u64)>,
+    /// How many pages there are, as stated.
+    pub(super) total_pages: Option<u64>,
+    /// Whether there is nothing around the rows.
+    pub(super) is_bare: bool,
     pub(super) total_count: Option<u64>,
     pub(super) scroll_param: Option<String>,
 }
@@ -76,7 +78,10 @@ pub(super) fn read<'t>(
 ) -> Result<Around, PageError> {
     let mut envelope = Envelope::default();
     Scanner::read_all(text, |scan| match scan.peek() {
-        Some(b'[') => envelope.read_rows(scan, row),
+        Some(b'[') => {
+            envelope.is_bare = true;
+            envelope.read_rows(scan, row)
+        }
         _ => envelope.read_members(scan, records, row),
     })?;
     if !envelope.has_records {
@@ -85,10 +90,10 @@ pub(super) fn read<'t>(
     let pages: Value =
         envelope.pages.map_or(Ok(Value::Null), serde_json::from_str).map_err(|_| PageError::Next)?;
     let next = next_page(&pages)?;
-    let position = pages["page"].as_u64().zip(pages["total_pages"].as_u64());
     let total_count = value(envelope.total_count).as_u64();
     let scroll_param = value(envelope.scroll_param).as_str().map(str::to_owned);
-    Ok(Around { next, position, total_count, scroll_param })
+    let total_pages = pages["total_pages"].as_u64();
+    Ok(Around { next, total_pages, is_bare: envelope.is_bare, total_count, scroll_param })
 }
 
 /// The texts of the rows of an answer.
@@ -130,6 +135,7 @@ fn page_of(url: &str) -> Option<u64> {
 #[derive(Debug, Default)]
 struct Envelope<'t> {
     has_records: bool,
+    is_bare: bool,
     pages: Option<&'t str>,
     total_count: Option<&'t str>,
     scroll_param: Option<&'t str>,

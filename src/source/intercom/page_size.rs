@@ -14,24 +14,19 @@ const PAGES_UNTIL_LARGER: u32 = 10;
 pub(super) struct PageSize {
     rows: u32,
     calm: u32,
-    has_changed: bool,
 }
 
 impl Default for PageSize {
     fn default() -> Self {
-        Self { rows: LARGEST_PAGE, calm: 0, has_changed: false }
+        Self { rows: LARGEST_PAGE, calm: 0 }
     }
 }
 
 impl PageSize {
     /// Rows asked for at present.
+    #[cfg(test)]
     pub(super) fn rows(self) -> usize {
         self.rows as usize
-    }
-
-    /// Whether pages of another size were asked for before.
-    pub(super) fn has_changed(self) -> bool {
-        self.has_changed
     }
 
     /// Half as many from the second trouble with the same page on.
@@ -45,7 +40,6 @@ impl PageSize {
         if troubled > 1 {
             self.rows = self.for_attempt(Attempts { troubled });
             self.calm = 0;
-            self.has_changed = true;
             return;
         }
         self.calm += 1;

@@ -2,91 +2,69 @@
 
 use std::time::Duration;
 
+use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt, StreamExt};
-use serde_json::Value;
 
 use super::chain::{Chain, Common, Halt, Turn};
 use super::cuts::{Cuts, Latency, Seen, cursors_wanted};
-use super::query::Search;
-use super::reader::{Draft, Reader};
 use super::search::alone;
-use crate::client::Call;
+use super::undated;
 use crate::error::{Error, Result};
-use crate::source::Proof;
-use crate::window::{DateField, Window};
+use crate::window::Window;
 
 /// Length of all answers together that may be on their way to rows.
 const BYTES_UNDERWAY: usize = 64 << 20;
 
-/// How often it is counted which rows have dates, if rows come in between.
-const COUNTS: usize = 3;
-
 /// How several cursors ended before the range was read.
 enum Ended {
-    /// The order does not hold that joints rely on, or says nothing about some rows.
+    /// The order does not hold that joints rely on.
     NoOrder,
     RefusesSort,
     Failed(Error),
 }
 
-/// Reads `windows`, oldest rows first, in as many places at once as is worth it.
-pub(super) async fn read(common: Common<'_>, windows: &[Window]) -> Result<()> {
-    let ended = match at_once(common, windows).await {
-        Ok(()) => return Ok(()),
+/// Reads `windows`, oldest rows first, in as many places at once as is worth it. With `undated`, rows without that date
+/// are read as well, which no bounded search shows.
+pub(super) async fn read(common: Common<'_>, windows: &[Window], undated: bool) -> Result<()> {
+    let has_shown_all = match at_once(common, windows).await {
+        Ok(has_shown_all) => has_shown_all,
         Err(Ended::Failed(error)) => return Err(error),
-        Err(ended) => ended,
+        Err(ended) => one_after_the_other(common, windows, &ended).await?,
     };
-    // What was handed out is no harm; but from the beginning, and in one place.
+    if undated && !has_shown_all { undated::read(common).await } else { Ok(()) }
+}
+
+/// Reads them from the beginning, in one place: what was handed out is no harm. Whether one pass showed everything.
+async fn one_after_the_other(common: Common<'_>, windows: &[Window], ended: &Ended) -> Result<bool> {
+    let mut has_shown_all = false;
     for window in windows {
         let mut chain = Chain::over(common, *window);
         if matches!(ended, Ended::NoOrder) {
             chain.tell_nothing();
         }
-        alone(chain).await?;
+        alone(&mut chain).await?;
+        has_shown_all |= chain.has_shown_all();
     }
-    Ok(())
+    Ok(has_shown_all)
 }
 
-async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<(), Ended> {
+/// The same in several places; whether one pass showed everything.
+async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<bool, Ended> {
     let chains: Vec<Chain<'_>> = windows.iter().map(|window| Chain::over(common, *window)).collect();
     let ends: Vec<_> = windows.iter().copied().zip(chains.iter().map(Chain::until)).collect();
     let mut cuts = Cuts::new(&ends, common.pass.began.as_second());
     let mut running: FuturesUnordered<_> =
         chains.into_iter().enumerate().map(|(id, chain)| next_turn(id, chain)).collect();
-    // Only a search without bounds shows rows without a date.
-    let mut check = windows.contains(&Window::default()).then(|| all_dated(common).boxed());
-    let mut is_checking = false;
-    if check.is_none() {
-        cuts.release_first();
-    }
     let (mut largest, mut shortest) = (0, None);
-    loop {
-        let checked = async {
-            match &mut check {
-                Some(check) if is_checking => check.await,
-                _ => std::future::pending().await,
-            }
-        };
-        let (id, chain, turn) = tokio::select! {
-            biased;
-            all_dated = checked => {
-                if !all_dated {
-                    return Err(withdraw(common).await);
-                }
-                cuts.release_first();
-                check = None;
-                continue;
-            }
-            turned = running.next() => match turned {
-                Some(turned) => turned,
-                None => return Ok(()),
-            },
-        };
+    let mut has_shown_all = false;
+    while let Some((id, mut chain, turn)) = running.next().await {
         let turn = match turn {
             Ok(turn) if turn.order_broke && cuts.is_whole() => {
                 // One cursor needs no order to read everything.
-                return if turn.ended { Ok(()) } else { alone(chain).await.map_err(Ended::Failed) };
+                if !turn.ended {
+                    alone(&mut chain).await.map_err(Ended::Failed)?;
+                }
+                return Ok(chain.has_shown_all());
             }
             Ok(turn) if turn.order_broke => return Err(Ended::NoOrder),
             Ok(turn) => turn,
@@ -99,16 +77,17 @@ async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<
             shortest = Some(shortest.map_or(turn.took, |shortest: Duration| shortest.min(turn.took)));
         }
         let Turn { first, at, total, rows, ended, .. } = turn;
+        has_shown_all |= ended && chain.has_shown_all();
         if cuts.take(id, Seen { first, at, total, rows, ended }) {
             running.push(next_turn(id, chain));
         }
-        is_checking = cuts.is_large();
         while let Some(cut) = cuts.next(wanted(common, &cuts, (largest, shortest))) {
             let chain = Chain::cut_off(common, windows[cut.group], cut.after);
             cuts.ends_at(cut.id, chain.until());
             running.push(next_turn(cut.id, chain));
         }
     }
+    Ok(has_shown_all)
 }
 
 async fn next_turn(id: usize, mut chain: Chain<'_>) -> (usize, Chain<'_>, std::result::Result<Turn, Halt>) {
@@ -127,41 +106,4 @@ fn wanted(common: Common<'_>, cuts: &Cuts, (largest, shortest): (usize, Option<D
     let most = most.min((BYTES_UNDERWAY / largest.max(1)).max(1));
     let latency = Latency { typical: pace.latency, shortest };
     cursors_wanted(cuts.pages_left(), (pace.left, pace.per_second), latency, most)
-}
-
-/// Whether every row has the date that windows are about. Counted before and after: rows that come in between make it
-/// look as if not.
-async fn all_dated(common: Common<'_>) -> bool {
-    for _ in 0..COUNTS {
-        let dated = count(common, Window { from: Some(0), to: None }).await;
-        let all = count(common, Window::default()).await;
-        match (dated, all) {
-            (Some(dated), Some(all)) if all <= dated => return true,
-            (Some(_), Some(_)) => {}
-            // Who cannot tell has no reason to hope.
-            _ => return false,
-        }
-    }
-    false
-}
-
-async fn count(common: Common<'_>, window: Window) -> Option<u64> {
-    let Common { client, pass, by, order, .. } = common;
-    let now = pass.began.as_second();
-    let search = Search { by, window, order, sort: DateField::UpdatedAt, now, cut: None, group: None };
-    let path = pass.table.endpoint.path();
-    let answer = client.send(|_| Call::post(path.as_str(), search.body(1, None))).await.ok()?;
-    let page: Value = serde_json::from_slice(&answer.body).ok()?;
-    page["total_count"].as_u64()
-}
-
-/// Takes back what the order of dates has proven: rows without a date may be anywhere in it.
-async fn withdraw(common: Common<'_>) -> Ended {
-    tracing::debug!(table = common.pass.table.name, "some rows have no date: reading in one place");
-    let shares = Reader::new(common.pass, None, None).empty_shares();
-    let nothing = Draft { shares, keys: Vec::new(), proof: Proof::Withdrawn, wants: Vec::new() };
-    match common.outlet.send(nothing).await {
-        Ok(()) => Ended::NoOrder,
-        Err(error) => Ended::Failed(error),
-    }
 }

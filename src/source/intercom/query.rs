@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::search::Group;
 use crate::source::Order;
-use crate::window::{DateField, Window};
+use crate::window::{DAY, DateField, MARGIN, Window};
 
 /// Which rows a search asks for and how they are sorted.
 #[derive(Debug, Clone, Copy)]
@@ -54,13 +54,32 @@ impl Search<'_> {
             }
             (None, Some(before)) => condition("<", before),
             (Some(after), None) => condition(">", after),
-            // A query is required. A row may lack one of its dates, or have one before the epoch.
-            (None, None) => json!({ "operator": "OR", "value": [
-                { "field": "created_at", "operator": ">", "value": 0 },
-                { "field": "updated_at", "operator": ">", "value": 0 },
-            ] }),
+            // A query is required, and a row may lack one of its dates.
+            (None, None) => {
+                any_of([DateField::CreatedAt, DateField::UpdatedAt].into_iter().flat_map(any_date))
+            }
         }
     }
+}
+
+/// Both sides of the epoch, overlapping by days whatever zone and rule the server follows: no date is left out, not
+/// even zero or a negative one.
+fn any_date(by: DateField) -> [Value; 2] {
+    let field = by.as_str();
+    let after = json!({ "field": field, "operator": ">", "value": 0 });
+    [after, json!({ "field": field, "operator": "<", "value": 2 * MARGIN + DAY })]
+}
+
+fn any_of(conditions: impl Iterator<Item = Value>) -> Value {
+    json!({ "operator": "OR", "value": conditions.collect::<Vec<_>>() })
+}
+
+/// The body that counts the rows with any date in the field `by`, sorted by the other date, which every endpoint
+/// sorts by.
+pub(super) fn dated(by: DateField) -> String {
+    let query = any_of(any_date(by).into_iter());
+    let sort = json!({ "field": DateField::UpdatedAt.as_str(), "order": "ascending" });
+    json!({ "query": query, "pagination": { "per_page": 1 }, "sort": sort }).to_string()
 }
 
 /// The cheapest body there is: any one row.
@@ -80,7 +99,6 @@ pub(super) fn anything() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::window::DAY;
 
     fn body(window: Window, order: Order, cursor: Option<&str>) -> String {
         let search = Search {
@@ -98,9 +116,10 @@ mod tests {
     #[test]
     fn bodies() {
         let from = Some(1_700_000_000);
-        insta::assert_snapshot!(body(Window::default(), Order::OldestFirst, None), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"updated_at","operator":">","value":0}]},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
+        insta::assert_snapshot!(body(Window::default(), Order::OldestFirst, None), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"created_at","operator":"<","value":432000},{"field":"updated_at","operator":">","value":0},{"field":"updated_at","operator":"<","value":432000}]},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
         insta::assert_snapshot!(body(Window { from, to: None }, Order::NewestFirst, Some("abc")), @r#"{"query":{"field":"updated_at","operator":">","value":1699827200},"pagination":{"per_page":150,"starting_after":"abc"},"sort":{"field":"updated_at","order":"descending"}}"#);
         insta::assert_snapshot!(body(Window { from, to: Some(1_700_000_000 + 9 * DAY) }, Order::OldestFirst, None), @r#"{"query":{"operator":"AND","value":[{"field":"updated_at","operator":">","value":1699827200},{"field":"updated_at","operator":"<","value":1700950400}]},"pagination":{"per_page":150},"sort":{"field":"updated_at","order":"ascending"}}"#);
-        insta::assert_snapshot!(anything(), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"updated_at","operator":">","value":0}]},"pagination":{"per_page":1},"sort":{"field":"updated_at","order":"ascending"}}"#);
+        insta::assert_snapshot!(dated(DateField::CreatedAt), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"created_at","operator":"<","value":432000}]},"pagination":{"per_page":1},"sort":{"field":"updated_at","order":"ascending"}}"#);
+        insta::assert_snapshot!(anything(), @r#"{"query":{"operator":"OR","value":[{"field":"created_at","operator":">","value":0},{"field":"created_at","operator":"<","value":432000},{"field":"updated_at","operator":">","value":0},{"field":"updated_at","operator":"<","value":432000}]},"pagination":{"per_page":1},"sort":{"field":"updated_at","order":"ascending"}}"#);
     }
 }

@@ -56,8 +56,10 @@ pub(super) struct Contents {
     /// One hash per row of its key.
     pub(super) keys: Vec<u64>,
     pub(super) next: Option<Next>,
-    /// Number of this page and of all pages, as stated.
-    pub(super) position: Option<(u64, u64)>,
+    /// How many pages there are, as stated.
+    pub(super) total_pages: Option<u64>,
+    /// Whether there is nothing around the rows.
+    pub(super) is_bare: bool,
     pub(super) total_count: Option<u64>,
     pub(super) scroll_param: Option<String>,
     shares: Vec<crate::error::Result<Share>>,
@@ -232,8 +234,8 @@ impl Inner {
                 Some(_) => shares.extend(parts.next().map(|part| self.finish(part))),
             }
         }
-        let page::Around { next, position, total_count, scroll_param } = around;
-        Ok(Contents { batch, keys, next, position, total_count, scroll_param, shares, wants })
+        let page::Around { next, total_pages, is_bare, total_count, scroll_param } = around;
+        Ok(Contents { batch, keys, next, total_pages, is_bare, total_count, scroll_param, shares, wants })
     }
 
     /// The rows inside those of a page. That they cannot be told apart is no reason to fail the others.

@@ -16,13 +16,14 @@ pub(super) struct Group<'g> {
 /// Pages of an increment after which the rest of it is read in several places at once.
 const LONG: u32 = 20;
 
-/// Reads `windows` completely, starting failed passes again where they were proven.
-pub(super) async fn read(common: Common<'_>, windows: &[Window]) -> Result<()> {
+/// Reads `windows` completely, starting failed passes again where they were proven; with `undated`, rows without that
+/// date as well.
+pub(super) async fn read(common: Common<'_>, windows: &[Window], undated: bool) -> Result<()> {
     match common.order {
-        Order::OldestFirst if common.group.is_none() => parallel::read(common, windows).await,
+        Order::OldestFirst if common.group.is_none() => parallel::read(common, windows, undated).await,
         Order::OldestFirst => {
             for window in windows {
-                alone(Chain::over(common, *window)).await?;
+                alone(&mut Chain::over(common, *window)).await?;
             }
             Ok(())
         }
@@ -36,7 +37,7 @@ pub(super) async fn read(common: Common<'_>, windows: &[Window]) -> Result<()> {
 }
 
 /// Reads the window of one chain to its end.
-pub(super) async fn alone(mut chain: Chain<'_>) -> Result<()> {
+pub(super) async fn alone(chain: &mut Chain<'_>) -> Result<()> {
     loop {
         match chain.turn().await {
             Ok(turn) if turn.ended => return Ok(()),
@@ -72,7 +73,7 @@ async fn newest_first(common: Common<'_>, window: Window) -> Result<()> {
             && let Some(oldest) = turn.at
         {
             let rest = Window { from: window.from, to: Some(oldest + 1) };
-            return parallel::read(Common { order: Order::OldestFirst, ..common }, &[rest]).await;
+            return parallel::read(Common { order: Order::OldestFirst, ..common }, &[rest], false).await;
         }
     }
 }

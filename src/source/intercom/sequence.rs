@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::page_size::PageSize;
 use super::reader::Contents;
 use crate::source::{Order, Proof};
 use crate::window::Window;
@@ -48,7 +47,7 @@ pub(super) struct Sequence {
     /// Whether the date that the pages are sorted by is the one that the window is about. If not, nothing
     /// follows from a page but that the pages go on.
     is_sorted_by_window: bool,
-    /// The pass's start: rows that are younger belong to the next pass.
+    /// The pass's start, up to which something may be proven: more rows may still get dates after it.
     now: i64,
     /// The last date seen, in the direction of the order.
     last: Option<i64>,
@@ -58,8 +57,23 @@ pub(super) struct Sequence {
     recent: HashSet<u64>,
     cursors: HashSet<u64>,
     in_order: bool,
+    /// Rows on the pages so far.
     rows: u64,
-    largest_page: usize,
+    /// Newest first: the keys of all rows, those of earlier passes included. What changes meanwhile moves to the front,
+    /// where only another pass finds it.
+    known: HashSet<u64>,
+    /// How many of them earlier passes have shown, which came to an end that was none.
+    known_before: usize,
+    /// Rows that match the query, as stated last.
+    total: Option<u64>,
+    accepted: Option<Shortage>,
+}
+
+/// An end at which fewer rows were shown than are stated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shortage {
+    pub(super) rows: u64,
+    pub(super) total: u64,
 }
 
 /// What a page says beside its rows' dates.
@@ -71,18 +85,12 @@ pub(super) struct Envelope<'p> {
     pub(super) next: Option<&'p str>,
     /// Rows that match the query, as stated.
     pub(super) total: Option<u64>,
-    /// Number of this page and of all pages, as stated.
-    pub(super) position: Option<(u64, u64)>,
-    /// Rows that were asked for; 0 if that is not known.
-    pub(super) size: usize,
 }
 
 impl<'p> Envelope<'p> {
     /// That of a page, whose next page begins after `next`.
-    pub(super) fn of(contents: &'p Contents, next: Option<&'p str>, size: PageSize) -> Self {
-        // Pages of several sizes are numbered by none of them.
-        let position = contents.position.filter(|_| !size.has_changed());
-        Self { keys: &contents.keys, next, total: contents.total_count, position, size: size.rows() }
+    pub(super) fn of(contents: &'p Contents, next: Option<&'p str>) -> Self {
+        Self { keys: &contents.keys, next, total: contents.total_count }
     }
 }
 
@@ -103,8 +111,8 @@ pub(super) enum Stuck {
     EmptyPage,
     #[error("a page that brought nothing new")]
     NothingNew,
-    #[error("a last page that comes too early: {rows} rows where {total} are stated")]
-    EndsEarly { rows: u64, total: u64 },
+    #[error("a last page that comes too early: {} rows where {} are stated", .0.rows, .0.total)]
+    EndsEarly(Shortage),
 }
 
 impl Sequence {
@@ -127,8 +135,18 @@ impl Sequence {
             cursors: HashSet::new(),
             in_order: true,
             rows: 0,
-            largest_page: 0,
+            known: HashSet::new(),
+            known_before: 0,
+            total: None,
+            accepted: None,
         }
+    }
+
+    /// The pages of another pass, after those of `earlier`. An end as short as `accepted` is an end.
+    #[must_use]
+    pub(super) fn after(self, earlier: &mut Self, accepted: Option<Shortage>) -> Self {
+        let known = std::mem::take(&mut earlier.known);
+        Self { known_before: known.len(), known, accepted, ..self }
     }
 
     /// The same, where only its first row tells where what it proves begins: see [`Self::begin_at`].
@@ -168,13 +186,16 @@ impl Sequence {
             self.recent.clear();
         }
         self.recent.extend(page.keys);
-        let is_full = page.keys.len() >= self.largest_page.min(page.size.max(1));
-        self.largest_page = self.largest_page.max(page.keys.len());
+        self.total = page.total.or(self.total);
         self.rows += page.keys.len() as u64;
-        if page.next.is_none() {
-            self.check_end(page, is_full)?;
+        if self.order == Order::NewestFirst {
+            self.known.extend(page.keys);
+            self.rows = self.known.len() as u64;
         }
-        let ended = page.next.is_none() || self.is_behind_us(dates);
+        if page.next.is_none() {
+            self.check_end()?;
+        }
+        let ended = page.next.is_none() || self.is_behind_us(dates) || self.has_all_again();
         let proof = match self.order {
             Order::OldestFirst if was_in_order && !self.in_order => Proof::Withdrawn,
             Order::OldestFirst if self.in_order && self.is_sorted_by_window => self.covered(ended),
@@ -186,7 +207,7 @@ impl Sequence {
     /// What lies behind, or all there is.
     fn covered(&self, ended: bool) -> Proof {
         let Start::At(from) = self.start else { return Proof::Nothing };
-        let to = if ended { self.until.get() } else { self.last };
+        let to = if ended { self.until.get() } else { self.last.map(|last| last.min(self.now)) };
         let covered = Window { from, to };
         let is_nothing = (to.is_none() && !ended) || covered.is_empty();
         if is_nothing { Proof::Nothing } else { Proof::Covered(covered) }
@@ -220,38 +241,37 @@ impl Sequence {
         }
     }
 
-    /// Counts alone do not tell that a page without a next one is not the last: they may include rows that the
-    /// token may not see. But a full page of too few rows, where the server does not number it as the last, was
-    /// not the last. An increment only looks at the numbers: what it counts is widened by days.
-    fn check_end(&self, page: Envelope<'_>, is_full: bool) -> Result<(), Stuck> {
-        let Some(total) = page.total else { return Ok(()) };
-        let is_numbered_last = match page.position {
-            Some((number, of)) => number >= of,
-            None => self.order == Order::NewestFirst,
-        };
-        let is_short = total > self.rows + (total / 1000).max(10);
-        if is_short && is_full && !is_numbered_last {
-            return Err(Stuck::EndsEarly { rows: self.rows, total });
+    /// An end is one only if all rows were shown that match the query. What comes and goes meanwhile makes no end
+    /// look early: the last page states what there is at the end, what goes has been counted already, and what comes or
+    /// changes is shown further on in the order. Where it is behind instead, another pass shows it.
+    fn check_end(&self) -> Result<(), Stuck> {
+        let Some(total) = self.total else { return Ok(()) };
+        let shortage = Shortage { rows: self.rows, total };
+        if total > self.rows && self.accepted != Some(shortage) {
+            return Err(Stuck::EndsEarly(shortage));
         }
         Ok(())
     }
 
-    /// Whether every later row lies beyond the window's far end, or beyond the pass.
+    /// Whether another pass has brought what the one before it had missed.
+    fn has_all_again(&self) -> bool {
+        self.known_before > 0 && self.total.is_some_and(|total| self.rows >= total)
+    }
+
+    /// Whether every later row lies beyond the window's far end.
     fn is_behind_us(&self, dates: &[Option<i64>]) -> bool {
         if !self.in_order || !self.has_moved || dates.iter().any(Option::is_none) {
             return false;
         }
-        let is_all = |beyond: &dyn Fn(i64) -> bool| dates.iter().flatten().all(|date| beyond(*date));
         match self.order {
             Order::OldestFirst => {
                 let end = self.until.get().filter(|_| self.is_sorted_by_window);
                 // What lies beyond the end is read by somebody else, or not asked for: one row of it tells.
                 end.is_some_and(|end| self.last.is_some_and(|last| last >= end))
-                    || is_all(&|date| date > self.now)
             }
             Order::NewestFirst => {
                 let Start::At(Some(from)) = self.start else { return false };
-                self.is_sorted_by_window && is_all(&|date| date < from)
+                self.is_sorted_by_window && dates.iter().flatten().all(|date| *date < from)
             }
         }
     }
@@ -268,7 +288,7 @@ mod tests {
     }
 
     fn page<'p>(keys: &'p [u64], next: Option<&'p str>) -> Envelope<'p> {
-        Envelope { keys, next, size: 2, ..Envelope::default() }
+        Envelope { keys, next, ..Envelope::default() }
     }
 
     fn increment() -> Sequence {
@@ -366,12 +386,12 @@ mod tests {
     }
 
     #[test]
-    fn a_backfill_ends_past_its_window_and_past_the_start_of_the_pass() {
+    fn a_backfill_ends_past_its_window_and_not_at_the_present() {
         for (to, dates, ended) in [
             (Some(50), [50, 51], true),
             (Some(50), [49, 50], true),
             (Some(50), [48, 49], false),
-            (None, [1001, 1002], true),
+            (None, [1001, 1002], false),
             (None, [1000, 1001], false),
         ] {
             let step = backfill(to).take(page(&[1, 2], Some("a")), &some(&dates)).unwrap();
@@ -380,11 +400,22 @@ mod tests {
     }
 
     #[test]
-    fn pages_sorted_by_another_date_prove_nothing_but_end_past_the_start_of_the_pass() {
+    fn rows_dated_ahead_of_the_clock_prove_nothing_beyond_it_before_the_end() {
+        let mut pages = backfill(None);
+        let step = pages.take(page(&[1, 2], Some("a")), &some(&[10, NOW + 500])).unwrap();
+        let covered = |to| Proof::Covered(Window { from: None, to });
+        assert_eq!(step, Step { ended: false, proof: covered(Some(NOW)) });
+        let step = pages.take(page(&[3], None), &some(&[NOW + 900])).unwrap();
+        assert_eq!(step, Step { ended: true, proof: covered(None) });
+    }
+
+    #[test]
+    fn pages_sorted_by_another_date_prove_nothing() {
         let mut pages = Sequence::new(Order::OldestFirst, (None, Until::new(Some(50))), false, NOW);
         let step = pages.take(page(&[1, 2], Some("a")), &some(&[60, 70])).unwrap();
         assert_eq!(step, Step { ended: false, proof: Proof::Nothing });
-        assert!(pages.take(page(&[3], Some("b")), &some(&[1001])).unwrap().ended);
+        assert!(!pages.take(page(&[3], Some("b")), &some(&[1001])).unwrap().ended);
+        assert!(pages.take(page(&[4], None), &some(&[1002])).unwrap().ended);
     }
 
     #[test]
@@ -403,27 +434,40 @@ mod tests {
     }
 
     #[test]
-    fn a_last_page_that_comes_too_early_is_not_the_end() {
-        let keys: Vec<u64> = (0..150).collect();
-        let dates: Vec<Option<i64>> = (0..150).map(Some).collect();
-        let ends = |total, position, rows: usize| {
-            let mut pages = backfill(None);
-            let full = Envelope { keys: &keys, next: Some("a"), size: 150, ..Envelope::default() };
-            pages.take(full, &dates).unwrap();
-            let keys: Vec<u64> = (1000..1000 + rows as u64).collect();
-            let dates: Vec<Option<i64>> = (200..200 + i64::try_from(rows).unwrap()).map(Some).collect();
-            pages.take(Envelope { keys: &keys, next: None, total, position, size: 150 }, &dates).is_ok()
-        };
-        for (total, position, rows, is_end) in [
-            (Some(300), None, 150, true),
-            (Some(311), None, 150, false),
-            (Some(500), Some((2, 4)), 150, false),
-            // Rows that are counted but not shown: the server says that this was the last page.
-            (Some(500), Some((2, 2)), 150, true),
-            (Some(500), None, 40, true),
-            (None, None, 150, true),
+    fn a_last_page_before_all_rows_were_shown_is_not_the_end() {
+        for (order, total, rows, is_end) in [
+            (Order::OldestFirst, Some(3), &[3][..], true),
+            (Order::OldestFirst, Some(4), &[3], false),
+            (Order::OldestFirst, Some(4), &[], false),
+            // One that was shown is gone by now.
+            (Order::OldestFirst, Some(2), &[3], true),
+            (Order::OldestFirst, None, &[], true),
+            (Order::NewestFirst, Some(3), &[3], true),
+            (Order::NewestFirst, Some(4), &[3], false),
+            // What moved to the front is not another row.
+            (Order::NewestFirst, Some(4), &[2, 3], false),
         ] {
-            assert_eq!(ends(total, position, rows), is_end, "{total:?} {position:?} {rows}");
+            let mut pages = Sequence::new(order, (None, Until::new(None)), true, NOW);
+            pages.take(Envelope { total: Some(9), ..page(&[1, 2], Some("a")) }, &some(&[10, 10])).unwrap();
+            let last = Envelope { total, ..page(rows, None) };
+            assert_eq!(pages.take(last, &vec![Some(10); rows.len()]).is_ok(), is_end, "{order:?} {total:?}");
         }
+        let empty = Envelope { total: Some(37), ..page(&[], None) };
+        let shortage = Shortage { rows: 0, total: 37 };
+        assert_eq!(increment().take(empty, &[]), Err(Stuck::EndsEarly(shortage)));
+        let mut again = increment().after(&mut increment(), Some(shortage));
+        assert!(again.take(empty, &[]).unwrap().ended, "the same once more, where rows may be hidden");
+    }
+
+    #[test]
+    fn what_moved_to_the_front_meanwhile_is_found_by_another_pass() {
+        let mut pages = increment();
+        let of = |keys: &'static [u64], next| Envelope { total: Some(4), ..page(keys, next) };
+        pages.take(of(&[1, 2], Some("a")), &some(&[900, 800])).unwrap();
+        // The third row changed before its page came.
+        let shortage = Shortage { rows: 3, total: 4 };
+        assert_eq!(pages.take(of(&[4], None), &some(&[600])), Err(Stuck::EndsEarly(shortage)));
+        let mut again = increment().after(&mut pages, None);
+        assert!(again.take(of(&[3, 1], Some("b")), &some(&[950, 900])).unwrap().ended);
     }
 }

@@ -56,7 +56,9 @@ pub(super) async fn group_ids(
     let Endpoint::Lists { lists, .. } = groups.endpoint else {
         return Err(Error::new(ErrorKind::Api, format!("table {} is no list of groups", groups.name)));
     };
-    let reader = Reader::new(&Pass::alone(groups, Ask::Everything, pass.began), None, None);
+    let expects_rows = pass.expects_rows;
+    let list = Pass { expects_rows, ..Pass::alone(groups, Ask::Everything, pass.began) };
+    let reader = Reader::new(&list, None, None);
     let mut passes = Passes::new(client, progress);
     let mut ids = Vec::new();
     for list in lists.iter().filter(|list| list.is_in(minor)) {
@@ -80,7 +82,7 @@ async fn read_group(
         // Dropped at the end, which is how the other end learns of it.
         let outlet = outlet;
         let common = Common { client, pass, outlet: &outlet, progress, by, order, group: Some(group) };
-        search::read(common, &[Window::default()]).await
+        search::read(common, &[Window::default()], false).await
     };
     let mut shares: Vec<Result<Share>> = Vec::new();
     let gathering = drafts.drain(|draft| shares.extend(draft.shares));

@@ -33,6 +33,8 @@ pub(crate) struct Run<'w> {
     beside: Option<PathBuf>,
     mishap: Option<(usize, Mishap)>,
     watching: Option<Arc<dyn Fn(Moment) + Send + Sync>>,
+    /// Whoever asks it to stop.
+    stopping: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl<'w> Run<'w> {
@@ -48,6 +50,7 @@ impl<'w> Run<'w> {
             beside: None,
             mishap: None,
             watching: None,
+            stopping: None,
         }
     }
 
@@ -102,20 +105,20 @@ impl<'w> Run<'w> {
     }
 
     /// The run is asked to stop while it waits for an answer from `path`, after `answered` others.
-    pub(crate) fn stopped_at_request(self, path: &str, answered: u32) -> Self {
+    pub(crate) fn stopped_at_request(mut self, path: &str, answered: u32) -> Self {
         let (sandbox, stop) = (self.world.sandbox.clone(), self.stop.clone());
         let matching = path.to_owned();
         let what = FaultKind::Stall(HOUR);
         sandbox.fault(Fault { matching: matching.clone(), after: answered, times: 1, what });
         sandbox.clear_requests();
-        tokio::spawn(async move {
+        self.stopping = Some(tokio::spawn(async move {
             let is_asked = |request: &RequestRecord| request.path_and_query.starts_with(&matching);
             while sandbox.requests().iter().filter(|one| is_asked(one)).count() <= answered as usize {
                 // Not a wait for something to have happened, only a pause between two looks.
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
             stop.ask(ErrorKind::Interrupted);
-        });
+        }));
         self
     }
 
@@ -131,7 +134,8 @@ impl<'w> Run<'w> {
     }
 
     pub(crate) async fn try_to_go(self) -> Result<RunReport> {
-        let Self { world, tables, options, log_step, concurrency, stop, beside, mishap, watching } = self;
+        let Self { world, tables, options, log_step, concurrency, stop, beside, mishap, watching, stopping } =
+            self;
         world.sandbox.clear_requests();
         let settings = ClientSettings {
             base_url: world.sandbox.base_url(),
@@ -166,6 +170,9 @@ impl<'w> Run<'w> {
             None => last,
         };
         let job = Job { schema: SCHEMA.into(), source, tables, reading: world.rules.clone() };
-        pipeline::run(vec![job], destination, options, &progress, &stop).await
+        let report = pipeline::run(vec![job], destination, options, &progress, &stop).await;
+        // A run that asked less often than it was to be stopped after is over all the same.
+        stopping.inspect(tokio::task::JoinHandle::abort);
+        report
     }
 }

@@ -26,6 +26,7 @@ fn a_token_alone_is_a_connection_with_defaults() {
     assert_eq!(connection.api_version, ApiVersion::V2_14);
     assert_eq!(connection.rate_limit, None);
     assert_eq!(connection.full_refresh_every, Some(Duration::from_secs(7 * 24 * HOUR)));
+    assert_eq!(connection.parts_refresh_every, Some(Duration::from_secs(30 * 24 * HOUR)));
     assert_eq!(connection.activity_logs_time_step, Duration::from_secs(30 * 24 * HOUR));
 }
 
@@ -39,6 +40,7 @@ fn every_option_is_read_after_expansion() {
         "api_version: 2.16",
         "rate_limit: ${REQUESTS:-1000}/min",
         "full_refresh_every: never",
+        "parts_refresh_every: 14d",
         "activity_logs_time_step: 1d12h",
         "base_url: http://localhost:8080",
     ])
@@ -51,6 +53,7 @@ fn every_option_is_read_after_expansion() {
     let rate = connection.rate_limit.unwrap();
     assert_eq!((rate.requests, rate.per), (1000, Duration::from_secs(60)));
     assert_eq!(connection.full_refresh_every, None);
+    assert_eq!(connection.parts_refresh_every, Some(Duration::from_secs(14 * 24 * HOUR)));
     assert_eq!(connection.activity_logs_time_step, Duration::from_secs(36 * HOUR));
     assert_eq!(connection.base_url.as_str(), "http://localhost:8080/");
 }

@@ -15,9 +15,7 @@ fn seen(first: i64, at: i64, total: u64) -> Seen {
 }
 
 fn everything() -> Cuts {
-    let mut cuts = Cuts::new(&[(Window::default(), Until::new(None))], NOW);
-    cuts.release_first();
-    cuts
+    Cuts::new(&[(Window::default(), Until::new(None))], NOW)
 }
 
 #[test]
@@ -25,7 +23,6 @@ fn a_table_of_few_pages_is_not_cut() {
     let mut cuts = everything();
     assert!(cuts.take(0, seen(NOW - 100 * DAY, NOW - 99 * DAY, 4_499)));
     assert_eq!(cuts.next(64), None);
-    assert!(!cuts.is_large());
 }
 
 #[test]
@@ -149,7 +146,6 @@ fn run(dates: &[i64], rule: Rule, per_page: usize, turns: &[usize]) -> Result<()
     rows.sort_unstable();
     let until = Until::new(None);
     let mut cuts = Cuts::new(&[(Window::default(), until.clone())], NOW);
-    cuts.release_first();
     let sequence = |from: Option<i64>, until: &Until| {
         let sequence = Sequence::new(Order::OldestFirst, (from, until.clone()), true, NOW);
         if from.is_some() { sequence.beginning_with_its_first_row() } else { sequence }
@@ -190,7 +186,7 @@ fn run(dates: &[i64], rule: Rule, per_page: usize, turns: &[usize]) -> Result<()
             came[usize::try_from(*id).unwrap()] += usize::from(keeps.contains(Some(*date)));
         }
         let total = Some(shown.len() as u64);
-        let envelope = Envelope { keys: &keys, next: next.as_deref(), total, position: None, size: per_page };
+        let envelope = Envelope { keys: &keys, next: next.as_deref(), total };
         let step = cursor.sequence.take(envelope, &dates).unwrap();
         if let Proof::Covered(window) = step.proof {
             for (date, id) in &rows {

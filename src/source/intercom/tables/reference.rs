@@ -34,6 +34,7 @@ pub(super) const SEGMENTS: TableSpec = TableSpec {
 /// Teammates.
 pub(super) const ADMINS: TableSpec = TableSpec {
     name: "admins",
+    is_never_empty: true,
     endpoint: Endpoint::Lists { records: "admins", lists: &[List::of("/admins")] },
     permission: READ_ADMINS,
     columns: &[
