@@ -52,15 +52,14 @@ impl NumberedPages {
 
     /// Takes a page; the number of the page to read next, if there is one. An error says why the list leads nowhere.
     pub(super) fn take(&mut self, page: NumberedPage<'_>) -> Result<Option<u64>, &'static str> {
-        let NumberedPage { number, keys, total, has_next, .. } = page;
+        let NumberedPage { number, keys, has_next, .. } = page;
         self.size = self.size.max(keys.len() as u64);
         let size = self.size.max(1);
         let shown = self.now.len();
         self.now.extend(keys);
+        let before = self.total.unwrap_or_default();
         self.note(page);
-        let (before, total) = (self.total, total.or(self.total));
-        self.total = total;
-        let (before, total) = (before.unwrap_or_default(), total.unwrap_or_default());
+        let total = self.total.unwrap_or_default();
         if number > 1 && total < before {
             // The last rows of the pages before this one are others by now.
             self.again_until = self.again_until.max(number);

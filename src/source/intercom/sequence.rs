@@ -441,7 +441,6 @@ mod tests {
             (Order::OldestFirst, Some(4), &[], false),
             // One that was shown is gone by now.
             (Order::OldestFirst, Some(2), &[3], true),
-            (Order::OldestFirst, None, &[], true),
             (Order::NewestFirst, Some(3), &[3], true),
             (Order::NewestFirst, Some(4), &[3], false),
             // What moved to the front is not another row.
