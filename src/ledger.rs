@@ -6,7 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
-use crate::window::LAG;
+use crate::window::{DAY, LAG};
 
 /// One object that was read for the rows inside it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,23 +67,26 @@ pub struct Ledger {
     settled: HashSet<u64>,
     /// Objects noted.
     entries: u64,
-    /// Of those that are due the [`MOST_DUE`] that changed last, the oldest of them on top.
-    due: BinaryHeap<Reverse<(i64, String, Option<i64>)>>,
+    /// Of those that are due the [`MOST_DUE`] that come first, the last of them on top.
+    due: BinaryHeap<Due>,
 }
 
-/// An object that is due to be read again, as it was noted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// An object that is due to be read again, as it was noted. In the order in which they are read: by the day on which they
+/// were read last, of one day those first that changed last.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Due {
+    /// The day on which it was read last, counted from the epoch.
+    day: i64,
+    /// When the parent had last changed, in microseconds since the epoch.
+    pub version: Reverse<i64>,
     /// Key of the parent.
     pub key: String,
-    /// When the parent had last changed, in microseconds since the epoch.
-    pub version: Option<i64>,
     /// How many rows the parent's row stated.
     pub stated: Option<i64>,
 }
 
 /// Objects that are due and kept in mind at most.
-pub const MOST_DUE: usize = 5_000;
+pub const MOST_DUE: usize = 50_000;
 
 impl Ledger {
     /// An empty one.
@@ -100,7 +103,9 @@ impl Ledger {
         }
         // One that is gone has no version.
         if let Some(version) = entry.version.filter(|_| is_before(self.rules.due_before)) {
-            self.due.push(Reverse((version, entry.key.clone(), entry.stated)));
+            let day = entry.fetched_at.as_second().div_euclid(DAY);
+            let (key, stated) = (entry.key.clone(), entry.stated);
+            self.due.push(Due { day, version: Reverse(version), key, stated });
             if self.due.len() > MOST_DUE {
                 self.due.pop();
             }
@@ -112,13 +117,12 @@ impl Ledger {
         self.entries
     }
 
-    /// Of the objects that are due, the `most` that changed last, these first.
+    /// Of the objects that are due, the first `most`.
     pub fn due(&self, most: usize) -> Vec<Due> {
-        let mut due: Vec<_> = self.due.iter().map(|Reverse(due)| due).collect();
-        due.sort_unstable_by(|a, b| b.cmp(a));
-        let due = due.into_iter().take(most);
-        due.map(|(version, key, stated)| Due { key: key.clone(), version: Some(*version), stated: *stated })
-            .collect()
+        let mut due: Vec<Due> = self.due.iter().cloned().collect();
+        due.sort_unstable();
+        due.truncate(most);
+        due
     }
 
     /// Whether this version of the object was read when it could not change any more.
@@ -164,12 +168,13 @@ mod tests {
     }
 
     #[test]
-    fn of_what_was_read_long_ago_the_youngest_objects_come_first() {
+    fn what_was_read_longest_ago_comes_first_and_of_one_day_the_youngest_objects() {
         let moment = |hours: i64| Timestamp::from_microsecond(hours * HOUR).unwrap();
         let rules = LedgerRules { since: Some(moment(50)), due_before: Some(moment(100)) };
         let mut ledger = Ledger::new(rules);
         for (key, version, fetched_at) in [
             ("long ago", Some(10), 40),
+            ("older", Some(20), 60),
             ("younger", Some(30), 60),
             ("gone", None, 60),
             ("lately", Some(40), 100),
@@ -179,11 +184,9 @@ mod tests {
             ledger.note(&Entry { key: key.into(), version, stated: Some(2), total, shown: 3, fetched_at });
         }
         let keys = |most| ledger.due(most).into_iter().map(|due| due.key).collect::<Vec<_>>();
-        assert_eq!(
-            (keys(9), keys(1)),
-            (vec!["younger".into(), "long ago".into()], vec!["younger".to_owned()])
-        );
-        assert_eq!(ledger.entries(), 4);
+        assert_eq!(keys(9), ["long ago", "younger", "older"]);
+        assert_eq!(keys(2), ["long ago", "younger"]);
+        assert_eq!(ledger.entries(), 5);
         let knows = |key, version: i64| ledger.knows(key, Some(version * HOUR), Some(2));
         assert_eq!([knows("long ago", 10), knows("younger", 30), knows("lately", 40)], [false, true, true]);
         for number in 0..2 * i64::try_from(MOST_DUE).unwrap() {
@@ -198,7 +201,7 @@ mod tests {
             ledger.note(&entry);
         }
         assert_eq!(ledger.due(usize::MAX).len(), MOST_DUE);
-        assert_eq!(ledger.due(1)[0].key, "younger");
+        assert_eq!(ledger.due(1)[0].key, "long ago");
     }
 
     #[test]

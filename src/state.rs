@@ -3,6 +3,8 @@
 //! Saved only together with the rows it describes, in the same transaction. The document is versioned JSON,
 //! readable by any machine that runs next.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -43,9 +45,39 @@ pub struct TableState {
     /// Whether the token was shown the rows that need a further permission, where there are such rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sees_hidden: Option<bool>,
-    /// Keys of rows that the last complete refresh did not show and that are still to be asked for by themselves.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub unconfirmed: Vec<String>,
+    /// Rows that complete refreshes did not show and that are still to be asked for by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "shared")]
+    pub unconfirmed: Option<Arc<Unconfirmed>>,
+}
+
+/// Rows that may be gone.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unconfirmed {
+    /// Their keys.
+    pub keys: Vec<String>,
+    /// Keys of some rows that were shown, and so have to be found by a look-up.
+    pub canaries: Vec<String>,
+}
+
+/// Values that clones of a document share.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "what serde hands over")]
+    pub(super) fn serialize<T: Serialize, S: Serializer>(
+        value: &Option<Arc<T>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_deref().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Arc<T>>, D::Error> {
+        Option::deserialize(deserializer).map(|value| value.map(Arc::new))
+    }
 }
 
 /// A refresh under way: what is left to read, and where the closing increment begins.
@@ -101,7 +133,7 @@ impl TableState {
             shortfalls: 0,
             unexplained: 0,
             sees_hidden: None,
-            unconfirmed: Vec::new(),
+            unconfirmed: None,
         }
     }
 

@@ -470,3 +470,28 @@ async fn what_many_cursors_rely_on_may_be_missing() {
         assert_eq!(cuts > 0, several, "{oddity:?}: {cuts} requests behind a cut");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_on_the_way_that_brings_too_few_rows_is_missed_at_the_end() {
+    for always in [false, true] {
+        let answers = Arc::new(AtomicUsize::new(0));
+        // The third page holds 93 of its 150 rows, and goes on.
+        let server = OddServer::start(move |asked| {
+            let number = answers.fetch_add(1, Ordering::Relaxed);
+            let is_thin = number == 2 || (always && !counts_only(asked) && number % 7 == 2);
+            let answer = large_search(asked, Oddity::None);
+            if is_thin { answer.without_some_rows(57) } else { answer }
+        })
+        .await;
+        let folder = TempDir::new().unwrap();
+        let report = read(&server, "contacts", folder.path()).await;
+        let rows = ids(folder.path(), "contacts").len();
+        assert!(
+            report.outcome == Outcome::Failed || rows == 6_000,
+            "{rows} rows, {:?}, {:?}",
+            report.outcome,
+            report.error
+        );
+        assert!(always || report.outcome == Outcome::Complete, "{:?}", report.error);
+    }
+}

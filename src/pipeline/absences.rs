@@ -8,13 +8,15 @@ use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
 
 use super::family::FamilyRun;
+use super::pass_start;
 use super::plan::{self, LAG};
 use super::seen::Seen;
-use super::writer::{Rows, TableRows};
+use super::writer::{AbsentKeys, Rows, TableRows};
 use crate::batch::hash_of_key;
-use crate::destination::Stamp;
+use crate::destination::{Scope, Stamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Ask, Pass, Presence, Source};
+use crate::state::Unconfirmed;
 
 /// Look-ups at the same time.
 const AT_ONCE: usize = 16;
@@ -31,11 +33,11 @@ const SAMPLE: u64 = 20;
 #[derive(Debug, Default)]
 pub(super) struct Candidates {
     /// Keys of rows that are stored and were not seen.
-    keys: Vec<String>,
+    pub(super) keys: Vec<String>,
     /// Rows that are stored.
-    known: u64,
+    pub(super) known: u64,
     /// Keys of some rows that have to be there.
-    canaries: Vec<String>,
+    pub(super) canaries: Vec<String>,
 }
 
 /// What came of asking for them.
@@ -45,8 +47,10 @@ pub(super) struct Confirmed {
     pub(super) stamps: Vec<Stamp>,
     /// Candidates that are left for the next runs.
     pub(super) left: Vec<String>,
-    /// Candidates that are there, if they are too many for the pass to have been complete.
-    pub(super) not_shown: Option<u64>,
+    /// Candidates that are there after all.
+    pub(super) present: u64,
+    /// Whether most of those that were asked for are there, so that the others were not asked for.
+    pub(super) is_cut_short: bool,
 }
 
 /// What came of look-ups.
@@ -59,15 +63,9 @@ struct LookedUp {
     is_cut_short: bool,
 }
 
-impl Candidates {
-    pub(super) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-}
-
 impl FamilyRun {
-    /// The rows of the lead table that the members know and that a complete pass did not see.
-    pub(super) async fn candidates(&mut self, seen: Arc<Seen>) -> Result<Candidates> {
+    /// The rows of the lead table that the members know and that a complete pass, which began at `began`, did not see.
+    pub(super) async fn candidates(&mut self, seen: Arc<Seen>, began: Timestamp) -> Result<Candidates> {
         let mut candidates = Candidates::default();
         let mut keys = HashSet::new();
         for member in self.members.iter().filter(|member| member.error.is_none()) {
@@ -79,25 +77,63 @@ impl FamilyRun {
             keys.extend(absent.keys);
         }
         candidates.keys = keys.into_iter().collect();
+        if candidates.canaries.is_empty() && !candidates.keys.is_empty() && !seen.is_empty() {
+            // All rows that were seen are new, and wait for their commit.
+            self.flush(began, Scope::Some, &[], false).await?;
+            candidates.canaries = self.keys_beside(&candidates.keys).await?.present;
+        }
         Ok(candidates)
     }
 
-    /// The candidates that earlier runs have left.
-    pub(super) async fn earlier_candidates(&mut self) -> Result<Candidates> {
-        let left = self.members.iter().flat_map(|member| &member.next.unconfirmed);
-        let keys: HashSet<String> = left.cloned().collect();
-        let Some(member) = self.members.iter().find(|member| member.error.is_none()) else {
-            return Ok(Candidates::default());
-        };
-        if keys.is_empty() {
-            return Ok(Candidates::default());
-        }
+    /// Some of the rows that the members know beside these.
+    async fn keys_beside(&mut self, keys: &[String]) -> Result<AbsentKeys> {
         let mut others = Seen::default();
-        for key in &keys {
+        for key in keys {
             others.extend(&[hash_of_key(key)]);
         }
-        let sample = self.writer.keys_beside(member.position, Arc::new(others)).await?;
-        Ok(Candidates { keys: keys.into_iter().collect(), known: sample.of, canaries: sample.present })
+        let Some(member) = self.members.iter().find(|member| member.error.is_none()) else {
+            return Ok(AbsentKeys::default());
+        };
+        self.writer.keys_beside(member.position, Arc::new(others)).await
+    }
+
+    /// Keeps candidates in the state, beside those that earlier runs have left.
+    pub(super) fn keep(&mut self, candidates: Candidates) {
+        let Candidates { mut keys, canaries, .. } = candidates;
+        keys.truncate(MOST_KEPT);
+        let new = Unconfirmed { keys, canaries };
+        let kept = self.unconfirmed().map_or(new.clone(), |earlier| new.joined(&earlier));
+        self.set_unconfirmed(kept);
+    }
+
+    fn unconfirmed(&self) -> Option<Unconfirmed> {
+        let kept = self.members.iter().filter_map(|member| member.next.unconfirmed.as_deref().cloned());
+        kept.reduce(|one, two| one.joined(&two))
+    }
+
+    /// One of the tables that are read together keeps them.
+    fn set_unconfirmed(&mut self, kept: Unconfirmed) {
+        let mut kept = Some(Arc::new(kept)).filter(|kept| !kept.keys.is_empty());
+        for member in &mut self.members {
+            member.next.unconfirmed = if member.error.is_none() { kept.take() } else { None };
+        }
+    }
+
+    /// Asks for the candidates that are kept, as many as a run may, and stamps those that are gone.
+    pub(super) async fn confirm_kept(&mut self) -> Result<()> {
+        let Some(Unconfirmed { keys, canaries }) = self.unconfirmed() else { return Ok(()) };
+        if !self.may_stamp().await? {
+            return Ok(());
+        }
+        let known = self.keys_beside(&keys).await?.of;
+        let began = pass_start(&*self.source);
+        let confirmed = self.confirm(Candidates { keys, known, canaries: canaries.clone() }, began).await?;
+        // What is hidden by now was not gone when it was asked for.
+        if !self.may_stamp().await? {
+            return Ok(());
+        }
+        self.set_unconfirmed(Unconfirmed { keys: confirmed.left, canaries });
+        self.flush(began, Scope::Some, &confirmed.stamps, true).await
     }
 
     /// Asks for candidates one by one: those that are not there are gone. What is there after all is merged. The
@@ -109,12 +145,11 @@ impl FamilyRun {
         }
         if let Err(doubt) = self.ask_for_canaries(canaries, (keys.len(), known), began).await? {
             self.note(&doubt);
-            keys.truncate(MOST_KEPT);
             return Ok(Confirmed { left: keys, ..Confirmed::default() });
         }
         // In no order, so that the first of them say what the others are like.
         fastrand::shuffle(&mut keys);
-        let mut left = keys.split_off(keys.len().min(LOOK_UPS_PER_RUN));
+        let left = keys.split_off(keys.len().min(LOOK_UPS_PER_RUN));
         if !left.is_empty() {
             self.note(&format!(
                 "{} more {} are no longer shown; they are asked for one by one in the next runs",
@@ -122,10 +157,8 @@ impl FamilyRun {
                 self.lead.name
             ));
         }
-        left.truncate(MOST_KEPT);
         let LookedUp { stamps, present, is_cut_short } = self.look_up_each(keys, began).await?;
-        let is_incomplete = is_cut_short || plan::is_shortfall(known, known.saturating_sub(present));
-        Ok(Confirmed { stamps, left, not_shown: is_incomplete.then_some(present) })
+        Ok(Confirmed { stamps, left, present, is_cut_short })
     }
 
     /// Whether rows that have to be there are found by a look-up; if not, why no look-up is believed.

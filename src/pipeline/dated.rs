@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::absences::Confirmed;
 use super::family::FamilyRun;
 use super::flow::{Flow, Tracked};
 use super::member::MemberRun;
@@ -27,7 +26,6 @@ impl FamilyRun {
         let mut is_asked = self.options.full_refresh;
         loop {
             let sees_hidden = self.sees_hidden().await?;
-            self.hides_rows = sees_hidden == Some(false);
             let now = pass_start(&*self.source);
             let Together { reading, counts_for, needed_by, from_at_most, else_from } =
                 self.decide(now, is_asked, sees_hidden);
@@ -56,14 +54,13 @@ impl FamilyRun {
                 }
             };
             self.increments(from).await?;
-            if !is_refresh {
-                self.confirm_earlier_candidates().await?;
-            }
+            self.confirm_kept().await?;
             if !is_anew {
                 self.reread_what_is_due().await?;
             }
-            // Twice running the source counted more than the table holds: read everything, now.
-            if !self.has_lasting_shortfall(is_for_shortfall).await? {
+            self.note_what_is_hidden_by_now(sees_hidden).await?;
+            // Twice running, or after a refresh, the source counted more than the table holds: read everything, now.
+            if !self.has_lasting_shortfall(is_for_shortfall, is_refresh).await? {
                 return Ok(());
             }
             for member in &mut self.members {
@@ -122,22 +119,16 @@ impl FamilyRun {
         Ok(sees)
     }
 
-    /// Asks for rows that earlier runs found missing and left.
-    async fn confirm_earlier_candidates(&mut self) -> Result<()> {
-        let candidates = self.earlier_candidates().await?;
-        if candidates.is_empty() || !self.may_stamp().await? {
+    /// A permission that went while the run read is noted, so that what it could not see is read when it is back.
+    async fn note_what_is_hidden_by_now(&mut self, saw_hidden: Option<bool>) -> Result<()> {
+        if saw_hidden != Some(true) || self.sees_hidden().await? != Some(false) {
             return Ok(());
         }
-        let began = pass_start(&*self.source);
-        let confirmed = self.confirm(candidates, began).await?;
-        self.keep_for_later(&confirmed);
-        self.flush(began, Scope::Some, &confirmed.stamps, true).await
-    }
-
-    fn keep_for_later(&mut self, confirmed: &Confirmed) {
         for member in &mut self.members {
-            member.next.unconfirmed.clone_from(&confirmed.left);
+            member.next.sees_hidden = Some(false);
         }
+        let began = pass_start(&*self.source);
+        self.flush(began, Scope::Some, &[], true).await
     }
 
     /// Reads the objects again that were read longest ago: what changes in them does not always move the date of the
@@ -213,15 +204,13 @@ impl FamilyRun {
             self.save_progress(&tracked.refresh);
             let is_complete =
                 tracked.refresh.whole && tracked.refresh.start.is_none() && reason != Reason::Resumed;
-            let mut confirmed = Confirmed::default();
             if is_complete && self.lead.object.is_some() {
-                let candidates = self.candidates(Arc::new(std::mem::take(&mut seen))).await?;
-                if !candidates.is_empty() && self.may_stamp().await? {
-                    confirmed = self.confirm(candidates, began).await?;
+                let candidates = self.candidates(Arc::new(std::mem::take(&mut seen)), began).await?;
+                if !candidates.keys.is_empty() && self.may_stamp().await? {
+                    self.keep(candidates);
                 }
-                self.keep_for_later(&confirmed);
             }
-            self.flush(began, Scope::Some, &confirmed.stamps, true).await?;
+            self.flush(began, Scope::Some, &[], true).await?;
         }
         let refresh = tracked.refresh;
         for member in self.members.iter_mut().filter(|member| member.is_refreshed) {
@@ -237,7 +226,7 @@ impl FamilyRun {
 
     /// Whether absences mean anything: not while rows are hidden. Asked once more, since a refresh may take hours; if
     /// they are hidden by now, that is noted for the next run.
-    async fn may_stamp(&mut self) -> Result<bool> {
+    pub(super) async fn may_stamp(&mut self) -> Result<bool> {
         if self.lead.hidden.is_none() {
             return Ok(true);
         }
@@ -282,7 +271,7 @@ impl FamilyRun {
 
     /// Compares what the source counts with what the lead table holds, and notes in the state what follows:
     /// whether everything is to be read again, now.
-    async fn has_lasting_shortfall(&mut self, is_for_shortfall: bool) -> Result<bool> {
+    async fn has_lasting_shortfall(&mut self, is_for_shortfall: bool, is_refresh: bool) -> Result<bool> {
         let ask = Ask::dated(DateField::CreatedAt, Window::default(), Order::OldestFirst);
         let began = pass_start(&*self.source);
         let pass = self.pass_alone(ask, began);
@@ -309,7 +298,10 @@ impl FamilyRun {
             Some(counted) if is_for_shortfall => {
                 (state.shortfalls, state.unexplained) = (0, counted.saturating_sub(live));
             }
-            Some(counted) if plan::is_shortfall(counted, live + state.unexplained) => state.shortfalls += 1,
+            Some(counted) if plan::is_shortfall(counted, live + state.unexplained) => {
+                // After everything was read there is nothing to wait for.
+                state.shortfalls += if is_refresh { plan::SHORTFALLS_UNTIL_REFRESH } else { 1 };
+            }
             Some(_) => state.shortfalls = 0,
         }
         let found = (state.shortfalls, state.unexplained);

@@ -32,8 +32,6 @@ pub(super) struct FamilyRun {
     /// Rows that are read one object at a time need not be read again if they were since this moment; `None` if
     /// it does not matter when.
     pub(super) read_since: Option<Timestamp>,
-    /// Whether rows of the lead table are hidden from the token.
-    pub(super) hides_rows: bool,
     /// See [`Rows::supersedes_before`] of the latest rows.
     pub(super) supersedes_before: Timestamp,
     pub(super) writer: Writer,
@@ -138,6 +136,12 @@ impl FamilyRun {
                     "{cut} {parents} show only some of their rows; what is stored of the others stays"
                 ));
             }
+            if member.unread > 0 {
+                let (unread, parents) = (member.unread, member.table.lead().name);
+                member.report.notes.push(format!(
+                    "{unread} {parents} that were read long ago could not be read again; what is stored of them stays"
+                ));
+            }
             member.report.end(outcome, error, &member.progress);
             member.report
         };
@@ -194,7 +198,6 @@ impl FamilyRun {
             ask,
             began,
             limit: self.options.limit,
-            hides_rows: self.hides_rows,
             expects_rows: false,
         })
     }

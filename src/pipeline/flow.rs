@@ -113,7 +113,8 @@ impl FamilyRun {
         }
         let is_news = flow.refresh.as_mut().is_some_and(|tracked| {
             let is_first = !std::mem::replace(&mut tracked.is_noted, true);
-            tracked.follow(page.proof) || is_first
+            // That nothing is left is said once the pass has ended well: what no window holds is read last.
+            (tracked.follow(page.proof) && !tracked.refresh.remaining.is_empty()) || is_first
         });
         let refresh = flow.refresh.as_ref().filter(|_| is_news).map(|tracked| &tracked.refresh);
         let mut tables = Vec::with_capacity(page.shares.len());

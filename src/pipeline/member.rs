@@ -31,6 +31,8 @@ pub(super) struct MemberRun {
     pub(super) missing: u64,
     /// Parents that show only some of their rows.
     pub(super) cut: u64,
+    /// Parents that were to be read again and could not be.
+    pub(super) unread: u64,
     /// Whether the refresh under way counts for it.
     pub(super) is_refreshed: bool,
     /// Whether it cannot do without that refresh.
@@ -82,6 +84,7 @@ impl MemberRun {
         self.progress.add_rows(rows);
         self.missing += share.missing;
         self.cut += share.cut;
+        self.unread += share.unread;
         share
     }
 }

@@ -139,6 +139,12 @@ pub fn is_shortfall(counted: u64, live: u64) -> bool {
     counted > live + tolerance
 }
 
+/// Whether a pass over everything cannot have been complete, since it did not show so many of the `known` rows that are
+/// there.
+pub fn is_incomplete(known: u64, not_shown: u64) -> bool {
+    is_shortfall(known, known.saturating_sub(not_shown)) || not_shown.saturating_mul(2) > known
+}
+
 /// Whether absences are too many to believe where no row is known that has to be there: more than 1 % of the table, and
 /// more than 100.
 pub fn is_mass_absence(candidates: usize, live: u64) -> bool {
@@ -389,6 +395,18 @@ pub(super) mod tests {
             (100_101, 100_000, true),
         ] {
             assert_eq!(is_shortfall(counted, live), expected, "{counted} {live}");
+        }
+        for (known, not_shown, expected) in [
+            (8, 0, false),
+            (8, 4, false),
+            (8, 5, true),
+            (60, 10, false),
+            (60, 11, true),
+            (20_000, 20, false),
+            (20_000, 21, true),
+            (0, 0, false),
+        ] {
+            assert_eq!(is_incomplete(known, not_shown), expected, "{known} {not_shown}");
         }
         for (nominees, live, expected) in
             [(100, 10, false), (101, 10, true), (200, 20_000, false), (201, 20_000, true)]

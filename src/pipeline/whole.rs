@@ -8,6 +8,7 @@ use super::absences::Confirmed;
 use super::family::FamilyRun;
 use super::flow::Flow;
 use super::pass_start;
+use super::plan;
 use super::seen::Seen;
 use crate::destination::Scope;
 use crate::error::Result;
@@ -42,9 +43,14 @@ impl FamilyRun {
             if !is_confirmed {
                 break (began, owners, Confirmed::default());
             }
-            let candidates = self.candidates(Arc::new(seen)).await?;
+            let candidates = self.candidates(Arc::new(seen), began).await?;
+            let known = candidates.known;
             let confirmed = self.confirm(candidates, began).await?;
-            let Some(not_shown) = confirmed.not_shown else { break (began, owners, confirmed) };
+            let not_shown = confirmed.present;
+            // A few may be hidden from a list for good.
+            if !confirmed.is_cut_short && !plan::is_incomplete(known, not_shown) {
+                break (began, owners, confirmed);
+            }
             failed += 1;
             if failed == PASSES {
                 return Err(self.not_all_shown(not_shown));

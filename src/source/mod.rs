@@ -107,8 +107,6 @@ pub struct Pass {
     pub began: Timestamp,
     /// Rows of each table that are enough: no more parents of a page are asked one by one.
     pub limit: Option<u64>,
-    /// Whether rows are hidden from the token, which the source may count all the same.
-    pub hides_rows: bool,
     /// Whether rows are stored that an answer without any would take away: it is asked for again, and not believed at
     /// all where it is no proper list or where there are rows at all times.
     pub expects_rows: bool,
@@ -132,15 +130,7 @@ impl Pass {
     pub fn alone(table: &'static TableSpec, ask: Ask, began: Timestamp) -> Self {
         let progress = TableProgress::silent();
         let member = Member { table, progress, ledger: None, failure: None };
-        Self {
-            table,
-            members: [member].into(),
-            ask,
-            began,
-            limit: None,
-            hides_rows: false,
-            expects_rows: false,
-        }
+        Self { table, members: [member].into(), ask, began, limit: None, expects_rows: false }
     }
 }
 
@@ -208,12 +198,14 @@ pub struct Share {
     pub missing: u64,
     /// Parents that show only some of their rows, the others of which cannot be asked for.
     pub cut: u64,
+    /// Parents that were to be read again and could not be.
+    pub unread: u64,
 }
 
 impl Share {
     /// Rows that need no word about their parents.
     pub fn of(batch: RecordBatch, shape: Shape) -> Self {
-        Self { batch, shape, owners: Vec::new(), entries: Vec::new(), missing: 0, cut: 0 }
+        Self { batch, shape, owners: Vec::new(), entries: Vec::new(), missing: 0, cut: 0, unread: 0 }
     }
 }
 

@@ -15,8 +15,9 @@
 //! - `workspace`: the one that is known. Two that differ are for the caller to refuse.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use super::{Refresh, TableState, VERSION};
+use super::{Refresh, TableState, Unconfirmed, VERSION};
 use crate::window::union;
 
 impl TableState {
@@ -84,7 +85,10 @@ impl TableState {
                 (one, two) if one == two => one,
                 _ => None,
             },
-            unconfirmed: either(&self.unconfirmed, &other.unconfirmed),
+            unconfirmed: match (&self.unconfirmed, &other.unconfirmed) {
+                (Some(one), Some(two)) => Some(Arc::new(one.joined(two))),
+                (one, two) => one.clone().or(two.clone()),
+            },
         }
     }
 
@@ -120,6 +124,15 @@ impl TableState {
     }
 }
 
+impl Unconfirmed {
+    /// The keys of both, each once, with the canaries of the first.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        let keys: BTreeSet<&String> = self.keys.iter().chain(&other.keys).collect();
+        Self { keys: keys.into_iter().cloned().collect(), canaries: self.canaries.clone() }
+    }
+}
+
 impl Refresh {
     /// What is left to read for both, if they are about the same rows. Objects that one of them has read anew since it
     /// began, the other has so only if both began together.
@@ -133,12 +146,6 @@ impl Refresh {
             ..self.clone()
         })
     }
-}
-
-/// The keys of both, each once.
-fn either(one: &[String], two: &[String]) -> Vec<String> {
-    let keys: BTreeSet<&String> = one.iter().chain(two).collect();
-    keys.into_iter().cloned().collect()
 }
 
 /// Whichever is not empty.

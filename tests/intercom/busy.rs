@@ -57,6 +57,34 @@ async fn no_row_is_missed_that_was_there_all_the_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_segment_that_grows_while_it_is_read_is_complete() {
+    let world = World::start(Settings { contacts: 2_000, ..Settings::default() }).await;
+    let segment = world.ids("segments").remove(0);
+    let enter = |contact: &String| {
+        let (contact, segment) = (contact.clone(), segment.clone());
+        world.sandbox.change(Change::EnterSegment { contact, segment });
+    };
+    let ids = world.ids("contacts");
+    ids.iter().step_by(2).for_each(enter);
+    world.load(&["contact_segments"]).await;
+    for round in 0..5 {
+        // Anywhere in the order, all the time.
+        let (sandbox, segment, ids) = (world.sandbox.clone(), segment.clone(), ids.clone());
+        let joining = tokio::spawn(async move {
+            for contact in ids.into_iter().skip(1).step_by(2).skip(round * 60).take(60) {
+                sandbox.change(Change::EnterSegment { contact, segment: segment.clone() });
+                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+            }
+        });
+        let report = world.run().tables(&["contact_segments"]).concurrency(1).go().await;
+        assert_eq!(report.exit_code(), 0, "{:?}", report.tables[0].error);
+        joining.await.unwrap();
+    }
+    world.load(&["contact_segments"]).await;
+    world.assert_truth(&["contact_segments"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_contact_that_joins_companies_while_its_list_is_read_has_them_all() {
     let settings =
         Settings { companies: 130, many_companies: true, contact_links: true, ..Settings::default() };

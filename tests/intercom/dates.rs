@@ -47,7 +47,8 @@ async fn changes_dated_ahead_of_the_clock_are_read_too() {
     updated_at(&world, "contacts", &ids[..400], |number| json!(ahead + number));
     world.load(&["contacts"]).await;
     world.assert_truth(&["contacts"]);
-    world.sandbox.advance(HOUR);
+    // Far enough from the last reading for dates that move backwards to count.
+    world.sandbox.advance(2 * HOUR);
     world.update_some("contacts", 20);
     world.load(&["contacts"]).await;
     world.assert_truth(&["contacts"]);
@@ -172,6 +173,32 @@ async fn rows_without_a_date_are_as_new_as_others_after_a_refresh_that_was_stopp
         assert!(!wrong.iter().any(|cell| ids.iter().any(|id| cell.starts_with(id.as_str()))), "{wrong:?}");
         let missing = world.differences("contact_companies").missing;
         assert!(missing.is_empty(), "{missing:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_while_rows_without_a_date_are_read_does_not_leave_them_out() {
+    let begin = async || {
+        let settings = Settings { contacts: 2_000, undated_last: true, ..Settings::default() };
+        let world = World::start(settings).await;
+        undate(&world);
+        let run = world.run().tables(&["contacts"]).commit_every(150).concurrency(1);
+        run.stopped_at_request("/contacts/search", 5).go().await;
+        world
+    };
+    let resumed = |world: &World| {
+        let requests = world.requests("/contacts/search");
+        requests.iter().position(|request| request.body["pagination"]["per_page"] == json!(1))
+    };
+    let world = begin().await;
+    world.run().tables(&["contacts"]).commit_every(150).concurrency(1).go().await;
+    let counts = u32::try_from(resumed(&world).expect("rows are counted")).unwrap();
+    for stopped_after in [counts, counts + 1, counts + 2] {
+        let world = begin().await;
+        let run = world.run().tables(&["contacts"]).commit_every(150).concurrency(1);
+        run.stopped_at_request("/contacts/search", stopped_after).go().await;
+        world.load(&["contacts"]).await;
+        world.assert_truth(&["contacts"]);
     }
 }
 

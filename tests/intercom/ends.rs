@@ -92,6 +92,31 @@ async fn a_server_that_always_ends_early_is_never_complete() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_rows_are_hidden_an_early_end_is_no_end_either() {
+    let world = World::start(Settings { ticket_conversations: 4, ..Settings::default() }).await;
+    world.sandbox.deny("/tickets", 403);
+    fault(&world, "/conversations/search", (0, ALWAYS), FaultKind::EmptyPage);
+    let report = world.run().tables(&["conversations"]).go().await;
+    assert_eq!(of(&report, "conversations").outcome, Outcome::Failed);
+    world.sandbox.clear_faults();
+    world.load(&["conversations"]).await;
+    assert_eq!(world.differences("conversations").missing.len(), 30, "only what is hidden is missing");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_small_table_of_which_nothing_is_shown_is_not_complete() {
+    let world = World::start(Settings { companies: 8, ..Settings::default() }).await;
+    world.load(&["companies"]).await;
+    (0..3).for_each(|_| drop(world.insert("companies")));
+    fault(&world, "/companies/scroll", (0, ALWAYS), FaultKind::EmptyPage);
+    let report = world.run().tables(&["companies"]).go().await;
+    assert_eq!(of(&report, "companies").outcome, Outcome::Failed);
+    world.sandbox.clear_faults();
+    world.load(&["companies"]).await;
+    world.assert_truth(&["companies"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn lists_that_contradict_themselves_once_are_read_again() {
     let settings = Settings {
         companies: 500,

@@ -209,7 +209,7 @@ async fn look_ups_that_find_nothing_at_all_prove_nothing() {
     let report = world.load(&["contacts"]).await;
     assert_eq!(of(&report, "contacts").mode, "changes since the last run");
     assert_eq!(of(&report, "contacts").committed.stamped, 10);
-    assert_eq!(world.state("contacts").unwrap().unconfirmed, [""; 0]);
+    assert_eq!(world.state("contacts").unwrap().unconfirmed, None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,9 +223,10 @@ async fn more_rows_than_a_run_asks_for_are_left_to_the_next_ones() {
     world.sandbox.advance(2 * HOUR);
     let report = refresh(&world, &["contacts"]).await;
     assert_eq!(of(&report, "contacts").committed.stamped, 5_000);
-    assert_eq!(world.state("contacts").unwrap().unconfirmed.len(), 1_000);
+    let left = world.state("contacts").unwrap().unconfirmed.unwrap();
+    assert_eq!((left.keys.len(), left.canaries.len()), (1_000, 5));
     // One of them is back meanwhile.
-    let back = world.state("contacts").unwrap().unconfirmed[0].clone();
+    let back = left.keys[0].clone();
     world.restore("contacts", &back);
     world.sandbox.advance(2 * HOUR);
     let report = world.load(&["contacts"]).await;

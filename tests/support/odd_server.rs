@@ -51,6 +51,14 @@ impl Answer {
         Self { status, ..Self::ok(body) }
     }
 
+    /// The same page without its last rows.
+    pub(crate) fn without_some_rows(self, rows: usize) -> Self {
+        let mut body: Value = serde_json::from_slice(&self.body).expect("a page");
+        let data = body["data"].as_array_mut().expect("rows");
+        data.truncate(data.len().saturating_sub(rows));
+        Self { body: body.to_string().into_bytes(), ..self }
+    }
+
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self

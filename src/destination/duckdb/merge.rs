@@ -258,7 +258,7 @@ fn insert_sql(target: &Target, rows: &Rows, met: Option<&[String]>) -> String {
             let kept = others.iter().enumerate().map(|(at, name)| format!("m.kept_{at} AS {}", quoted(name)));
             columns.extend(kept);
             format!(
-                "\nLEFT JOIN (SELECT DISTINCT ON (number) * FROM {MET}) AS m ON s.{number} = m.number
+                "\nLEFT JOIN (SELECT DISTINCT ON (number) * FROM {MET} ORDER BY number, is_replaced) AS m ON s.{number} = m.number
                  WHERE m.number IS NULL OR m.is_replaced"
             )
         }

@@ -8,7 +8,7 @@ use super::page_size::PageSize;
 use super::query::Search;
 use super::reader::Reader;
 use super::search::Group;
-use super::sequence::{Envelope, Sequence, Shortage, Stuck, Until};
+use super::sequence::{Envelope, Sequence, Shortage, Step, Stuck, Until};
 use super::trouble::{Passes, Trouble};
 use crate::batch;
 use crate::client::{Attempts, Call, CallError, Client};
@@ -54,8 +54,19 @@ pub(super) struct Chain<'c> {
     proven: Option<i64>,
     /// Whether what its order proves is told.
     tells: bool,
-    /// Where rows are hidden that may be counted all the same: how the last pass ended early.
-    shortage: Option<Shortage>,
+    /// What the last pass was short of at its end, and what has been found since.
+    lacking: Option<Lacking>,
+    /// Whether everything was read anew because of that.
+    is_anew: bool,
+}
+
+/// Rows that were stated and not shown at what looked like the end.
+#[derive(Debug, Clone, Copy)]
+struct Lacking {
+    rows: u64,
+    /// The last date that was shown.
+    after: Option<i64>,
+    found: u64,
 }
 
 /// What a page was like.
@@ -120,7 +131,8 @@ impl<'c> Chain<'c> {
             passes: Passes::new(client, progress),
             proven: None,
             tells: true,
-            shortage: None,
+            lacking: None,
+            is_anew: false,
         }
     }
 
@@ -154,6 +166,15 @@ impl<'c> Chain<'c> {
                 Ok(turn) if turn.ended && turn.order_broke && self.search.window.from != self.window.from => {
                     "a broken order".to_owned()
                 }
+                Ok(turn) if turn.ended && self.is_short_on_the_way() => {
+                    self.search.window.from = self.window.from;
+                    self.begin_again();
+                    self.passes
+                        .failed("fewer rows on the way than are stated")
+                        .await
+                        .map_err(Halt::Failed)?;
+                    continue;
+                }
                 Ok(turn) => {
                     self.settle_joint();
                     return Ok(turn);
@@ -167,10 +188,37 @@ impl<'c> Chain<'c> {
         }
     }
 
+    /// Whether rows that an earlier pass was short of have not come beyond where that one ended: then a page on the way
+    /// has brought too few. Everything is read anew for that, once; what comes behind the reader looks the same.
+    fn is_short_on_the_way(&mut self) -> bool {
+        let is_short = self.lacking.take().is_some_and(|lacking| lacking.found < lacking.rows);
+        // What lies beyond the end of a stretch is counted as well, and read by somebody else.
+        is_short && self.until.get().is_none() && !std::mem::replace(&mut self.is_anew, true)
+    }
+
+    /// Notes an end that was none, and what comes beyond it.
+    fn follow_what_lacks(&mut self, step: Result<Step, Stuck>, dates: &[Option<i64>]) {
+        let is_kept_otherwise = self.common.group.is_some() || self.common.order == Order::NewestFirst;
+        if is_kept_otherwise || self.is_anew {
+            return;
+        }
+        if let Some(lacking) = &mut self.lacking {
+            let beyond = dates.iter().filter(|date| **date > lacking.after).count();
+            lacking.found += beyond as u64;
+        }
+        if let Err(Stuck::EndsEarly(Shortage { rows, total })) = step {
+            let rows = total.saturating_sub(rows);
+            let earlier = self.lacking.map_or(0, |lacking| lacking.rows.saturating_sub(lacking.found));
+            self.lacking = Some(Lacking { rows: rows.max(earlier), after: self.sequence.at(), found: 0 });
+        }
+    }
+
     /// Goes back to where everything is proven.
     fn go_back(&mut self) {
         if self.sequence.is_out_of_order() {
             self.search.window.from = self.window.from;
+        } else if self.common.group.is_some() {
+            // A group is searched for whatever the dates of its members.
         } else if let Some(proven) = self.proven
             && self.search.window.from.is_none_or(|from| proven > from)
         {
@@ -185,7 +233,7 @@ impl<'c> Chain<'c> {
     fn begin_again(&mut self) {
         self.joint = None;
         let again = sequence(self.search, &self.until);
-        self.sequence = again.after(&mut self.sequence, self.shortage);
+        self.sequence = again.after(&mut self.sequence);
         (self.cursor, self.size, self.proven) = (None, PageSize::default(), None);
     }
 
@@ -258,9 +306,7 @@ impl<'c> Chain<'c> {
         let missing_date = |(key, date): (&u64, &Option<i64>)| date.is_none().then_some(*key);
         let undated = contents.keys.iter().zip(&sorted_by).filter_map(missing_date).collect();
         let step = self.sequence.take(Envelope::of(&contents, next.as_deref()), &sorted_by);
-        if let (Err(Stuck::EndsEarly(shortage)), true) = (step, pass.hides_rows) {
-            self.shortage = Some(shortage);
-        }
+        self.follow_what_lacks(step, &sorted_by);
         let proof = match &step {
             Ok(step) => step.proof,
             Err(_) if self.sequence.is_out_of_order() => Proof::Withdrawn,
@@ -283,6 +329,7 @@ impl<'c> Chain<'c> {
 fn sequence(search: Search<'_>, until: &Until) -> Sequence {
     let Search { order, window, sort, by, now, .. } = search;
     let sequence = Sequence::new(order, (window.from, until.clone()), sort == by, now);
+    let sequence = if search.group.is_some() { sequence.keeping_keys() } else { sequence };
     if search.cut.is_some() { sequence.beginning_with_its_first_row() } else { sequence }
 }
 

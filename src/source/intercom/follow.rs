@@ -18,7 +18,7 @@ use crate::batch::Members;
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Due, Entry};
-use crate::source::{Page, Pass, Proof, Share};
+use crate::source::{Ask, Page, Pass, Proof, Share};
 use crate::table::{Address, More};
 
 /// Objects that are handed out as one draft.
@@ -68,7 +68,7 @@ impl<'i> Follower<'i> {
                 if self.failure(member).is_some() {
                     return (member, None);
                 }
-                (member, Some(self.fetch(want).await))
+                (member, Some(self.fetch(&want).await.map_err(|error| (want, error))))
             })
             .buffer_unordered(AT_ONCE);
         while let Some((member, outcome)) = found.next().await {
@@ -78,12 +78,18 @@ impl<'i> Follower<'i> {
                 Some(Ok(Found::Missing(share))) => {
                     gathered[member].push(Share { missing: share.missing + 1, ..share });
                 }
-                Some(Err(error)) => {
+                Some(Err((want, error))) => {
                     let pass = self.reader.pass();
                     let (table, progress) = (pass.members[member].table, &pass.members[member].progress);
                     let error = self.intercom.explain(table, error, progress).await;
                     if error.kind() == ErrorKind::Auth {
                         return Err(error);
+                    }
+                    if matches!(pass.ask, Ask::Inside(_)) && error.kind() != ErrorKind::Network {
+                        // What was read of it before stays as it is, and the others are read.
+                        tracing::warn!(table = table.name, id = %want.id, %error, "could not be read again");
+                        gathered[member].push(self.unread(&want)?);
+                        continue;
                     }
                     self.failures()[member].get_or_insert(error);
                 }
@@ -105,7 +111,25 @@ impl<'i> Follower<'i> {
         self.failures()[member].clone()
     }
 
-    async fn fetch(&self, want: Want) -> Result<Found> {
+    /// What is noted of an object that could not be read again: that it was tried, so that others come first next time.
+    fn unread(&self, want: &Want) -> Result<Share> {
+        let child = &self.reader.children()[want.child];
+        let mut part = Part::new(child);
+        let fetched_at = self.reader.pass().began;
+        part.gone(Entry {
+            key: want.id.clone(),
+            version: want.version,
+            stated: want.stated,
+            total: None,
+            shown: 0,
+            fetched_at,
+        });
+        let share = part.finish(fetched_at);
+        let share = share.map_err(|e| Error::new(ErrorKind::Data, "a page without rows").with_source(e))?;
+        Ok(Share { unread: 1, ..share })
+    }
+
+    async fn fetch(&self, want: &Want) -> Result<Found> {
         let mut seen_before = None;
         let child = &self.reader.children()[want.child];
         let member = &self.reader.pass().members[child.member];
@@ -114,9 +138,9 @@ impl<'i> Follower<'i> {
         loop {
             let outcome = match child.inside.more {
                 More::WhereCut(address) | More::WhereAny(address) | More::Always(address) => {
-                    self.list(&client, &want, address, &mut seen_before).await
+                    self.list(&client, want, address, &mut seen_before).await
                 }
-                More::Object { .. } | More::Nothing => self.object(&client, &want).await,
+                More::Object { .. } | More::Nothing => self.object(&client, want).await,
             };
             match outcome {
                 Ok(found) => return Ok(found),
@@ -249,11 +273,11 @@ pub(super) async fn read_inside(pass: &Pass, parents: &[Due], outlet: &Outlet) -
     let of_objects = |child: &Child| matches!(child.inside.more, More::Object { .. });
     for (child, _) in reader.children().iter().enumerate().filter(|(_, child)| of_objects(child)) {
         for some in parents.chunks(OBJECTS_IN_DRAFT) {
-            let want = |Due { key, version, stated }: &Due| Want {
+            let want = |due: &Due| Want {
                 child,
-                id: key.clone(),
-                version: *version,
-                stated: *stated,
+                id: due.key.clone(),
+                version: Some(due.version.0),
+                stated: due.stated,
                 row: String::new(),
             };
             let wants = some.iter().map(want).collect();
@@ -315,6 +339,7 @@ fn joined(shares: Vec<Share>) -> Result<Share> {
         joined.entries.extend(share.entries);
         joined.missing += share.missing;
         joined.cut += share.cut;
+        joined.unread += share.unread;
         joined.shape.add(&share.shape);
     }
     if batches.len() > 1 {

@@ -13,6 +13,7 @@ use crate::client::{Call, Client};
 use crate::error::{ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::source::{Pass, Proof};
+use crate::window::DateField;
 
 /// Below this the size is not what overwhelms the server.
 const SMALLEST_PAGE: u32 = 12;
@@ -32,9 +33,11 @@ pub(super) async fn read(
     loop {
         let list = List { client, reader: &reader, per_page, outlet, progress };
         let reason = match list.read_once(&mut pages).await {
-            Ok(()) => match pages.doubt() {
-                None => return Ok(()),
-                Some(doubt) => doubt,
+            Ok(()) => match (pages.doubt(), pages.is_to_be_read_again()) {
+                (None, Ok(false)) => return Ok(()),
+                (None, Ok(true)) => continue,
+                (None, Err(reason)) => reason.to_owned(),
+                (Some(doubt), _) => doubt,
             },
             // The server may be overwhelmed by the size. Pages of another size have other edges, so the pass
             // starts again.
@@ -71,8 +74,9 @@ impl List<'_> {
             if number == 1 {
                 self.progress.expect(contents.total_count.unwrap_or(0));
             }
-            let dates = self.dates(&contents);
-            let following = pages.take(page(&contents, &dates, (number, next))).map_err(Trouble::failed)?;
+            let (dates, is_new) = self.dates(&contents);
+            let following =
+                pages.take(page(&contents, (&dates, &is_new), (number, next))).map_err(Trouble::failed)?;
             self.outlet.send(contents.draft(Proof::Nothing)).await?;
             match following {
                 Some(following) => number = following,
@@ -87,8 +91,8 @@ impl List<'_> {
         let mut number = 1;
         loop {
             let (contents, next) = self.fetch(number).await?;
-            let dates = self.dates(&contents);
-            let is_news = pages.note(page(&contents, &dates, (number, next)));
+            let (dates, is_new) = self.dates(&contents);
+            let is_news = pages.note(page(&contents, (&dates, &is_new), (number, next)));
             self.outlet.send(contents.draft(Proof::Nothing)).await?;
             match next {
                 Some(next) if is_news => number = next,
@@ -107,22 +111,27 @@ impl List<'_> {
         Ok((contents, next))
     }
 
-    /// When each row last changed.
-    fn dates(self, contents: &Contents) -> Vec<Option<i64>> {
-        batch::seconds(&contents.batch, self.reader.pass().table.cursor.unwrap_or_default())
+    /// When each row last changed, and whether it was made since the pass began.
+    fn dates(self, contents: &Contents) -> (Vec<Option<i64>>, Vec<bool>) {
+        let pass = self.reader.pass();
+        let began = pass.began.as_second();
+        let dates = batch::seconds(&contents.batch, pass.table.cursor.unwrap_or_default());
+        let made = batch::seconds(&contents.batch, DateField::CreatedAt.as_str());
+        (dates, made.into_iter().map(|made| made.is_some_and(|made| made >= began)).collect())
     }
 }
 
 /// A page and its number, and that of the next one.
 fn page<'p>(
     contents: &'p Contents,
-    dates: &'p [Option<i64>],
+    (dates, is_new): (&'p [Option<i64>], &'p [bool]),
     (number, next): (u64, Option<u64>),
 ) -> NumberedPage<'p> {
     NumberedPage {
         number,
         keys: &contents.keys,
         dates,
+        is_new,
         total: contents.total_count,
         has_next: next.is_some(),
     }

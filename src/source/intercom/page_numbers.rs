@@ -25,7 +25,19 @@ pub(super) struct NumberedPages {
     size: u64,
     /// Pages up to this one are read again, so that they need not bring anything new.
     again_until: u64,
+    /// How often pages were read again.
+    rewinds: u32,
+    /// Whether rows may have slipped past without a trace in the totals.
+    is_unsure: bool,
+    /// Whether rows were shown that an earlier reading had missed.
+    was_lacking: bool,
+    readings: u32,
 }
+
+/// How often pages are read again in one reading, because rows went.
+const REWINDS: u32 = 10;
+/// Readings after which a list that loses rows all the time is given up.
+const READINGS: u32 = 8;
 
 /// A page of it.
 #[derive(Debug, Clone, Copy)]
@@ -35,6 +47,8 @@ pub(super) struct NumberedPage<'p> {
     /// One hash per row, and when the row last changed.
     pub(super) keys: &'p [u64],
     pub(super) dates: &'p [Option<i64>],
+    /// Per row: whether it was made since the list was begun.
+    pub(super) is_new: &'p [bool],
     /// Rows of the list, as stated.
     pub(super) total: Option<u64>,
     /// Whether there is a next page.
@@ -48,6 +62,18 @@ impl NumberedPages {
             self.before = Some(std::mem::take(&mut self.now));
         }
         (self.total, self.grown, self.quiet, self.again_until) = (None, 0, 0, 0);
+        (self.size, self.rewinds, self.is_unsure, self.was_lacking) = (0, 0, false, false);
+        self.readings += 1;
+    }
+
+    /// Whether the list has to be read once more before it is known that nothing slipped past: where rows come at its far
+    /// end, one that goes leaves no trace in the totals. An error if there is no end to that.
+    pub(super) fn is_to_be_read_again(&self) -> Result<bool, &'static str> {
+        let is_wanted = self.is_unsure && (self.readings == 1 || self.was_lacking);
+        if is_wanted && self.readings >= READINGS {
+            return Err("rows that come and go all the time");
+        }
+        Ok(is_wanted)
     }
 
     /// Takes a page; the number of the page to read next, if there is one. An error says why the list leads nowhere.
@@ -56,17 +82,25 @@ impl NumberedPages {
         self.size = self.size.max(keys.len() as u64);
         let size = self.size.max(1);
         let shown = self.now.len();
+        let is_lacking = |(key, is_new): (&u64, &bool)| !is_new && !self.seen.contains_key(key);
+        self.was_lacking |= self.readings > 1 && keys.iter().zip(page.is_new).any(is_lacking);
+        self.is_unsure |= number > 1 && page.is_new.contains(&true);
         self.now.extend(keys);
         let before = self.total.unwrap_or_default();
         self.note(page);
         let total = self.total.unwrap_or_default();
         if number > 1 && total < before {
+            if self.rewinds == REWINDS {
+                self.is_unsure = true;
+                return Ok(has_next.then_some(number + 1));
+            }
+            self.rewinds += 1;
             // The last rows of the pages before this one are others by now.
             self.again_until = self.again_until.max(number);
             return Ok(Some(number.saturating_sub((before - total).div_ceil(size)).max(1)));
         }
         if number > 1 {
-            self.grown += total - before;
+            self.grown += total.saturating_sub(before);
         }
         let is_quiet = self.now.len() == shown && number > self.again_until;
         self.quiet = if is_quiet { self.quiet + 1 } else { 0 };
@@ -109,6 +143,8 @@ mod tests {
     use super::*;
 
     const SIZE: usize = 4;
+    /// Rows from here on are made while the list is read.
+    const NEW: u64 = 100;
 
     fn take(
         pages: &mut NumberedPages,
@@ -119,7 +155,9 @@ mod tests {
         let from = (usize::try_from(number).unwrap() - 1) * SIZE;
         let keys: Vec<u64> = list.iter().skip(from).take(SIZE).copied().collect();
         let (dates, has_next) = (vec![None; keys.len()], list.len() > from + SIZE);
-        pages.take(NumberedPage { number, keys: &keys, dates: &dates, total, has_next })
+        let is_new: Vec<bool> = keys.iter().map(|key| *key >= NEW).collect();
+        let is_new = &is_new;
+        pages.take(NumberedPage { number, keys: &keys, dates: &dates, is_new, total, has_next })
     }
 
     #[test]
@@ -165,6 +203,7 @@ mod tests {
             number: 2,
             keys: &[0, 1, 2, 3],
             dates: &[None; 4],
+            is_new: &[false; 4],
             total: Some(12),
             has_next: true,
         };
@@ -184,6 +223,44 @@ mod tests {
             assert_eq!(take(&mut pages, 1, &list.clone().collect::<Vec<u64>>(), None), Ok(None));
             assert_eq!(pages.doubt().is_none(), is_believed, "{list:?}");
         }
+    }
+
+    #[test]
+    fn a_list_that_grows_at_its_far_end_is_read_until_nothing_is_found_to_be_missing() {
+        let mut list: Vec<u64> = (0..12).collect();
+        let mut pages = NumberedPages::default();
+        pages.begin();
+        take(&mut pages, 1, &list, Some(12)).unwrap();
+        // Row 4 slips onto the first page, and the total stays as it is.
+        list.remove(1);
+        list.push(NEW);
+        take(&mut pages, 2, &list, Some(12)).unwrap();
+        assert_eq!(take(&mut pages, 3, &list, Some(12)), Ok(None));
+        assert_eq!((pages.doubt(), pages.seen.contains_key(&4)), (None, false));
+        for expected in [true, false] {
+            assert_eq!(pages.is_to_be_read_again(), Ok(true));
+            pages.begin();
+            for number in 1..=3 {
+                take(&mut pages, number, &list, Some(12)).unwrap();
+            }
+            assert_eq!(pages.is_to_be_read_again(), Ok(expected), "row 4 was lacking");
+            if !expected {
+                break;
+            }
+        }
+        assert!(pages.seen.contains_key(&4));
+    }
+
+    #[test]
+    fn totals_that_disagree_for_ever_come_to_an_end() {
+        let list: Vec<u64> = (0..12).collect();
+        let mut pages = NumberedPages::default();
+        pages.begin();
+        let (mut number, mut answers) = (1, 0);
+        while let Some(next) = take(&mut pages, number, &list, Some(12 + answers % 2)).unwrap() {
+            (number, answers) = (next, answers + 1);
+        }
+        assert!(answers < 60, "{answers}");
     }
 
     /// What happens to the list before an answer.
