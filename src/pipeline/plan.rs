@@ -402,8 +402,8 @@ pub(super) mod tests {
             (8, 5, true),
             (60, 10, false),
             (60, 11, true),
-            (20_000, 20, false),
-            (20_000, 21, true),
+            (20_000, 19, false),
+            (20_000, 20, true),
             (0, 0, false),
         ] {
             assert_eq!(is_incomplete(known, not_shown), expected, "{known} {not_shown}");

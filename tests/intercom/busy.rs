@@ -1,10 +1,15 @@
 //! Lists that grow, shrink and shift while their pages are read come out complete, and right.
 
+use std::time::Duration;
+
 use ingest::report::Outcome;
 use ingest::sandbox::{Change, Churn, ContactList, Settings};
 
 use crate::support::world::{HOUR, World, also_over_lakes, of};
 use crate::support::wrapped::Moment;
+
+/// Time that a request takes.
+const TICK: Duration = Duration::from_millis(150);
 
 fn churn(tables: &[&str], every_requests: u32, (updates, inserts, deletes): (u32, u32, u32)) -> Churn {
     let tables = tables.iter().map(|&table| table.to_owned()).collect();
@@ -21,7 +26,8 @@ fn update_all(world: &World, contacts: &[String]) {
 async fn a_list_that_grows_while_it_is_read_is_complete() {
     for newest_first in [false, true] {
         // Sixty pages of 150 ms, and a call every five seconds.
-        let world = World::start(Settings { calls: 1_500, newest_first, ..Settings::default() }).await;
+        let world =
+            World::start(Settings { calls: 1_500, newest_first, tick: TICK, ..Settings::default() }).await;
         world.sandbox.set_churn(Some(churn(&["calls"], 33, (0, 1, 0))));
         for _ in 0..3 {
             let report = world.load(&["calls"]).await;
@@ -39,7 +45,8 @@ async fn no_row_is_missed_that_was_there_all_the_time() {
     for (newest_first, changes) in
         [(true, (0, 2, 1)), (true, (0, 0, 1)), (false, (0, 1, 1)), (true, (3, 1, 1))]
     {
-        let settings = Settings { calls: 400, articles: 500, newest_first, ..Settings::default() };
+        let settings =
+            Settings { calls: 400, articles: 500, newest_first, tick: TICK, ..Settings::default() };
         let world = World::start(settings).await;
         let before = [world.ids("calls"), world.ids("articles")];
         world.sandbox.set_churn(Some(churn(&["calls", "articles"], 3, changes)));
@@ -73,7 +80,8 @@ async fn a_segment_that_grows_while_it_is_read_is_complete() {
         let joining = tokio::spawn(async move {
             for contact in ids.into_iter().skip(1).step_by(2).skip(round * 60).take(60) {
                 sandbox.change(Change::EnterSegment { contact, segment: segment.clone() });
-                tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                // Not a wait for something to have happened, only a pace.
+                tokio::time::sleep(Duration::from_millis(2)).await;
             }
         });
         let report = world.run().tables(&["contact_segments"]).concurrency(1).go().await;

@@ -190,7 +190,7 @@ async fn a_full_refresh_that_is_asked_for_does_not_go_on_with_one_that_was_only_
     world.assert_truth(&tables);
     // One that was asked for is gone on with.
     world.sandbox.advance(DAY);
-    asked().commit_every(1).concurrency(1).stopped_at_request("/conversations/search", 1).go().await;
+    asked().commit_every(1).concurrency(1).stopped_at_request("/conversations/2", 260).go().await;
     let report = asked().go().await;
     assert_eq!(of(&report, "conversation_parts").mode, "resuming a refresh");
     world.assert_truth(&tables);

@@ -117,7 +117,7 @@ impl List<'_> {
         let began = pass.began.as_second();
         let dates = batch::seconds(&contents.batch, pass.table.cursor.unwrap_or_default());
         let made = batch::seconds(&contents.batch, DateField::CreatedAt.as_str());
-        (dates, made.into_iter().map(|made| made.is_some_and(|made| made >= began)).collect())
+        (dates, made.into_iter().map(|made| made.is_some_and(|made| made > began)).collect())
     }
 }
 
