@@ -73,6 +73,7 @@ behaviours! {
         a_family_lands_together_or_not_at_all;
     ledger:
         what_was_noted_is_read_back,
+        without_a_state_nothing_that_was_noted_counts,
         the_last_word_about_a_parent_counts,
         notes_belong_to_a_schema_and_a_table,
         missing_parts_are_told_in_the_parents_row_whatever_came_first,

@@ -97,7 +97,7 @@ pub(super) struct AbsentKeys {
 }
 
 /// Keys that are drawn from those that were seen.
-pub(super) const CANARIES: usize = 5;
+pub(super) const CANARIES: usize = 3;
 
 pub(super) enum Message {
     /// With the room that they take up.

@@ -19,7 +19,7 @@ fn everything_is_shown_without_an_account() {
     table                              new  changed  unchanged  removed  rows now  requests  time  outcome
     intercom.contacts                  250        0          0        0       250         5  [TIME]  complete as of [INSTANT]
     intercom.companies                  60        0          0        0        60         2  [TIME]  complete as of [INSTANT]
-    intercom.conversations             120        0          0        0       120         4  [TIME]  complete as of [INSTANT]
+    intercom.conversations             120        0          0        0       120         5  [TIME]  complete as of [INSTANT]
     intercom.tickets                    80        0          0        0        80         3  [TIME]  complete as of [INSTANT]
     intercom.articles                   30        0          0        0        30         1  [TIME]  complete as of [INSTANT]
     intercom.conversation_parts      1,240        0          0        0     1,240       120  [TIME]  complete as of [INSTANT]
@@ -65,8 +65,8 @@ fn everything_is_shown_without_an_account() {
 
     table                            new  changed  unchanged  removed  rows now  requests  time  outcome
     intercom.contacts                  1       12          0        0       251         3  [TIME]  complete as of [INSTANT]
-    intercom.companies                 0        0         59        1        59         3  [TIME]  complete as of [INSTANT]
-    intercom.conversations             1        5          0        0       121         2  [TIME]  complete as of [INSTANT]
+    intercom.companies                 0        0         59        1        59         6  [TIME]  complete as of [INSTANT]
+    intercom.conversations             1        5          0        0       121         4  [TIME]  complete as of [INSTANT]
     intercom.articles                  0        1         29        0        30         1  [TIME]  complete as of [INSTANT]
     intercom.conversation_parts        5        0        521        0     1,245         6  [TIME]  complete as of [INSTANT]
     intercom.segments                  0        2          4        0         6         2  [TIME]  complete as of [INSTANT]

@@ -2,6 +2,7 @@
 
 use ingest::destination::{TableCommit, Target};
 use ingest::ledger::Entry;
+use ingest::state::{StateChange, TableState};
 use jiff::Timestamp;
 
 use crate::support::tables::{Subject, gone, inside, nothing, of, pass, target, target_in, upsert};
@@ -22,6 +23,12 @@ pub(super) fn noting(commit: TableCommit, entries: Vec<Entry>) -> TableCommit {
     TableCommit { entries, ..commit }
 }
 
+/// A commit that saves the first state of a table: without one, nothing that is noted counts.
+pub(super) fn beginning(target: &Target) -> TableCommit {
+    let state = TableState::new("ab12cd34", "2.14", target.table.fingerprint());
+    TableCommit { state: Some(StateChange { expected: None, state }), ..nothing(target) }
+}
+
 /// Everything that was noted, by the keys.
 pub(super) fn noted(subject: &mut dyn Subject, target: &Target) -> Vec<Entry> {
     let mut entries = Vec::new();
@@ -33,6 +40,7 @@ pub(super) fn noted(subject: &mut dyn Subject, target: &Target) -> Vec<Entry> {
 pub(super) fn what_was_noted_is_read_back(subject: &mut dyn Subject) {
     let parts = target("conversation_parts");
     assert_eq!(noted(subject, &parts), []);
+    subject.commit(beginning(&parts));
     let moment = |text: &str| text.parse::<Timestamp>().unwrap();
     let all = vec![
         Entry { fetched_at: moment("2026-01-02T03:04:05.678901Z"), ..entry("a", 1_700_000, Some(520), 500) },
@@ -54,6 +62,7 @@ pub(super) fn the_last_word_about_a_parent_counts(subject: &mut dyn Subject) {
     let (first, second) = (entry("a", 3, Some(9), 8), entry("a", 2, Some(4), 4));
     let other = entry("b", 1, Some(1), 1);
     let in_one_commit = |entries: Vec<Entry>| noting(nothing(&parts), entries);
+    subject.commit(beginning(&parts));
     subject.commit(in_one_commit(vec![first.clone(), other.clone(), second.clone()]));
     assert_eq!(noted(subject, &parts), [second, other.clone()]);
     let not_found = |key, version| Entry { stated: Some(6), ..entry(key, version, None, 0) };
@@ -75,6 +84,7 @@ pub(super) fn the_last_word_about_a_parent_counts(subject: &mut dyn Subject) {
 pub(super) fn notes_belong_to_a_schema_and_a_table(subject: &mut dyn Subject) {
     let places = [("crm", "conversation_parts"), ("crm", "ticket_parts"), ("Other", "conversation_parts")];
     for (number, (schema, table)) in (1..).zip(places) {
+        subject.commit(beginning(&target_in(schema, table)));
         subject.commit(noting(
             nothing(&target_in(schema, table)),
             vec![entry("a", number, Some(number), number)],
@@ -181,9 +191,23 @@ pub(super) fn what_was_noted_of_a_parent_that_is_gone_settles_nothing(subject: &
     let rows = upsert(&conversations, pass(1), r#"[{"id":"a","updated_at":1},{"id":"b","updated_at":1}]"#);
     let of_parts =
         noting(inside(&parts, pass(1), &[of("a", 1, "1 2"), of("b", 1, "3 4")]), vec![a.clone(), b.clone()]);
+    subject.commit(beginning(&parts));
     subject.destination().commit(&[rows, of_parts]).unwrap();
     subject.destination().commit(&[gone(&conversations, 2, &["a"]), gone(&parts, 2, &["a"])]).unwrap();
     assert_eq!(noted(subject, &parts), [Entry { version: None, ..a }, b]);
     let seen = subject.see(&conversations, "id parts_truncated parts_total_count");
     assert_eq!(seen, ["a true 3", "b false 2"]);
+}
+
+/// Rows may be missing that no state vouches for, also where the state was deleted by hand.
+pub(super) fn without_a_state_nothing_that_was_noted_counts(subject: &mut dyn Subject) {
+    let parts = target("conversation_parts");
+    let (a, b, c) = (entry("a", 1, Some(1), 1), entry("b", 1, Some(1), 1), entry("c", 1, Some(1), 1));
+    subject.commit(noting(inside(&parts, pass(1), &[of("a", 1, "1")]), vec![a]));
+    assert_eq!(noted(subject, &parts), []);
+    // What comes with the first state counts, and nothing from before.
+    subject.commit(noting(beginning(&parts), vec![b.clone()]));
+    assert_eq!(noted(subject, &parts), std::slice::from_ref(&b));
+    subject.commit(noting(nothing(&parts), vec![c.clone()]));
+    assert_eq!(noted(subject, &parts), [b, c]);
 }

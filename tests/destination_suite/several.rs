@@ -10,7 +10,7 @@ use ingest::state::{Refresh, StateChange, Stored, TableState};
 use ingest::window::{DateField, Window};
 use jiff::Timestamp;
 
-use super::ledger::{entry, noting};
+use super::ledger::{beginning, entry, noting};
 use crate::support::tables::{InMemory, Subject, gone, nothing, pass, tally, target, upsert};
 use crate::support::wrapped::{Faulty, Mishap};
 
@@ -270,6 +270,7 @@ fn an_object_is_read_again_unless_all_have_read_the_same() {
     let [a, b] = [Shared::fresh(), Shared::fresh()];
     let [both, one, differs] =
         [("both", 1), ("one", 2), ("differs", 3)].map(|(key, v)| entry(key, v, Some(3), 3));
+    [&a, &b].map(|member| member.alone(beginning(&parts)));
     a.alone(noting(nothing(&parts), vec![both.clone(), one, differs.clone()]));
     let earlier = Entry { fetched_at: Timestamp::UNIX_EPOCH, ..both.clone() };
     b.alone(noting(nothing(&parts), vec![earlier.clone(), Entry { total: Some(4), ..differs }]));

@@ -5,7 +5,7 @@ use ingest::error::ErrorKind;
 use ingest::state::{StateChange, TableState};
 use ingest::table::{DELETED_AT, EXTRA, INGESTED_AT, MERGED_INTO};
 
-use super::super::ledger::{entry, noted, noting};
+use super::super::ledger::{beginning, entry, noted, noting};
 use crate::support::tables::{
     InDuckDb, Subject, by_hand, inside, nothing, of, pass, replace, tally, target, upsert,
 };
@@ -151,6 +151,7 @@ fn the_notes_about_a_dropped_table_settle_nothing() {
     let mut file = InDuckDb::fresh();
     let subject: &mut dyn Subject = &mut file;
     let parts = target("conversation_parts");
+    subject.commit(beginning(&parts));
     subject.commit(noting(inside(&parts, pass(1), &[of("a", 1, "1")]), vec![entry("a", 1, Some(1), 1)]));
     assert_eq!(noted(subject, &parts).len(), 1);
     file.destination().rest();

@@ -7,7 +7,7 @@ use ingest::destination::parquet::{self, table_folder};
 use ingest::error::ErrorKind;
 use serde_json::Value;
 
-use super::super::ledger::{entry, noted, noting};
+use super::super::ledger::{beginning, entry, noted, noting};
 use super::super::state::saving;
 use crate::support::tables::{
     InParquet, InSmallFiles, Subject, begin_lake, inside, nothing, of, pass, tally, target, upsert,
@@ -72,6 +72,7 @@ fn what_was_noted_about_an_older_table_is_forgotten() {
     let mut lake = InParquet::fresh();
     let (parts, path) = (target("conversation_parts"), lake.path().to_owned());
     let subject: &mut dyn Subject = &mut lake;
+    subject.commit(beginning(&parts));
     subject.commit(noting(inside(&parts, pass(1), &[of("a", 1, "x")]), vec![entry("a", 1, Some(1), 1)]));
     assert_eq!(noted(subject, &parts).len(), 1);
     rewrite(&table_folder(&path, &parts), "SELECT * EXCLUDE (body) FROM old");

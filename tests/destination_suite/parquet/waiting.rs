@@ -1,6 +1,6 @@
 //! Rows of a refresh that is under way: saved with each commit, and seen together.
 
-use super::super::ledger::{entry, noted, noting};
+use super::super::ledger::{beginning, entry, noted, noting};
 use crate::support::tables::{Subject, Underway, inside, nothing, of, pass, tally, target, upsert};
 
 /// Rows with keys from all over the table.
@@ -64,6 +64,7 @@ fn what_is_noted_of_parents_reaches_rows_that_wait() {
         format!("[{}]", (0..count).map(row).collect::<Vec<_>>().join(","))
     };
     let subject: &mut dyn Subject = &mut lake;
+    subject.commit(beginning(&parts));
     subject.commit(upsert(&conversations, pass(1), &all(0, 10, 900)));
     subject.commit(upsert(&conversations, pass(1), &all(1, 90, 50)));
     assert_eq!(lake.waited, 1);
