@@ -270,7 +270,9 @@ fn an_object_is_read_again_unless_all_have_read_the_same() {
     let [a, b] = [Shared::fresh(), Shared::fresh()];
     let [both, one, differs] =
         [("both", 1), ("one", 2), ("differs", 3)].map(|(key, v)| entry(key, v, Some(3), 3));
-    [&a, &b].map(|member| member.alone(beginning(&parts)));
+    for member in [&a, &b] {
+        member.alone(beginning(&parts));
+    }
     a.alone(noting(nothing(&parts), vec![both.clone(), one, differs.clone()]));
     let earlier = Entry { fetched_at: Timestamp::UNIX_EPOCH, ..both.clone() };
     b.alone(noting(nothing(&parts), vec![earlier.clone(), Entry { total: Some(4), ..differs }]));

@@ -48,6 +48,7 @@ pub(super) async fn read_one(
     list: &List,
     passes: &mut Passes<'_>,
 ) -> Result<Contents> {
+    let mut was_empty = false;
     loop {
         let read = async {
             let answer = client.send(|_| Call::get(list.path)).await?;
@@ -58,6 +59,8 @@ pub(super) async fn read_one(
             }
         };
         match read.await {
+            // Nothing states that there are no rows; that is asked once more.
+            Ok(contents) if contents.keys.is_empty() && !was_empty => was_empty = true,
             Ok(contents) => return Ok(contents),
             Err(Trouble::Fatal(error)) => return Err(error),
             Err(Trouble::FailedPass(reason)) => passes.failed(&reason).await?,

@@ -16,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::source::{Pass, Proof};
 
+/// Rows of a full page.
+const PAGE: usize = 100;
 /// Restarts after lost answers before the table fails.
 const RESTARTS: u32 = 10;
 /// How long another scroll is waited for in all.
@@ -33,9 +35,18 @@ pub(super) async fn read(
     let mut passes = Passes::new(client, progress);
     let (mut restarts, mut busy) = (0, 0);
     let mut waited = Duration::ZERO;
+    let mut before = None;
     loop {
         match read_once(client, &reader, outlet).await {
-            Ok(()) => return Ok(()),
+            // Nothing states how many companies there are. What looks cut short is believed if it comes twice.
+            Ok(Read { sizes, seen }) => {
+                if !looks_cut_short(&sizes) || before.as_ref() == Some(&seen) {
+                    return Ok(());
+                }
+                if before.replace(seen).is_some() {
+                    passes.failed("a scroll that may have ended early").await?;
+                }
+            }
             Err(Interruption::Busy) => {
                 let wait = waits.wait(busy);
                 busy += 1;
@@ -85,18 +96,20 @@ async fn read_once(
     client: &Client,
     reader: &Reader,
     outlet: &Outlet,
-) -> std::result::Result<(), Interruption> {
+) -> std::result::Result<Read, Interruption> {
     let path = reader.pass().table.endpoint.path();
     let mut seen: HashSet<u64> = HashSet::new();
     let mut call = Call::get(&path).first();
     let mut is_open = false;
+    let mut sizes = Vec::new();
     loop {
         let answer = client.send_once(call).await.map_err(|error| classify(error, is_open))?;
         is_open = true;
         let contents = reader.read(answer.body).await?;
         if contents.keys.is_empty() {
-            return Ok(());
+            return Ok(Read { sizes, seen });
         }
+        sizes.push(contents.keys.len());
         let known = seen.len();
         seen.extend(&contents.keys);
         if seen.len() == known {
@@ -112,11 +125,47 @@ async fn read_once(
     }
 }
 
+/// A scroll that came to its end.
+struct Read {
+    /// Rows of each page.
+    sizes: Vec<usize>,
+    /// Hashes of all keys.
+    seen: HashSet<u64>,
+}
+
+/// Whether pages of these many rows may not be all of them: a page on the way was not full, or the last one was. True of one
+/// scroll in a hundred that is whole.
+fn looks_cut_short(sizes: &[usize]) -> bool {
+    let Some((last, others)) = sizes.split_last() else { return true };
+    let full = others.iter().copied().max().unwrap_or(PAGE);
+    others.iter().any(|size| *size < full) || *last >= full
+}
+
 fn classify(error: CallError, is_open: bool) -> Interruption {
     match error.status() {
         _ if error.says_scroll_exists() => Interruption::Busy,
         None | Some(408 | 500..) => Interruption::Lost(error),
         Some(404) if is_open => Interruption::Lost(error),
         Some(_) => Trouble::Fatal(error.into_error()).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_page_of_a_scroll_is_the_only_one_that_is_not_full() {
+        for (sizes, expected) in [
+            (&[][..], true),
+            (&[60], false),
+            (&[100], true),
+            (&[100, 100, 3], false),
+            (&[100, 100, 100], true),
+            (&[100, 3, 100, 50], true),
+            (&[50, 50, 20], false),
+        ] {
+            assert_eq!(looks_cut_short(sizes), expected, "{sizes:?}");
+        }
     }
 }
