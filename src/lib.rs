@@ -21,6 +21,7 @@ pub mod client;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod descriptors;
 pub mod destination;
 pub mod error;
 pub mod ledger;

@@ -145,8 +145,11 @@ impl TableProgress {
         }
     }
 
-    /// How many rows the source expects to hand out.
+    /// How many rows the source expects to hand out; 0 says nothing.
     pub fn expect(&self, total: u64) {
+        if total == 0 {
+            return;
+        }
         let is_first = self.inner.total.swap(total, Ordering::Relaxed) == 0;
         if is_first && let View::Bar(bar) = &self.inner.view {
             bar.set_length(total);
@@ -166,13 +169,17 @@ impl TableProgress {
                 if last.elapsed() >= PLAIN_EVERY {
                     *last = Instant::now();
                     let total = match self.inner.total.load(Ordering::Relaxed) {
-                        0 => String::new(),
-                        total => format!(" of {total}"),
+                        total if total > sum => format!(" of {total}"),
+                        _ => String::new(),
                     };
                     say(&format!("{}: {sum}{total} rows", self.inner.table));
                 }
             }
             View::Bar(bar) => {
+                // Rows may come twice, or after the total was stated.
+                if bar.length().is_some_and(|length| length < sum) {
+                    bar.set_length(sum);
+                }
                 bar.set_position(sum);
                 let left = self.inner.permits_left.load(Ordering::Relaxed);
                 bar.set_message(format!("{left} requests left in this window"));

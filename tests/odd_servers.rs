@@ -20,6 +20,15 @@ use crate::support::odd_server::{Answer, Asked, OddServer};
 
 /// Reads one table into `folder`.
 async fn read(server: &OddServer, table: &str, folder: &Path) -> TableReport {
+    read_trying(3, server, table, folder).await
+}
+
+/// The same, trying each call as often as a real run does.
+async fn read_patiently(server: &OddServer, table: &str, folder: &Path) -> TableReport {
+    read_trying(Backoff::default().attempts, server, table, folder).await
+}
+
+async fn read_trying(attempts: u32, server: &OddServer, table: &str, folder: &Path) -> TableReport {
     let settings = ClientSettings {
         base_url: server.base_url.clone(),
         token: Secret::new("odd-token".to_owned()),
@@ -30,7 +39,7 @@ async fn read(server: &OddServer, table: &str, folder: &Path) -> TableReport {
         backoff: Backoff {
             first: Duration::from_millis(2),
             longest: Duration::from_millis(10),
-            attempts: 3,
+            attempts,
             refusals: Duration::from_secs(10),
         },
     };
@@ -404,6 +413,8 @@ enum Oddity {
     UndatedFirst,
     /// `created_at` cannot be sorted by.
     RefusesSort,
+    /// There are 60 rows.
+    Few,
 }
 
 /// Whether a row passes a filter by its dates, to the second.
@@ -421,7 +432,7 @@ fn matches(query: &Value, row: &Value) -> bool {
 
 /// Answers a search of 6,000 contacts.
 fn large_search(asked: &Asked, oddity: Oddity) -> Answer {
-    let mut rows = contacts(0, 6_000);
+    let mut rows = contacts(0, if oddity == Oddity::Few { 60 } else { 6_000 });
     let undated = matches!(oddity, Oddity::UndatedLast | Oddity::UndatedFirst);
     if undated {
         for row in rows.iter_mut().step_by(1_000) {
@@ -494,4 +505,26 @@ async fn a_page_on_the_way_that_brings_too_few_rows_is_missed_at_the_end() {
         );
         assert!(always || report.outcome == Outcome::Complete, "{:?}", report.error);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_that_only_answers_tiny_pages_is_asked_for_them() {
+    let server = OddServer::start(|asked| {
+        if asked.body["pagination"]["per_page"].as_u64() > Some(3) {
+            return Answer::status(504, &json!({}));
+        }
+        large_search(asked, Oddity::Few)
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read_patiently(&server, "contacts", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    assert_eq!(ids(folder.path(), "contacts").len(), 60);
+    // The increment after the load begins with what worked.
+    let refused = server.asked("/contacts/search").iter().filter(|asked| asks_for_many(asked)).count();
+    assert!(refused < 12, "{refused} requests in vain");
+}
+
+fn asks_for_many(asked: &Asked) -> bool {
+    asked.body["pagination"]["per_page"].as_u64() > Some(3)
 }

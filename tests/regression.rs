@@ -173,6 +173,45 @@ fn a_refused_token_left_a_database_behind() {
     assert!(!project.has("new.duckdb"));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_lock_file_of_somebody_else_was_emptied() {
+    let project = Project::small();
+    let theirs = "# This file is automatically @generated.\n".repeat(1_200);
+    project.write("Cargo.lock", &theirs);
+    project.write("target", "PID of nobody, and much more: the target of a link");
+    std::os::unix::fs::symlink(project.path("target"), project.path("linked.lock")).unwrap();
+    for (destination, exit_code) in
+        [("duckdb:Cargo", 2), ("parquet:Cargo", 2), ("duckdb:linked", 4), ("parquet:linked", 4)]
+    {
+        for arguments in [&["check"][..], &["intercom.tags", "--progress", "off"]] {
+            let run = project.ingest(&[arguments, &["--to", destination]].concat()).run();
+            run.exits(exit_code);
+        }
+    }
+    assert_eq!(std::fs::read_to_string(project.path("Cargo.lock")).unwrap(), theirs);
+    assert!(std::fs::read_to_string(project.path("target")).unwrap().ends_with("of a link"));
+    // One that a run has left is taken again.
+    for _ in 0..2 {
+        project.ingest(&["intercom.tags", "--progress", "off"]).run().exits(0);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_run_with_few_descriptors_aborted_with_nothing_saved() {
+    let latency = Duration::from_millis(300);
+    for (limit, destination) in [(64, "duckdb:few.duckdb"), (64, "parquet:few"), (256, "duckdb:more.duckdb")]
+    {
+        let settings = Settings { contacts: 3_000, conversations: 900, latency, ..Settings::default() };
+        let project = Project::new(settings);
+        let tables = ["intercom.contacts", "intercom.conversation_parts", "intercom.contact_companies"];
+        let arguments = [&tables[..], &["--to", destination, "--progress", "off"]].concat();
+        // Both limits, so that it cannot be raised.
+        project.ingest_after(&format!("ulimit -n {limit}"), &arguments).run().exits(0);
+    }
+}
+
 /// Changes a world's file between two runs, as a person would.
 fn by_hand(world: &World, sql: &str) {
     let connection = duckdb::Connection::open(world.file()).unwrap();

@@ -18,11 +18,12 @@ use std::process::ExitCode;
 
 use crate::cli::{self, Cli, Command};
 use crate::error::{Error, ErrorKind, Result};
-use crate::memory;
+use crate::{descriptors, memory};
 
 /// Carries out a command line and says how the process ends.
 pub fn execute(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
     memory::set_up();
+    descriptors::raise();
     let cli = match cli::parse(typed) {
         Ok(cli) => cli,
         Err(error) => {

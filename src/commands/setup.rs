@@ -16,6 +16,7 @@ use crate::config::environment::Environment;
 use crate::config::{
     Connections, DestinationConfig, IntercomConnection, Located, Rate, config_path, nearest,
 };
+use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Job, ReadingRules};
 use crate::progress::{Mode, Progress, TableProgress};
@@ -140,7 +141,7 @@ pub(super) fn client(
         token: connection.token.clone(),
         api_version: connection.api_version.to_string(),
         rate_limit: ceiling.map(|rate| (rate.requests, rate.per)),
-        concurrency: usize::from(concurrency),
+        concurrency: descriptors::connections(usize::from(concurrency)),
         patience: PATIENCE,
         backoff: Backoff::default(),
     };

@@ -12,6 +12,11 @@ use std::time::{Duration, Instant};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
+/// What a lock file begins with.
+const BEGINNING: &str = "PID ";
+/// Bytes of a lock file at most.
+const LONGEST: u64 = 200;
+
 /// The right to be the only run on a file; given up when dropped.
 #[derive(Debug)]
 pub(super) struct RunLock {
@@ -28,13 +33,13 @@ impl RunLock {
                 .with_source(e)
                 .with_hint("a run locks a file beside what it writes; the folder has to be writable")
         };
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(unusable)?;
+        let mut file = open(&path).map_err(unusable)?;
+        if !is_ours(&mut file).map_err(unusable)? {
+            let message = format!("{} is not a lock file of ingest, and is left as it is", path.display());
+            return Err(Error::new(ErrorKind::Config, message).with_hint(
+                "a run locks a file of this name beside what it writes; name the destination otherwise",
+            ));
+        }
         let started = Instant::now();
         let mut is_told = false;
         loop {
@@ -59,14 +64,41 @@ impl RunLock {
                 }
             }
         }
-        let text =
-            format!("PID {}, started {}\n", std::process::id(), crate::clock::now().strftime("%F %TZ"));
+        let text = format!(
+            "{BEGINNING}{}, started {}\n",
+            std::process::id(),
+            crate::clock::now().strftime("%F %TZ")
+        );
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
             .map_err(unusable)?;
         Ok(Self { _file: file })
     }
+}
+
+/// Opens the lock file, or makes it; a link in its place is not followed, so that nobody's file is written through it.
+fn open(path: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        let no_links = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(i32::try_from(no_links.bits()).unwrap_or_default());
+    }
+    options.open(path)
+}
+
+/// Whether the file is new, or holds nothing but what a run writes there.
+fn is_ours(file: &mut File) -> std::io::Result<bool> {
+    if !file.metadata()?.is_file() {
+        return Ok(false);
+    }
+    let mut words = Vec::new();
+    Read::by_ref(file).take(LONGEST + 1).read_to_end(&mut words)?;
+    Ok(words.is_empty() || (words.starts_with(BEGINNING.as_bytes()) && words.len() as u64 <= LONGEST))
 }
 
 fn lock_path(place: &Path) -> PathBuf {
@@ -78,7 +110,8 @@ fn lock_path(place: &Path) -> PathBuf {
 /// What the holder wrote about itself, in brackets.
 fn holder(path: &Path) -> String {
     let mut text = String::new();
-    let read = File::open(path).and_then(|mut file| file.read_to_string(&mut text));
+    let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
+    text.retain(|letter| letter.is_ascii_graphic() || letter == ' ');
     match (read, text.trim()) {
         (Ok(_), words) if !words.is_empty() => format!(" ({words})"),
         _ => String::new(),

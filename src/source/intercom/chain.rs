@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::outlet::Outlet;
 use super::page::Next;
-use super::page_size::PageSize;
+use super::page_size::{PageSize, PageSizes};
 use super::query::Search;
 use super::reader::Reader;
 use super::search::Group;
@@ -24,6 +24,7 @@ pub(super) struct Common<'c> {
     pub(super) pass: &'c Pass,
     pub(super) outlet: &'c Outlet,
     pub(super) progress: &'c TableProgress,
+    pub(super) sizes: &'c PageSizes,
     /// The date that windows are about.
     pub(super) by: DateField,
     pub(super) order: Order,
@@ -126,7 +127,7 @@ impl<'c> Chain<'c> {
             joint: None,
             is_joined: cut.is_none(),
             search,
-            size: PageSize::default(),
+            size: common.sizes.of(&pass.table.endpoint.path()),
             cursor: None,
             passes: Passes::new(client, progress),
             proven: None,
@@ -234,7 +235,7 @@ impl<'c> Chain<'c> {
         self.joint = None;
         let again = sequence(self.search, &self.until);
         self.sequence = again.after(&mut self.sequence);
-        (self.cursor, self.size, self.proven) = (None, PageSize::default(), None);
+        (self.cursor, self.proven) = (None, None);
     }
 
     /// From its first page on, which tells others of the joint, the window begins there: whatever is asked again later.
@@ -269,7 +270,11 @@ impl<'c> Chain<'c> {
             let is_refused = search.sort == DateField::CreatedAt && refuses_sort(&error);
             if is_refused { Stop::RefusesSort } else { Stop::Trouble(error.into()) }
         })?;
+        let before = self.size;
         self.size.settle(answer.attempts.troubled);
+        if before.for_attempt(Attempts::default()) != self.size.for_attempt(Attempts::default()) {
+            self.common.sizes.note(&path, self.size);
+        }
         let (bytes, took) = (answer.body.len(), asked.elapsed());
         let again = (!self.is_joined).then(|| answer.body.clone());
         let mut contents = self.reader().read(answer.body).await?;

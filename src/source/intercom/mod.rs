@@ -34,6 +34,7 @@ use chain::Common;
 use follow::{Follower, escaped};
 use log::Span;
 use outlet::Outlet;
+use page_size::PageSizes;
 use query::Search;
 use reader::Reader;
 
@@ -61,6 +62,7 @@ pub struct Intercom {
     log_step: Duration,
     /// When the workspace was made, in epoch seconds, once it has said so.
     made_at: Mutex<Option<i64>>,
+    page_sizes: PageSizes,
 }
 
 impl Intercom {
@@ -68,7 +70,8 @@ impl Intercom {
     /// another region is refused.
     pub fn new(client: Client, minor: u8, region: Option<String>) -> Self {
         let log_step = Duration::from_secs(30 * 86_400);
-        Self { client, minor, region: region.map(|r| r.to_uppercase()), log_step, made_at: Mutex::default() }
+        let region = region.map(|r| r.to_uppercase());
+        Self { client, minor, region, log_step, made_at: Mutex::default(), page_sizes: PageSizes::default() }
     }
 
     /// The same, asking for at most `step` of the activity log at once.
@@ -179,7 +182,8 @@ impl Intercom {
         let read = match (pass.table.endpoint, &pass.ask) {
             (Endpoint::Search { .. }, Ask::Dated { by, windows, order, undated }) => {
                 let (client, by, order) = (&client, *by, *order);
-                let common = Common { client, pass, outlet, progress, by, order, group: None };
+                let sizes = &self.page_sizes;
+                let common = Common { client, pass, outlet, progress, sizes, by, order, group: None };
                 search::read(common, windows, *undated).await
             }
             (Endpoint::Log { .. }, Ask::Dated { by: DateField::CreatedAt, windows, order, .. }) => {
@@ -205,7 +209,7 @@ impl Intercom {
                     // The groups are a matter of their own permission.
                     Err(error) => return Err(self.explain(groups, error, progress).await),
                 };
-                sweep::read(&client, pass, (ids, field), outlet, progress).await
+                sweep::read((&client, &self.page_sizes), pass, (ids, field), outlet, progress).await
             }
             (_, Ask::Inside(parents)) => follow::read_inside(pass, parents, outlet).await,
             (endpoint, ask) => {

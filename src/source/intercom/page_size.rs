@@ -1,24 +1,27 @@
-//! How many rows to ask a search for at once. Pure.
+//! How many rows to ask a search for at once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use crate::client::Attempts;
 
 /// The most rows a search hands out at once.
 const LARGEST_PAGE: u32 = 150;
-/// Below this a page is not what overwhelms the server.
-const SMALLEST_PAGE: u32 = 5;
-/// Pages without trouble after which a larger page is tried again.
+/// Pages without trouble after which a larger page is tried again; twice as many after each time that it is refused.
 const PAGES_UNTIL_LARGER: u32 = 10;
+const MOST_UNTIL_LARGER: u32 = 320;
 
-/// How many rows to ask for. Large pages are cheap until the server cannot make them any more.
+/// How many rows to ask for. Large pages are cheap until the server cannot make them any more. Pure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct PageSize {
     rows: u32,
     calm: u32,
+    needed: u32,
 }
 
 impl Default for PageSize {
     fn default() -> Self {
-        Self { rows: LARGEST_PAGE, calm: 0 }
+        Self { rows: LARGEST_PAGE, calm: 0, needed: PAGES_UNTIL_LARGER }
     }
 }
 
@@ -29,24 +32,43 @@ impl PageSize {
         self.rows as usize
     }
 
-    /// Half as many from the second trouble with the same page on.
+    /// A quarter as many from the second trouble with the same page on, down to one row: a call is tried six times.
     pub(super) fn for_attempt(self, attempts: Attempts) -> u32 {
-        let halvings = attempts.troubled.saturating_sub(1).min(8);
-        (self.rows >> halvings).max(SMALLEST_PAGE.min(self.rows))
+        let quarters = attempts.troubled.saturating_sub(1).min(8);
+        (self.rows >> (2 * quarters)).max(1)
     }
 
     /// Keeps what worked after `troubled` attempts, and dares more after a calm time.
     pub(super) fn settle(&mut self, troubled: u32) {
         if troubled > 1 {
             self.rows = self.for_attempt(Attempts { troubled });
+            self.needed = (self.needed * 2).min(MOST_UNTIL_LARGER);
             self.calm = 0;
             return;
         }
         self.calm += 1;
-        if self.calm >= PAGES_UNTIL_LARGER {
+        if self.calm >= self.needed {
             self.rows = (self.rows * 2).min(LARGEST_PAGE);
             self.calm = 0;
         }
+    }
+}
+
+/// The sizes that worked last, by path: whoever asks the same search next begins with them.
+#[derive(Debug, Default)]
+pub(super) struct PageSizes(Mutex<HashMap<String, PageSize>>);
+
+impl PageSizes {
+    /// The size to begin with.
+    pub(super) fn of(&self, path: &str) -> PageSize {
+        let sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.get(path).copied().unwrap_or_default()
+    }
+
+    /// Notes a size that worked.
+    pub(super) fn note(&self, path: &str, size: PageSize) {
+        let mut sizes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        sizes.insert(path.to_owned(), size);
     }
 }
 
@@ -55,17 +77,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_shrink_from_the_second_trouble_and_grow_again_later() {
+    fn pages_shrink_from_the_second_trouble_to_a_single_row_and_grow_again_later() {
         let mut size = PageSize::default();
         let asked: Vec<u32> = (0..6).map(|troubled| size.for_attempt(Attempts { troubled })).collect();
-        assert_eq!(asked, [150, 150, 75, 37, 18, 9]);
+        assert_eq!(asked, [150, 150, 37, 9, 2, 1]);
         size.settle(1);
         assert_eq!(size.rows, 150);
         size.settle(3);
-        assert_eq!(size.rows, 37);
-        for _ in 0..PAGES_UNTIL_LARGER {
-            size.settle(0);
+        assert_eq!(size.rows, 9);
+        for expected in [18, 36] {
+            assert_eq!(size.needed, 2 * PAGES_UNTIL_LARGER);
+            (0..size.needed).for_each(|_| size.settle(0));
+            assert_eq!(size.rows, expected);
         }
-        assert_eq!(size.rows, 74);
+        size.settle(2);
+        assert_eq!((size.rows, size.needed), (9, 4 * PAGES_UNTIL_LARGER));
     }
 }

@@ -12,6 +12,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use super::chain::Common;
 use super::lists;
 use super::outlet::Outlet;
+use super::page_size::PageSizes;
 use super::reader::{Draft, Reader};
 use super::search::{self, Group};
 use super::trouble::Passes;
@@ -28,7 +29,7 @@ const AT_ONCE: usize = 8;
 
 /// Reads the members of every group in `ids`. Each group is handed out as one page, once it is whole.
 pub(super) async fn read(
-    client: &Client,
+    with: (&Client, &PageSizes),
     pass: &Pass,
     (ids, field): (Vec<String>, &'static str),
     outlet: &Outlet,
@@ -37,7 +38,7 @@ pub(super) async fn read(
     progress.expect(0);
     stream::iter(ids)
         .map(|id| async move {
-            let draft = read_group(client, pass, Group { field, id: &id }, progress).await?;
+            let draft = read_group(with, pass, Group { field, id: &id }, progress).await?;
             outlet.send(draft).await
         })
         .buffer_unordered(AT_ONCE)
@@ -70,7 +71,7 @@ pub(super) async fn group_ids(
 }
 
 async fn read_group(
-    client: &Client,
+    (client, sizes): (&Client, &PageSizes),
     pass: &Pass,
     group: Group<'_>,
     progress: &TableProgress,
@@ -81,7 +82,7 @@ async fn read_group(
     let reading = async move {
         // Dropped at the end, which is how the other end learns of it.
         let outlet = outlet;
-        let common = Common { client, pass, outlet: &outlet, progress, by, order, group: Some(group) };
+        let common = Common { client, pass, outlet: &outlet, progress, sizes, by, order, group: Some(group) };
         search::read(common, &[Window::default()], false).await
     };
     let mut shares: Vec<Result<Share>> = Vec::new();
