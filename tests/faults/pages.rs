@@ -13,13 +13,13 @@ fn sizes(world: &World) -> Vec<i64> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn from_the_second_trouble_on_each_attempt_asks_for_half() {
+async fn from_the_second_trouble_on_each_attempt_asks_for_a_quarter() {
     let world = World::start(Settings { contacts: 1_500, ..Settings::default() }).await;
     script(&world.sandbox, "/contacts/search", 1, 4, &status(502, None, true));
     world.load(&["contacts"]).await;
     let sizes = sizes(&world);
-    assert_eq!(sizes[..7], [150, 150, 150, 75, 37, 18, 18], "and what worked is kept");
-    assert!(sizes[7..].contains(&36), "until ten pages came without trouble: {sizes:?}");
+    assert_eq!(sizes[..7], [150, 150, 150, 37, 9, 2, 2], "and what worked is kept");
+    assert!(sizes[7..].contains(&8), "until ten pages came without trouble: {sizes:?}");
     world.assert_truth(&["contacts"]);
 }
 

@@ -1,7 +1,7 @@
 //! Random histories of a workspace that is dated oddly, shows changes out of order, takes permissions away and gives
 //! them back, and whose answers lie once: after every run that says so, the tables are complete.
 //!
-//! `INGEST_HISTORIES=100 cargo test --release histories` runs a hundred over each destination instead of a few.
+//! `HISTORIES=100 cargo test --release histories` runs a hundred over each destination instead of a few.
 
 use std::path::Path;
 use std::time::Duration;
@@ -295,7 +295,7 @@ fn with<'w>(run: Run<'w>, beside: Option<&Path>) -> Run<'w> {
 /// Histories over each destination.
 #[expect(clippy::disallowed_methods, reason = "how long to go on is a matter of who runs the tests")]
 fn histories() -> u64 {
-    std::env::var("INGEST_HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(3)
+    std::env::var("HISTORIES").ok().and_then(|count| count.parse().ok()).unwrap_or(3)
 }
 
 async fn play(first: u64, has_second: bool) {

@@ -41,14 +41,16 @@ impl PageSize {
     /// Keeps what worked after `troubled` attempts, and dares more after a calm time.
     pub(super) fn settle(&mut self, troubled: u32) {
         if troubled > 1 {
+            if self.rows < LARGEST_PAGE {
+                self.needed = (self.needed * 2).min(MOST_UNTIL_LARGER);
+            }
             self.rows = self.for_attempt(Attempts { troubled });
-            self.needed = (self.needed * 2).min(MOST_UNTIL_LARGER);
             self.calm = 0;
             return;
         }
         self.calm += 1;
         if self.calm >= self.needed {
-            self.rows = (self.rows * 2).min(LARGEST_PAGE);
+            self.rows = (self.rows * 4).min(LARGEST_PAGE);
             self.calm = 0;
         }
     }
@@ -85,12 +87,13 @@ mod tests {
         assert_eq!(size.rows, 150);
         size.settle(3);
         assert_eq!(size.rows, 9);
-        for expected in [18, 36] {
-            assert_eq!(size.needed, 2 * PAGES_UNTIL_LARGER);
+        (0..PAGES_UNTIL_LARGER).for_each(|_| size.settle(0));
+        assert_eq!(size.rows, 36);
+        size.settle(2);
+        assert_eq!((size.rows, size.needed), (9, 2 * PAGES_UNTIL_LARGER), "less often");
+        for expected in [36, 144, 150] {
             (0..size.needed).for_each(|_| size.settle(0));
             assert_eq!(size.rows, expected);
         }
-        size.settle(2);
-        assert_eq!((size.rows, size.needed), (9, 4 * PAGES_UNTIL_LARGER));
     }
 }
