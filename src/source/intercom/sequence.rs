@@ -64,7 +64,8 @@ pub(super) struct Sequence {
     known: Option<HashSet<u64>>,
     /// How many of them earlier passes have shown, which came to an end that was none.
     known_before: usize,
-    /// Rows that match the query, as stated last.
+    /// Rows that match the query, as stated first and last.
+    first_total: Option<u64>,
     total: Option<u64>,
 }
 
@@ -136,6 +137,7 @@ impl Sequence {
             rows: 0,
             known: (order == Order::NewestFirst).then(HashSet::new),
             known_before: 0,
+            first_total: None,
             total: None,
         }
     }
@@ -191,6 +193,7 @@ impl Sequence {
         }
         self.recent.extend(page.keys);
         self.total = page.total.or(self.total);
+        self.first_total = self.first_total.or(page.total);
         self.rows += page.keys.len() as u64;
         if let Some(known) = &mut self.known {
             known.extend(page.keys);
@@ -245,11 +248,11 @@ impl Sequence {
         }
     }
 
-    /// An end is one only if all rows were shown that match the query. What comes and goes meanwhile makes no end
-    /// look early: the last page states what there is at the end, what goes has been counted already, and what comes or
-    /// changes is shown further on in the order. Where it is behind instead, another pass shows it.
+    /// An end is one only if as many rows were shown as match the query, at its first or at its last page: what goes
+    /// meanwhile is no longer counted by the last, and what comes was not yet by the first. What changes may move to
+    /// behind the reader; then another pass shows it.
     fn check_end(&self) -> Result<(), Stuck> {
-        let Some(total) = self.total else { return Ok(()) };
+        let Some(total) = self.total.min(self.first_total) else { return Ok(()) };
         let shortage = Shortage { rows: self.rows, total };
         if total > self.rows { Err(Stuck::EndsEarly(shortage)) } else { Ok(()) }
     }
@@ -442,6 +445,8 @@ mod tests {
             (Order::OldestFirst, Some(4), &[], false),
             // One that was shown is gone by now.
             (Order::OldestFirst, Some(2), &[3], true),
+            // So many came while the pages were read.
+            (Order::OldestFirst, Some(12), &[3, 4, 5, 6, 7, 8, 9], true),
             (Order::NewestFirst, Some(3), &[3], true),
             (Order::NewestFirst, Some(4), &[3], false),
             // What moved to the front is not another row.
@@ -474,8 +479,8 @@ mod tests {
         let group = || backfill(None).keeping_keys();
         let of = |keys: &'static [u64], total, next| Envelope { total: Some(total), ..page(keys, next) };
         let mut pages = group();
-        pages.take(of(&[1, 2], 4, Some("a")), &some(&[10, 20])).unwrap();
-        // One came between the first two.
+        pages.take(of(&[1, 2], 5, Some("a")), &some(&[10, 20])).unwrap();
+        // One moved to between the first two.
         assert!(pages.take(of(&[3, 4], 5, None), &some(&[30, 40])).is_err());
         let mut again = group().after(&mut pages);
         assert!(!again.take(of(&[1, 2], 6, Some("b")), &some(&[10, 20])).unwrap().ended);
