@@ -138,7 +138,7 @@ struct Read {
 fn looks_cut_short(sizes: &[usize]) -> bool {
     let Some((last, others)) = sizes.split_last() else { return true };
     let full = others.iter().copied().max().unwrap_or(PAGE);
-    others.iter().any(|size| *size < full) || *last >= full
+    others.iter().any(|size| *size < full) || *last >= PAGE
 }
 
 fn classify(error: CallError, is_open: bool) -> Interruption {
