@@ -137,8 +137,9 @@ struct Read {
 /// scroll in a hundred that is whole.
 fn looks_cut_short(sizes: &[usize]) -> bool {
     let Some((last, others)) = sizes.split_last() else { return true };
-    let full = others.iter().copied().max().unwrap_or(PAGE);
-    others.iter().any(|size| *size < full) || *last >= PAGE
+    // Pages of another size say nothing.
+    let largest = sizes.iter().copied().max().unwrap_or_default();
+    largest == PAGE && (others.iter().any(|size| *size < PAGE) || *last == PAGE)
 }
 
 fn classify(error: CallError, is_open: bool) -> Interruption {
@@ -164,6 +165,8 @@ mod tests {
             (&[100, 100, 100], true),
             (&[100, 3, 100, 50], true),
             (&[50, 50, 20], false),
+            (&[2, 1, 2], false),
+            (&[140], false),
         ] {
             assert_eq!(looks_cut_short(sizes), expected, "{sizes:?}");
         }
