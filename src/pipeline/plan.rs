@@ -152,7 +152,7 @@ pub fn is_mass_absence(candidates: usize, live: u64) -> bool {
 }
 
 /// How many objects that are due are read again in a run: as many as come due in the time since the last run, and at
-/// least [`FEWEST_REREAD`].
+/// least 100.
 pub fn objects_to_reread(objects: u64, since_last: SignedDuration, every: SignedDuration) -> usize {
     #[expect(
         clippy::cast_precision_loss,
