@@ -36,7 +36,8 @@ fn alone(criterion: &mut Criterion, what: &str, table: &str, page: &str) {
     group.bench_function(what, |bencher| {
         bencher.iter(|| {
             let mut rows = decoder.rows(ROWS);
-            Scanner::read_list(black_box(page), |scan| rows.read(scan, &parent, None)).expect("JSON");
+            Scanner::read_list(black_box(page), |scan| rows.read(scan, &parent, None, String::new).map(drop))
+                .expect("JSON");
             rows.finish(Timestamp::UNIX_EPOCH).expect("rows with keys")
         });
     });
@@ -63,7 +64,7 @@ fn with_children(criterion: &mut Criterion, page: &str) {
             let mut parents = Vec::new();
             Scanner::read_list(black_box(page), |scan| {
                 let mut members = Members::under(&keys);
-                rows.read(scan, &ParentValues::default(), Some(&mut members))?;
+                rows.read(scan, &ParentValues::default(), Some(&mut members), String::new)?;
                 parents.push(members);
                 Ok(())
             })

@@ -255,6 +255,7 @@ fn table_json(table: &TableReport) -> Value {
         "unknown_fields": table.shape.unknown,
         "misfit_values": table.shape.misfits,
         "unread_lists": table.shape.unread,
+        "rejected_rows": table.shape.keyless.count + table.shape.not_text.count,
         "notes": table.notes,
         "error": table.error.as_ref().map(|error| json!({
             "message": error.to_string(),

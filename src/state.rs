@@ -48,6 +48,20 @@ pub struct TableState {
     /// Rows that complete refreshes did not show and that are still to be asked for by themselves.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "shared")]
     pub unconfirmed: Option<Arc<Unconfirmed>>,
+    /// Objects whose rows could not be read and that are to be asked for again by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "shared")]
+    pub unread: Option<Arc<Vec<Object>>>,
+}
+
+/// A row of the lead table whose object is to be read for the rows inside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Object {
+    /// Key of the row.
+    pub key: String,
+    /// When the row had last changed, in microseconds since the epoch.
+    pub version: Option<i64>,
+    /// How many rows inside it the row stated.
+    pub stated: Option<i64>,
 }
 
 /// Rows that may be gone.
@@ -134,6 +148,7 @@ impl TableState {
             unexplained: 0,
             sees_hidden: None,
             unconfirmed: None,
+            unread: None,
         }
     }
 

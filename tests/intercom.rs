@@ -2,6 +2,7 @@
 
 mod activity_logs;
 mod at_once;
+mod bad_objects;
 mod bounded;
 mod busy;
 mod companies;

@@ -528,3 +528,88 @@ async fn a_search_that_only_answers_tiny_pages_is_asked_for_them() {
 fn asks_for_many(asked: &Asked) -> bool {
     asked.body["pagination"]["per_page"].as_u64() > Some(3)
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_without_an_id_is_kept_beside_the_table_and_the_others_are_stored() {
+    for (odd, kept) in [
+        (json!({ "id": null, "email": "a@example.com" }), true),
+        (json!({ "email": "a@example.com", "created_at": 1_600_000_000, "updated_at": 1_600_000_000 }), true),
+        (json!({ "id": { "x": 1 } }), true),
+        (json!("a@example.com"), false),
+    ] {
+        let mut rows = contacts(0, 140);
+        rows.insert(70, odd.clone());
+        let page = json!({ "data": rows, "total_count": rows.len() });
+        let server = OddServer::start(move |_| Answer::ok(&page)).await;
+        let folder = TempDir::new().unwrap();
+        let report = read(&server, "contacts", folder.path()).await;
+        assert_eq!(report.outcome, Outcome::Failed, "{odd}");
+        let error = report.error.as_ref().unwrap().to_string();
+        assert!(!error.contains("example"), "{error}");
+        if !kept {
+            assert!(error.contains("unexpected shape"), "{error}");
+            continue;
+        }
+        assert!(error.contains("1 rows have no id") && error.contains("data[70] of a page"), "{error}");
+        assert_eq!(ids(folder.path(), "contacts").len(), 140);
+        assert!(report.checkpoint.is_some());
+        let sql = "SELECT rejected->0->>'place', rejected->0->>'row', json_array_length(rejected) FROM _ingest.runs";
+        let lines = query(&folder.path().join("data.duckdb"), &Options::default(), sql).unwrap();
+        assert_eq!(lines[1], ["data[70] of a page", &odd.to_string(), "1"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_lacks_its_id_only_once_is_asked_for_again() {
+    let rows = contacts(0, 140);
+    let mut odd = rows.clone();
+    odd[3]["id"] = Value::Null;
+    let asked = AtomicUsize::new(0);
+    let server = OddServer::start(move |_| {
+        let rows = if asked.fetch_add(1, Ordering::Relaxed) == 0 { &odd } else { &rows };
+        Answer::ok(&json!({ "data": rows, "total_count": rows.len() }))
+    })
+    .await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "contacts", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Complete, "{:?}", report.error);
+    assert_eq!(ids(folder.path(), "contacts").len(), 140);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_of_which_most_rows_have_no_id_is_none() {
+    let rows: Vec<Value> = contacts(0, 100)
+        .into_iter()
+        .map(|mut row| {
+            row.as_object_mut().unwrap().remove("id");
+            row
+        })
+        .collect();
+    let page = json!({ "data": rows, "total_count": rows.len() });
+    let server = OddServer::start(move |_| Answer::ok(&page)).await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "contacts", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    assert!(report.error.unwrap().to_string().contains("100 of 100 rows have no id"));
+    assert_eq!(report.checkpoint, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_that_is_not_utf_8_is_stored_with_its_odd_bytes_written_out() {
+    let mut rows = contacts(0, 140);
+    rows[9]["name"] = json!("caf@");
+    let page = json!({ "data": rows, "total_count": rows.len() }).to_string();
+    let place = page.find("caf@").unwrap() + 3;
+    let mut body = page.into_bytes();
+    body[place] = 0xe9;
+    let server = OddServer::start(move |_| Answer::bytes(body.clone())).await;
+    let folder = TempDir::new().unwrap();
+    let report = read(&server, "contacts", folder.path()).await;
+    assert_eq!(report.outcome, Outcome::Failed);
+    let error = report.error.unwrap().to_string();
+    assert!(error.contains("1 rows hold text that is not UTF-8, the first at data[9] of a page"), "{error}");
+    assert_eq!(ids(folder.path(), "contacts").len(), 140);
+    let sql = "SELECT name FROM crm.contacts WHERE id = 'c00009'";
+    let lines = query(&folder.path().join("data.duckdb"), &Options::default(), sql).unwrap();
+    assert_eq!(lines[1], [r"caf\xe9"]);
+}

@@ -17,6 +17,8 @@ pub(super) struct Builder {
     values: Values,
     /// Rows up to the last one that something was put into.
     length: usize,
+    /// Whether the last value is NULL.
+    ends_in_null: bool,
 }
 
 /// The values so far, by their type.
@@ -44,12 +46,17 @@ impl Builder {
                 Values::Timestamp(builder.with_timezone("UTC"))
             }
         };
-        Self { kind, values, length: 0 }
+        Self { kind, values, length: 0, ends_in_null: true }
     }
 
     /// Whether anything was put into `row`, or into one after it.
     pub(super) fn has(&self, row: usize) -> bool {
         self.length > row
+    }
+
+    /// Whether there is a value in `row`, behind which there is none.
+    pub(super) fn has_value(&self, row: usize) -> bool {
+        self.has(row) && !self.ends_in_null
     }
 
     /// Puts a value into `row`, behind all that have one; false if NULL stands for a value that does not fit.
@@ -58,6 +65,7 @@ impl Builder {
             self.fill(row);
         }
         self.length = row + 1;
+        let is_null = &mut self.ends_in_null;
         match &mut self.values {
             Values::Text(builder) => {
                 let reading = match self.kind {
@@ -67,12 +75,20 @@ impl Builder {
                     Kind::Json => value::json(raw),
                     _ => value::text(raw),
                 };
-                settle(reading, |value| builder.append_option(value))
+                settle(reading, is_null, |value| builder.append_option(value))
             }
-            Values::Integer(builder) => settle(value::integer(raw), |value| builder.append_option(value)),
-            Values::Float(builder) => settle(value::float(raw), |value| builder.append_option(value)),
-            Values::Boolean(builder) => settle(value::boolean(raw), |value| builder.append_option(value)),
-            Values::Timestamp(builder) => settle(value::timestamp(raw), |value| builder.append_option(value)),
+            Values::Integer(builder) => {
+                settle(value::integer(raw), is_null, |value| builder.append_option(value))
+            }
+            Values::Float(builder) => {
+                settle(value::float(raw), is_null, |value| builder.append_option(value))
+            }
+            Values::Boolean(builder) => {
+                settle(value::boolean(raw), is_null, |value| builder.append_option(value))
+            }
+            Values::Timestamp(builder) => {
+                settle(value::timestamp(raw), is_null, |value| builder.append_option(value))
+            }
         }
     }
 
@@ -121,8 +137,9 @@ impl Builder {
 }
 
 #[inline]
-fn settle<T>(reading: Reading<T>, append: impl FnOnce(Option<T>)) -> bool {
+fn settle<T>(reading: Reading<T>, is_null: &mut bool, append: impl FnOnce(Option<T>)) -> bool {
     let is_misfit = matches!(reading, Reading::Misfit);
+    *is_null = !matches!(reading, Reading::Value(_));
     append(match reading {
         Reading::Value(value) => Some(value),
         Reading::Null | Reading::Misfit => None,

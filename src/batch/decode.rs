@@ -3,10 +3,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use arrow::array::{ArrayRef, RecordBatch, StringBuilder, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, TimestampMicrosecondArray};
 use jiff::Timestamp;
 
 use super::builder::Builder;
@@ -29,15 +30,20 @@ pub struct Decoder {
 /// The most room that is taken for the text of a column before it is there.
 const MOST_AHEAD: usize = 1 << 20;
 
+/// Rows of a page that may lack a key while most have one.
+const FEW: usize = 10;
+
 /// A page whose rows cannot be told apart; it fails as a whole.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
-    /// A key column is NULL.
-    #[error("row {row}: key column {column} is null")]
-    NullKey {
-        /// Position in the page, from 1.
-        row: usize,
-        /// Name of the column.
+    /// Most rows have no key: this is something else than rows of the table.
+    #[error("{without} of {rows} rows have no {column}")]
+    NoKeys {
+        /// Rows without a key.
+        without: usize,
+        /// Rows.
+        rows: usize,
+        /// Name of the key column.
         column: String,
     },
     /// Arrow refused the columns; a bug.
@@ -96,6 +102,16 @@ pub struct Rows {
     oddities: Oddities,
 }
 
+/// A key column in which rows without a key have one that no other row of the page has.
+fn without_nulls(column: &ArrayRef) -> ArrayRef {
+    let Some(texts) = column.as_string_opt::<i32>() else { return Arc::clone(column) };
+    let filled = texts
+        .iter()
+        .enumerate()
+        .map(|(row, text)| text.map_or_else(|| Cow::Owned(format!("\0{row}")), Cow::Borrowed));
+    Arc::new(StringArray::from_iter_values(filled))
+}
+
 /// A value for a column that may lack one of its own.
 #[derive(Debug)]
 struct Fallback {
@@ -116,24 +132,30 @@ impl Rows {
         self.length == 0
     }
 
-    /// The batch: one row per object in the order they were read, `_ingested_at` the same in all.
+    /// The batch: one row per object that has a key, in the order they were read, `_ingested_at` the same in all.
     pub fn finish(self, ingested_at: Timestamp) -> Result<(RecordBatch, Shape), RowError> {
         let (batch, oddities) = self.finish_by_row(ingested_at)?;
+        let batch = super::filter(&batch, |row| oddities.has_key(row));
         Ok((batch, oddities.of_rows(|_| true)))
     }
 
-    /// The same, for those who keep only some of the rows.
+    /// The same, for those who keep only some of the rows. Rows without a key are among them, with a key that no other row
+    /// of the page has.
     pub fn finish_by_row(mut self, ingested_at: Timestamp) -> Result<(RecordBatch, Oddities), RowError> {
         for (builder, bytes) in self.builders.iter().zip(self.bytes.iter()).filter(|_| self.length > 0) {
             bytes.store(builder.bytes().div_ceil(self.length), Ordering::Relaxed);
         }
         let mut columns: Vec<ArrayRef> =
             self.builders.iter_mut().map(|builder| builder.finish(self.length)).collect();
-        for &position in &self.layout.required {
-            let column = &columns[position];
-            if let Some(row) = (0..column.len()).find(|row| column.is_null(*row)) {
-                let column = self.layout.schema.field(position).name().clone();
-                return Err(RowError::NullKey { row: row + 1, column });
+        let without = self.oddities.rejected().len();
+        if without > 0 {
+            let column = |position: &usize| self.layout.schema.field(*position).name().clone();
+            if without > FEW && without > self.length / 2 {
+                let column = self.layout.required.first().map(column).unwrap_or_default();
+                return Err(RowError::NoKeys { without, rows: self.length, column });
+            }
+            for &position in &self.layout.required {
+                columns[position] = without_nulls(&columns[position]);
             }
         }
         columns.push(Arc::new(self.extra.finish()));
@@ -146,12 +168,35 @@ impl Rows {
 
     /// Adds the rows of `list`. Anything but objects in it is an error.
     pub fn push_list(&mut self, list: &str) -> Result<(), Malformed> {
-        Scanner::read_list(list, |scan| self.read(scan, &ParentValues::default(), None))
+        let mut entry = 0..;
+        Scanner::read_list(list, |scan| {
+            let entry = entry.next().unwrap_or(0);
+            self.read(scan, &ParentValues::default(), None, || format!("[{entry}]")).map(drop)
+        })
     }
 
     /// Adds the row that comes next in `scan`: an object, or the bare value of the column with an empty path. `parent`
     /// holds values of the row that it belongs to; what `aside` looks for is put there as well.
+    ///
+    /// A row without a key is none, and false; what stands at its place is kept under `place`.
     pub fn read<'t>(
+        &mut self,
+        scan: &mut Scanner<'t>,
+        parent: &ParentValues,
+        aside: Option<&mut Members<'t>>,
+        place: impl FnOnce() -> String,
+    ) -> Result<bool, Fault> {
+        let text = scan.spanning(|scan| self.read_values(scan, parent, aside))?;
+        let has_key = self.has_key();
+        if !has_key {
+            self.oddities.reject(self.length, place(), text);
+        }
+        self.end_row();
+        Ok(has_key)
+    }
+
+    /// Reads the values of the row that comes next.
+    fn read_values<'t>(
         &mut self,
         scan: &mut Scanner<'t>,
         parent: &ParentValues,
@@ -168,31 +213,44 @@ impl Rows {
         for (position, value) in &parent.0 {
             self.put(*position, value.as_str().into());
         }
-        self.end_row();
+        for fallback in std::mem::take(&mut self.fallbacks) {
+            self.fall_back(fallback);
+        }
         Ok(())
     }
 
+    /// Whether the row that is being read has a value in all columns of its key.
+    fn has_key(&self) -> bool {
+        self.layout.required.iter().all(|position| self.builders[*position].has_value(self.length))
+    }
+
     /// Adds the row that `raw` holds, as [`Self::read`] does.
-    pub fn push(&mut self, raw: &str, parent: &ParentValues) -> Result<(), Malformed> {
-        Scanner::read_all(raw, |scan| self.read(scan, parent, None))
+    pub fn push(
+        &mut self,
+        raw: &str,
+        parent: &ParentValues,
+        place: impl FnOnce() -> String,
+    ) -> Result<bool, Malformed> {
+        Scanner::read_all(raw, |scan| self.read(scan, parent, None, place))
     }
 
     /// Adds a row that stands inside another, unless the entry is no row: neither an object nor, where there is a
-    /// column for it, a bare value. Such an entry is counted under `path`, and false.
+    /// column for it, a bare value. Such an entry is counted under `path`, and false; so is an object without a key, which
+    /// is kept.
     pub(super) fn push_entry(
         &mut self,
         raw: &str,
         parent: &ParentValues,
-        path: &str,
+        (path, entry): (&str, usize),
     ) -> Result<bool, Malformed> {
         let is_object = raw.starts_with('{');
         let is_row = is_object != self.layout.bare.is_some() && !raw.starts_with('[') && raw != "null";
-        if is_row {
-            self.push(raw, parent)?;
-        } else {
+        if !is_row {
             self.note_unread(path);
+            return Ok(false);
         }
-        Ok(is_row)
+        let of = parent.0.first().map_or("", |(_, id)| id.trim_matches('"'));
+        self.push(raw, parent, || format!("{path}[{entry}] of {of}"))
     }
 
     /// Counts what should have been rows, and is none.
@@ -201,9 +259,6 @@ impl Rows {
     }
 
     fn end_row(&mut self) {
-        for fallback in std::mem::take(&mut self.fallbacks) {
-            self.fall_back(fallback);
-        }
         self.length += 1;
         if self.pending_extra.is_empty() {
             self.extra.append_null();

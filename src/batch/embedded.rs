@@ -154,7 +154,7 @@ impl Embedded {
         Ok((taken, is_all))
     }
 
-    /// Adds the entries of one list; how many, and whether none was left out because it is no row.
+    /// Adds the entries of one list; how many, and whether none was left out.
     pub fn take_entries(
         &self,
         entries: &[&str],
@@ -163,8 +163,8 @@ impl Embedded {
         rows: &mut Rows,
     ) -> Result<(usize, bool), Malformed> {
         let mut taken = 0;
-        for entry in entries {
-            taken += usize::from(rows.push_entry(entry, values, path)?);
+        for (at, entry) in entries.iter().enumerate() {
+            taken += usize::from(rows.push_entry(entry, values, (path, at))?);
         }
         Ok((taken, taken == entries.len()))
     }

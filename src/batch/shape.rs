@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::reject::Rejects;
+
 /// What did not fit the declaration, counted by dotted path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -11,11 +13,17 @@ pub struct Shape {
     pub misfits: BTreeMap<String, u64>,
     /// What stands in the place of a list inside another row, or of an entry of one, and is no row.
     pub unread: BTreeMap<String, u64>,
+    /// Rows without a key, which are not stored.
+    pub keyless: Rejects,
+    /// Rows with text that is not UTF-8, which are stored with the odd bytes written out.
+    pub not_text: Rejects,
 }
 
 impl Shape {
     /// Adds the counts of `other`.
     pub fn add(&mut self, other: &Self) {
+        self.keyless.add(&other.keyless);
+        self.not_text.add(&other.not_text);
         let all = [
             (&mut self.unknown, &other.unknown),
             (&mut self.misfits, &other.misfits),
@@ -31,7 +39,18 @@ impl Shape {
 
 /// What did not fit in the rows of one page, row by row.
 #[derive(Debug, Default)]
-pub struct Oddities(Vec<Oddity>);
+pub struct Oddities {
+    noted: Vec<Oddity>,
+    rejected: Vec<Rejected>,
+}
+
+/// A row without a key.
+#[derive(Debug)]
+pub(super) struct Rejected {
+    pub(super) row: usize,
+    place: String,
+    text: String,
+}
 
 #[derive(Debug)]
 struct Oddity {
@@ -50,19 +69,37 @@ pub(super) enum What {
 
 impl Oddities {
     pub(super) fn note(&mut self, row: usize, what: What, path: String) {
-        self.0.push(Oddity { row, what, path });
+        self.noted.push(Oddity { row, what, path });
+    }
+
+    /// Notes a row that has no key, with its text.
+    pub(super) fn reject(&mut self, row: usize, place: String, text: &str) {
+        self.rejected.push(Rejected { row, place, text: text.to_owned() });
+    }
+
+    /// The rows without a key, in their order.
+    pub(super) fn rejected(&self) -> &[Rejected] {
+        &self.rejected
+    }
+
+    /// Whether a row, by position, has a key.
+    pub fn has_key(&self, row: usize) -> bool {
+        self.rejected.is_empty() || !self.rejected.iter().any(|rejected| rejected.row == row)
     }
 
     /// The counts of the rows, by position, that are kept.
     pub fn of_rows(&self, is_kept: impl Fn(usize) -> bool) -> Shape {
         let mut shape = Shape::default();
-        for Oddity { what, path, .. } in self.0.iter().filter(|oddity| is_kept(oddity.row)) {
+        for Oddity { what, path, .. } in self.noted.iter().filter(|oddity| is_kept(oddity.row)) {
             let counts = match what {
                 What::Unknown => &mut shape.unknown,
                 What::Misfit => &mut shape.misfits,
                 What::Unread => &mut shape.unread,
             };
             *counts.entry(path.clone()).or_default() += 1;
+        }
+        for Rejected { place, text, .. } in self.rejected.iter().filter(|rejected| is_kept(rejected.row)) {
+            shape.keyless.push(place.clone(), "a row without its key", text);
         }
         shape
     }

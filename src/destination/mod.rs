@@ -22,7 +22,7 @@ pub use several::Several;
 pub use status::{PastRun, TableStatus};
 use text::in_utc;
 
-use crate::batch::Owner;
+use crate::batch::{Owner, Reject};
 use crate::error::Result;
 use crate::ledger::Entry;
 use crate::state::{StateChange, Stored};
@@ -227,4 +227,6 @@ pub struct RunRecord {
     pub requests: u64,
     /// Why it failed.
     pub error: Option<String>,
+    /// Rows that could not be stored as they came.
+    pub rejected: Vec<Reject>,
 }

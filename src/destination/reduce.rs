@@ -225,7 +225,7 @@ mod tests {
             let mut rows = Decoder::new(Layout::new(links)).rows(1);
             let inside = links.inside().unwrap();
             let parent = crate::batch::Embedded::new(links, inside).values_of_id("c");
-            rows.push(&format!(r#"{{"id":"{tag}"}}"#), &parent).unwrap();
+            rows.push(&format!(r#"{{"id":"{tag}"}}"#), &parent, String::new).unwrap();
             rows.finish(Timestamp::UNIX_EPOCH).unwrap().0
         };
         for (first, second, expected) in [

@@ -54,6 +54,7 @@ impl FamilyRun {
                 }
             };
             self.increments(from).await?;
+            self.ask_again().await?;
             self.confirm_kept().await?;
             if !is_anew {
                 self.reread_what_is_due().await?;

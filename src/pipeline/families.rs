@@ -101,6 +101,7 @@ impl Family<'_> {
             missing: 0,
             cut: 0,
             unread: 0,
+            failed: Vec::new(),
             is_refreshed: false,
             needs_refresh: false,
             ledger: None,

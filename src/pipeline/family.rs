@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::LedgerRules;
 use crate::progress::TableProgress;
 use crate::report::{Outcome, TableReport};
-use crate::source::{self, Ask, Pass, Source};
+use crate::source::{self, Ask, Doubts, Pass, Source};
 use crate::table::{Endpoint, TableSpec};
 use crate::window::DateField;
 
@@ -56,7 +56,8 @@ impl FamilyRun {
         }
         for member in &mut self.members {
             member.report.lap();
-            member.progress.finish(Self::outcome(&self.options, member.error.as_ref()).as_str());
+            let error = member.error_at_the_end();
+            member.progress.finish(Self::outcome(&self.options, error.as_ref()).as_str());
         }
     }
 
@@ -121,7 +122,7 @@ impl FamilyRun {
     pub(super) fn finish(self) -> Vec<TableReport> {
         let options = self.options;
         let end = |mut member: MemberRun| {
-            let error = member.error.take();
+            let error = member.error_at_the_end();
             let outcome = Self::outcome(&options, error.as_ref());
             if member.missing > 0 {
                 let missing = member.missing;
@@ -199,6 +200,7 @@ impl FamilyRun {
             began,
             limit: self.options.limit,
             expects_rows: false,
+            doubts: Doubts::default(),
         })
     }
 

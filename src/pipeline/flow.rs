@@ -219,7 +219,9 @@ impl FamilyRun {
         let mut flushes = Vec::new();
         for member in self.members.iter_mut().filter(|member| member.error.is_none()) {
             let state = saves_state.then(|| member.next.clone());
-            let (scope, stamps) = (scope.clone(), stamps.to_vec());
+            // What is not all there says nothing about what is stored.
+            let scope = if scope == Scope::All && member.lacks_rows() { Scope::Some } else { scope.clone() };
+            let stamps = stamps.to_vec();
             flushes.push(Flush { table: member.position, scope, stamps, supersedes_before, state });
         }
         let positions: Vec<usize> = flushes.iter().map(|flush| flush.table).collect();

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::unread;
 use crate::batch::{self, Owner};
 use crate::error::Error;
 use crate::ledger::Ledger;
 use crate::progress::TableProgress;
 use crate::report::TableReport;
-use crate::source::Share;
-use crate::state::TableState;
+use crate::source::{Failed, Share};
+use crate::state::{Object, TableState};
 use crate::table::TableSpec;
 use crate::window::Window;
 
@@ -33,6 +34,8 @@ pub(super) struct MemberRun {
     pub(super) cut: u64,
     /// Parents that were to be read again and could not be.
     pub(super) unread: u64,
+    /// Objects that could not be read in this run.
+    pub(super) failed: Vec<Failed>,
     /// Whether the refresh under way counts for it.
     pub(super) is_refreshed: bool,
     /// Whether it cannot do without that refresh.
@@ -85,7 +88,24 @@ impl MemberRun {
         self.missing += share.missing;
         self.cut += share.cut;
         self.unread += share.unread;
+        if !share.failed.is_empty() {
+            let failed = std::mem::take(&mut share.failed);
+            let objects: Vec<Object> = failed.iter().map(|failed| failed.object.clone()).collect();
+            unread::keep(&mut self.next, &objects);
+            self.failed.extend(failed);
+        }
         share
+    }
+
+    /// Why the table is not what it should be: what ended its reading, or else what could not be read.
+    pub(super) fn error_at_the_end(&self) -> Option<Error> {
+        let unread = || unread::error_of(&self.failed, self.table.lead().name);
+        self.error.clone().or_else(unread).or_else(|| unread::error_of_rejects(&self.report.shape))
+    }
+
+    /// Whether rows are missing that a complete pass would have brought.
+    pub(super) fn lacks_rows(&self) -> bool {
+        !self.failed.is_empty() || self.report.shape.keyless.count > 0
     }
 }
 

@@ -14,6 +14,7 @@ pub mod plan;
 mod seen;
 mod stop;
 pub mod together;
+mod unread;
 mod whole;
 mod writer;
 
@@ -228,6 +229,10 @@ fn records(report: &RunReport) -> Vec<RunRecord> {
         committed: table.committed,
         requests: table.requests,
         error: table.error.as_ref().map(ToString::to_string),
+        rejected: [&table.shape.keyless, &table.shape.not_text]
+            .into_iter()
+            .flat_map(|rejects| rejects.kept.iter().cloned())
+            .collect(),
     };
     report.tables.iter().map(record).collect()
 }

@@ -31,6 +31,10 @@ impl FamilyRun {
     pub(super) async fn whole(&mut self) -> Result<()> {
         self.begin("reading everything");
         self.fresh_states();
+        for member in &mut self.members {
+            // Everything is asked for.
+            member.next.unread = None;
+        }
         let is_replaced = self.lead.disposition == WriteDisposition::Replace;
         let is_confirmed = self.lead.object.is_some() && !is_replaced;
         let mut failed = 0;

@@ -2,8 +2,9 @@
 
 pub mod intercom;
 
+use std::collections::HashSet;
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::RecordBatch;
 use futures_util::future::BoxFuture;
@@ -14,6 +15,7 @@ use crate::batch::{Owner, Shape};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Due, Entry, Ledger};
 use crate::progress::TableProgress;
+use crate::state::Object;
 use crate::table::TableSpec;
 use crate::window::{DateField, Window};
 
@@ -110,6 +112,26 @@ pub struct Pass {
     /// Whether rows are stored that an answer without any would take away: it is asked for again, and not believed at
     /// all where it is no proper list or where there are rows at all times.
     pub expects_rows: bool,
+    /// Odd rows that were seen once.
+    pub doubts: Doubts,
+}
+
+/// Rows without a key, as hashes, that a pass was shown once: such a row is asked for again before it is believed. Clones
+/// share them.
+#[derive(Debug, Clone, Default)]
+pub struct Doubts(Arc<Mutex<HashSet<u64>>>);
+
+/// Answers of a pass that are asked for again for the sake of rows without a key.
+const MOST_DOUBTS: usize = 2;
+
+impl Doubts {
+    /// Whether to ask for these rows again.
+    pub fn raises(&self, rows: &[u64]) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_new = rows.iter().any(|row| !seen.contains(row)) && seen.len() < MOST_DOUBTS;
+        seen.extend(rows);
+        is_new
+    }
 }
 
 /// A table that a pass fills.
@@ -130,7 +152,15 @@ impl Pass {
     pub fn alone(table: &'static TableSpec, ask: Ask, began: Timestamp) -> Self {
         let progress = TableProgress::silent();
         let member = Member { table, progress, ledger: None, failure: None };
-        Self { table, members: [member].into(), ask, began, limit: None, expects_rows: false }
+        Self {
+            table,
+            members: [member].into(),
+            ask,
+            began,
+            limit: None,
+            expects_rows: false,
+            doubts: Doubts::default(),
+        }
     }
 }
 
@@ -142,6 +172,8 @@ pub enum Ask {
     /// The rows inside some rows of the table, whose objects are read one by one. The table's own rows are not asked
     /// for.
     Inside(Arc<[Due]>),
+    /// Some rows of the table by their own addresses, and the rows inside them, which could not be read before.
+    Again(Arc<[Object]>),
     /// Rows by one of their dates, decided by value.
     Dated {
         /// Which date.
@@ -200,12 +232,32 @@ pub struct Share {
     pub cut: u64,
     /// Parents that were to be read again and could not be.
     pub unread: u64,
+    /// Parents whose rows could not be read, and why.
+    pub failed: Vec<Failed>,
+}
+
+/// An object that could not be read.
+#[derive(Debug, Clone)]
+pub struct Failed {
+    /// Which.
+    pub object: Object,
+    /// Why.
+    pub error: Error,
 }
 
 impl Share {
     /// Rows that need no word about their parents.
     pub fn of(batch: RecordBatch, shape: Shape) -> Self {
-        Self { batch, shape, owners: Vec::new(), entries: Vec::new(), missing: 0, cut: 0, unread: 0 }
+        Self {
+            batch,
+            shape,
+            owners: Vec::new(),
+            entries: Vec::new(),
+            missing: 0,
+            cut: 0,
+            unread: 0,
+            failed: Vec::new(),
+        }
     }
 }
 

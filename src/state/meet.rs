@@ -12,12 +12,13 @@
 //! - `shortfalls`: the larger, `unexplained`: the smaller. Both make a refresh more likely.
 //! - `sees_hidden`: rows that are hidden from one are hidden.
 //! - `unconfirmed`: those of both; asking for a row that one does not have changes nothing there.
+//! - `unread`: those of both, too.
 //! - `workspace`: the one that is known. Two that differ are for the caller to refuse.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Refresh, TableState, Unconfirmed, VERSION};
+use super::{Object, Refresh, TableState, Unconfirmed, VERSION};
 use crate::window::union;
 
 impl TableState {
@@ -89,6 +90,10 @@ impl TableState {
                 (Some(one), Some(two)) => Some(Arc::new(one.joined(two))),
                 (one, two) => one.clone().or(two.clone()),
             },
+            unread: match (&self.unread, &other.unread) {
+                (Some(one), Some(two)) => Some(Arc::new(Object::joined(one, two))),
+                (one, two) => one.clone().or(two.clone()),
+            },
         }
     }
 
@@ -130,6 +135,15 @@ impl Unconfirmed {
     pub fn joined(&self, other: &Self) -> Self {
         let keys: BTreeSet<&String> = self.keys.iter().chain(&other.keys).collect();
         Self { keys: keys.into_iter().cloned().collect(), canaries: self.canaries.clone() }
+    }
+}
+
+impl Object {
+    /// The objects of both, each once: as the second knows it where both do.
+    #[must_use]
+    pub fn joined(one: &[Self], two: &[Self]) -> Vec<Self> {
+        let all = one.iter().chain(two).map(|object| (&object.key, object));
+        all.collect::<BTreeMap<_, _>>().into_values().cloned().collect()
     }
 }
 

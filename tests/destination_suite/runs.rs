@@ -1,5 +1,6 @@
 //! The log of runs.
 
+use ingest::batch::Reject;
 use ingest::destination::{Committed, RunRecord};
 use jiff::Timestamp;
 
@@ -25,9 +26,12 @@ pub(super) fn the_log_of_runs_keeps_everything_in_order(subject: &mut dyn Subjec
         },
         requests: 7,
         error: error.map(str::to_owned),
+        rejected: Vec::new(),
     };
     let first = [record(1, "tags", None), record(1, "contacts", Some("no \"answer\""))];
-    let second = [record(0, "tags", None)];
+    let reject =
+        Reject { place: "data[7]".into(), reason: "no id".into(), row: r#"{"id":null,"x":"'"}"#.into() };
+    let second = [RunRecord { rejected: vec![reject], ..record(0, "tags", None) }];
     subject.destination().record(&first).unwrap();
     subject.destination().record(&[]).unwrap();
     subject.destination().record(&second).unwrap();

@@ -325,6 +325,7 @@ fn each_log_says_what_was_done_there() {
         committed,
         requests: 1,
         error: None,
+        rejected: Vec::new(),
     };
     both.record(&[record("tags", done), record("teams", Committed::default())]).unwrap();
     let told = |member: &Shared| -> Vec<String> {

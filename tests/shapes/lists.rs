@@ -203,7 +203,7 @@ async fn envelopes_may_say_more_or_less() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rows_without_a_key_fail_their_table_with_its_name_and_no_value() {
+async fn rows_without_a_key_are_told_by_their_place_and_no_value() {
     let secret = "joe@example.com";
     let parent = |inside: Value| {
         let mut row = json!({ "id": "v", "updated_at": 1_700_000_000 });
@@ -216,29 +216,35 @@ async fn rows_without_a_key_fail_their_table_with_its_name_and_no_value() {
             json!({ "data": [{ "id": "a" }, { "email": secret }] }),
             "contacts",
             &[][..],
-            "row 2: key column id is null",
+            "1 rows have no id and are not in the table, the first at data[1] of a page",
         ),
         (
             "/contacts/search",
             json!({ "data": [{ "id": null, "email": secret }] }),
             "contacts",
             &[],
-            "row 1: key column id is null",
+            "1 rows have no id and are not in the table, the first at data[0] of a page",
         ),
         (
             "/contacts/search",
             json!({ "data": [{ "id": { "x": secret } }] }),
             "contacts",
             &[],
-            "row 1: key column id is null",
+            "1 rows have no id and are not in the table, the first at data[0] of a page",
         ),
-        ("/tags", json!({ "data": [{ "name": secret }] }), "tags", &[], "row 1: key column id is null"),
+        (
+            "/tags",
+            json!({ "data": [{ "name": secret }] }),
+            "tags",
+            &[],
+            "1 rows have no id and are not in the table, the first at data[0] of a page",
+        ),
         (
             "/conversations/search",
             parent(json!({ "tags": { "tags": [{ "id": "1" }, { "name": secret }] } })),
             "conversation_tags",
             &["conversations", "conversation_contacts"],
-            "rows inside conversations: row 2: key column tag_id is null",
+            "1 rows have no id and are not in the table, the first at tags.tags[1] of v",
         ),
     ] {
         let names: Vec<&str> = others.iter().copied().chain([table]).collect();

@@ -38,6 +38,11 @@ impl Answer {
         Self { status: 200, headers: Vec::new(), body: body.into().into_bytes() }
     }
 
+    /// A good answer with a body that need not be text.
+    pub(crate) fn bytes(body: Vec<u8>) -> Self {
+        Self { status: 200, headers: Vec::new(), body }
+    }
+
     /// A good answer packed with gzip, whether or not that is asked for; all but the last `lacking` bytes of it.
     pub(crate) fn packed(body: &Value, lacking: usize) -> Self {
         let mut packer = GzEncoder::new(Vec::new(), Compression::fast());

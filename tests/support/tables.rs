@@ -238,7 +238,7 @@ impl Subject for InDuckDb {
             "SELECT run_id, schema_name, table_name, outcome, error,
                     epoch_us(started_at)::VARCHAR, epoch_us(finished_at)::VARCHAR, rows_new::VARCHAR,
                     rows_changed::VARCHAR, rows_unchanged::VARCHAR, rows_removed::VARCHAR,
-                    rows_stamped::VARCHAR, rows_live::VARCHAR, requests::VARCHAR
+                    rows_stamped::VARCHAR, rows_live::VARCHAR, requests::VARCHAR, rejected::VARCHAR
              FROM _ingest.runs ORDER BY rowid",
         );
         let record = |row: Vec<Option<String>>| {
@@ -253,6 +253,9 @@ impl Subject for InDuckDb {
                 table: text(2),
                 outcome: text(3),
                 error: row[4].clone(),
+                rejected: row[14].as_deref().map_or_else(Vec::new, |text| {
+                    serde_json::from_str(text).expect("rows that could not be stored")
+                }),
                 started_at: moment(5),
                 finished_at: moment(6),
                 committed: Committed {

@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use ::duckdb::{Connection, Result, params};
+use ::duckdb::{Connection, Result, ToSql, params};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use jiff::Timestamp;
 
@@ -41,7 +41,7 @@ pub(super) fn prepare_own_tables(connection: &Connection) -> Result<()> {
              run_id VARCHAR, schema_name VARCHAR, table_name VARCHAR,
              started_at TIMESTAMP WITH TIME ZONE, finished_at TIMESTAMP WITH TIME ZONE, outcome VARCHAR,
              rows_new UBIGINT, rows_changed UBIGINT, rows_unchanged UBIGINT, rows_removed UBIGINT,
-             rows_stamped UBIGINT, rows_live UBIGINT, requests UBIGINT, error VARCHAR);
+             rows_stamped UBIGINT, rows_live UBIGINT, requests UBIGINT, error VARCHAR, rejected JSON);
          CREATE TABLE IF NOT EXISTS _ingest.ledger (
              schema_name VARCHAR, table_name VARCHAR, parent_id VARCHAR,
              parent_updated_at TIMESTAMP WITH TIME ZONE, stated BIGINT, total BIGINT, shown BIGINT,
@@ -226,31 +226,43 @@ pub(super) fn all_states(connection: &Connection) -> Result<Vec<(String, String,
 
 /// Adds a line to the log of runs.
 pub(super) fn insert_run(connection: &Connection, run: &RunRecord) -> Result<()> {
+    // Files of earlier versions lack the column, which hardly any run needs.
+    let (rejected, column) = match serde_json::to_string(&run.rejected) {
+        Ok(rejected) if !run.rejected.is_empty() => {
+            let adding = "ALTER TABLE _ingest.runs ADD COLUMN IF NOT EXISTS rejected JSON";
+            connection.execute_batch(adding)?;
+            (Some(rejected), ", CAST(? AS JSON) AS rejected")
+        }
+        _ => (None, ""),
+    };
     // To the microsecond: two runs in one second are told apart by it. A DOUBLE holds that many digits.
     let micros = |moment: Timestamp| moment.as_microsecond();
-    connection.execute(
+    let sql = format!(
         "INSERT INTO _ingest.runs BY NAME SELECT ? AS run_id, ? AS schema_name, ? AS table_name,
          to_timestamp(CAST(? AS DOUBLE) / 1000000) AS started_at,
          to_timestamp(CAST(? AS DOUBLE) / 1000000) AS finished_at,
          ? AS outcome, ? AS rows_new, ? AS rows_changed, ? AS rows_unchanged, ? AS rows_removed,
-         ? AS rows_stamped, ? AS rows_live, ? AS requests, ? AS error",
-        params![
-            run.run_id,
-            run.schema,
-            run.table,
-            micros(run.started_at),
-            micros(run.finished_at),
-            run.outcome,
-            run.committed.new,
-            run.committed.changed,
-            run.committed.unchanged,
-            run.committed.removed,
-            run.committed.stamped,
-            run.committed.live,
-            run.requests,
-            run.error,
-        ],
-    )?;
+         ? AS rows_stamped, ? AS rows_live, ? AS requests, ? AS error{column}"
+    );
+    let (started_at, finished_at) = (micros(run.started_at), micros(run.finished_at));
+    let mut values: Vec<&dyn ToSql> = vec![
+        &run.run_id,
+        &run.schema,
+        &run.table,
+        &started_at,
+        &finished_at,
+        &run.outcome,
+        &run.committed.new,
+        &run.committed.changed,
+        &run.committed.unchanged,
+        &run.committed.removed,
+        &run.committed.stamped,
+        &run.committed.live,
+        &run.requests,
+        &run.error,
+    ];
+    values.extend(rejected.iter().map(|rejected| rejected as &dyn ToSql));
+    connection.execute(&sql, values.as_slice())?;
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::versions::failed;
+use crate::batch::Reject;
 use crate::destination::{PastRun, RunRecord};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -28,6 +29,8 @@ struct Line {
     rows_live: u64,
     requests: u64,
     error: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    rejected: Vec<Reject>,
 }
 
 /// Where the log of a lake is.
@@ -128,6 +131,7 @@ fn line(run: &RunRecord) -> Line {
         rows_live: run.committed.live,
         requests: run.requests,
         error: run.error.clone(),
+        rejected: run.rejected.clone(),
     }
 }
 
@@ -149,6 +153,7 @@ mod tests {
             committed: Committed::default(),
             requests: 1,
             error: None,
+            rejected: Vec::new(),
         };
         append(lake.path(), &[run("first", 1)]).unwrap();
         let mut text = std::fs::read_to_string(path(lake.path())).unwrap();

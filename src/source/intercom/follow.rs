@@ -1,5 +1,6 @@
 //! Asking for the rows that a parent's row does not show: one list, or one object, at a time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +9,7 @@ use arrow::compute::concat_batches;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
+use jiff::Timestamp;
 
 use super::Intercom;
 use super::outlet::Outlet;
@@ -18,7 +20,8 @@ use crate::batch::Members;
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Due, Entry};
-use crate::source::{Ask, Page, Pass, Proof, Share};
+use crate::source::{Ask, Failed, Page, Pass, Proof, Share};
+use crate::state::Object;
 use crate::table::{Address, More};
 
 /// Objects that are handed out as one draft.
@@ -26,13 +29,34 @@ const OBJECTS_IN_DRAFT: usize = 50;
 /// Parents that are asked for at the same time within one page.
 const AT_ONCE: usize = 50;
 
+/// Objects that may fail in a pass before the fault is taken to be that of their table.
+const FEW: usize = 10;
+/// Objects that may fail in a pass, however many were read.
+const MOST: usize = 1_000;
+
 /// Completes the pages of one pass.
 #[derive(Debug)]
 pub(super) struct Follower<'i> {
     intercom: &'i Intercom,
     reader: Reader,
-    /// Why a member gets no more rows, by position.
-    failures: Mutex<Vec<Option<Error>>>,
+    /// How the members fare, by position.
+    tallies: Mutex<Vec<Tally>>,
+}
+
+/// How the objects of one member fare.
+#[derive(Debug, Default)]
+struct Tally {
+    read: usize,
+    failed: usize,
+    /// The first failure of an object, if all were for want of a permission.
+    forbidden: Option<Error>,
+    /// Why it gets no more rows.
+    failure: Option<Error>,
+}
+
+/// Whether so many objects failed, beside those that were read, that their whole table does.
+fn is_of_the_table(failed: usize, read: usize) -> bool {
+    failed > MOST || failed > FEW.max(read)
 }
 
 /// What became of a parent whose rows were asked for.
@@ -44,21 +68,23 @@ enum Found {
 
 impl<'i> Follower<'i> {
     pub(super) fn new(intercom: &'i Intercom, reader: Reader) -> Self {
-        let failures = reader.pass().members.iter().map(|member| member.failure.clone()).collect();
-        Self { intercom, reader, failures: Mutex::new(failures) }
+        let tally = |failure: Option<Error>| Tally { failure, ..Tally::default() };
+        let tallies = reader.pass().members.iter().map(|member| tally(member.failure.clone())).collect();
+        Self { intercom, reader, tallies: Mutex::new(tallies) }
     }
 
     pub(super) fn reader(&self) -> &Reader {
         &self.reader
     }
 
-    /// Adds to a draft what it lacks. A member whose rows cannot be had fails alone.
+    /// Adds to a draft what it lacks. An object that cannot be read is noted beside the rows of the others; a member of
+    /// which hardly any can be read fails, alone.
     pub(super) async fn complete(&self, draft: Draft) -> Result<Page> {
         let Draft { shares, keys, proof, wants } = draft;
         let mut gathered: Vec<Vec<Share>> = Vec::with_capacity(shares.len());
         for (member, share) in shares.into_iter().enumerate() {
             if let Err(error) = &share {
-                self.failures()[member].get_or_insert_with(|| error.clone());
+                self.tallies()[member].failure.get_or_insert_with(|| error.clone());
             }
             gathered.push(share.into_iter().collect());
         }
@@ -74,25 +100,14 @@ impl<'i> Follower<'i> {
         while let Some((member, outcome)) = found.next().await {
             match outcome {
                 None => {}
-                Some(Ok(Found::Rows(share))) => gathered[member].push(share),
-                Some(Ok(Found::Missing(share))) => {
-                    gathered[member].push(Share { missing: share.missing + 1, ..share });
+                Some(Ok(found)) => {
+                    self.tallies()[member].read += 1;
+                    gathered[member].push(match found {
+                        Found::Rows(share) => share,
+                        Found::Missing(share) => Share { missing: share.missing + 1, ..share },
+                    });
                 }
-                Some(Err((want, error))) => {
-                    let pass = self.reader.pass();
-                    let (table, progress) = (pass.members[member].table, &pass.members[member].progress);
-                    let error = self.intercom.explain(table, error, progress).await;
-                    if error.kind() == ErrorKind::Auth {
-                        return Err(error);
-                    }
-                    if matches!(pass.ask, Ask::Inside(_)) && error.kind() != ErrorKind::Network {
-                        // What was read of it before stays as it is, and the others are read.
-                        tracing::warn!(table = table.name, id = %want.id, %error, "could not be read again");
-                        gathered[member].push(self.unread(&want)?);
-                        continue;
-                    }
-                    self.failures()[member].get_or_insert(error);
-                }
+                Some(Err((want, error))) => gathered[member].extend(self.fail(member, &want, error).await?),
             }
         }
         drop(found);
@@ -103,12 +118,62 @@ impl<'i> Follower<'i> {
         Ok(Page::new(shares.collect(), keys, proof))
     }
 
-    fn failures(&self) -> std::sync::MutexGuard<'_, Vec<Option<Error>>> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tallies(&self) -> std::sync::MutexGuard<'_, Vec<Tally>> {
+        self.tallies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failure(&self, member: usize) -> Option<Error> {
-        self.failures()[member].clone()
+        self.tallies()[member].failure.clone()
+    }
+
+    /// What is noted of an object that cannot be read; nothing if its table fails for it. A refused token is an error.
+    async fn fail(&self, member: usize, want: &Want, error: Error) -> Result<Option<Share>> {
+        let pass = self.reader.pass();
+        let (table, progress) = (pass.members[member].table, &pass.members[member].progress);
+        let explained = self.intercom.explain(table, error.clone(), progress).await;
+        if explained.kind() == ErrorKind::Auth {
+            return Err(explained);
+        }
+        tracing::warn!(table = table.name, id = %want.id, %error, "an object could not be read");
+        let is_forbidden = explained.kind() == ErrorKind::Permission;
+        {
+            let mut tallies = self.tallies();
+            let tally = &mut tallies[member];
+            tally.failed += 1;
+            if tally.failed == 1 && is_forbidden {
+                tally.forbidden = Some(explained.clone());
+            } else if !is_forbidden {
+                tally.forbidden = None;
+            }
+            // Objects that are asked for by themselves say nothing about the others.
+            if !matches!(pass.ask, Ask::Again(_)) && is_of_the_table(tally.failed, tally.read) {
+                tally.failure.get_or_insert(explained);
+                return Ok(None);
+            }
+        }
+        if let Ask::Inside(_) = pass.ask {
+            // What was read of it before stays as it is.
+            return self.unread(want).map(Some);
+        }
+        let object = Object { key: want.id.clone(), version: want.version, stated: want.stated };
+        let mut share = self.empty_share(want)?;
+        share.failed.push(Failed { object, error });
+        Ok(Some(share))
+    }
+
+    /// What is said once all that a pass lacked was asked for: that a permission is missing, of members of which nothing
+    /// could be read for want of one.
+    pub(super) fn verdict(&self) -> Option<Page> {
+        if let Ask::Again(_) = self.reader.pass().ask {
+            return None;
+        }
+        let mut shares = self.reader.empty_shares();
+        for (share, tally) in shares.iter_mut().zip(&*self.tallies()) {
+            if let Some(error) = tally.forbidden.as_ref().filter(|_| tally.read == 0) {
+                *share = Err(error.clone());
+            }
+        }
+        shares.iter().any(Result::is_err).then(|| Page::new(shares, Vec::new(), Proof::Nothing))
     }
 
     /// What is noted of an object that could not be read again: that it was tried, so that others come first next time.
@@ -124,13 +189,16 @@ impl<'i> Follower<'i> {
             shown: 0,
             fetched_at,
         });
-        let share = part.finish(fetched_at);
-        let share = share.map_err(|e| Error::new(ErrorKind::Data, "a page without rows").with_source(e))?;
-        Ok(Share { unread: 1, ..share })
+        Ok(Share { unread: 1, ..finished(part, fetched_at)? })
+    }
+
+    fn empty_share(&self, want: &Want) -> Result<Share> {
+        finished(Part::new(&self.reader.children()[want.child]), self.reader.pass().began)
     }
 
     async fn fetch(&self, want: &Want) -> Result<Found> {
         let mut seen_before = None;
+        let mut is_doubted = false;
         let child = &self.reader.children()[want.child];
         let member = &self.reader.pass().members[child.member];
         let client = self.intercom.client(&member.progress);
@@ -143,6 +211,7 @@ impl<'i> Follower<'i> {
                 More::Object { .. } | More::Nothing => self.object(&client, want).await,
             };
             match outcome {
+                Ok(Found::Rows(share)) if share.shape.keyless.count > 0 && !is_doubted => is_doubted = true,
                 Ok(found) => return Ok(found),
                 Err(Trouble::Fatal(error)) => return Err(error),
                 Err(Trouble::FailedPass(reason)) => passes.failed(&reason).await?,
@@ -169,8 +238,8 @@ impl<'i> Follower<'i> {
         decode(answer.body.len(), move || {
             let child = &reader.children()[want.child];
             let mut part = Part::new(child);
-            let text = page::text(&answer.body)?;
-            let object = Members::of(text, reader.keys())?;
+            let text = page::text(&answer.body);
+            let object = Members::of(&text, reader.keys())?;
             if object.text("id").as_deref() != Some(&want.id) {
                 return Err(PageError::AnotherObject);
             }
@@ -187,7 +256,11 @@ impl<'i> Follower<'i> {
                 reader.pass().began,
             )?;
             part.announced(want.stated);
-            part.finish(reader.pass().began)
+            let mut share = part.finish(reader.pass().began)?;
+            if let Cow::Owned(text) = &text {
+                page::note_written_out([(place_of(&reader, &want), &**text)].into_iter(), &mut share.shape);
+            }
+            Ok(share)
         })
         .await
         .map(Found::Rows)
@@ -214,7 +287,8 @@ impl<'i> Follower<'i> {
             };
             let body = answer.body.clone();
             let (around, rows) = decode(body.len(), move || {
-                let (around, rows) = page::texts(page::text(&body)?, address.records)?;
+                let text = page::text(&body);
+                let (around, rows) = page::texts(&text, address.records)?;
                 Ok((around, rows.into_iter().map(identity).collect::<Vec<_>>()))
             })
             .await?;
@@ -288,6 +362,49 @@ pub(super) async fn read_inside(pass: &Pass, parents: &[Due], outlet: &Outlet) -
     Ok(())
 }
 
+/// Asks for some rows by their own addresses and hands each out with what stands inside it. Those that are gone by now
+/// are left out.
+pub(super) async fn read_again(
+    client: &Client,
+    pass: &Pass,
+    objects: &[Object],
+    outlet: &Outlet,
+) -> Result<()> {
+    let reader = &Reader::new(pass, None, None);
+    let path = pass.table.object.unwrap_or_default();
+    let mut answers = stream::iter(objects.to_vec())
+        .map(|object| async move {
+            let call = format!("{path}/{}", escaped(&object.key));
+            let asked = match client.send(|_| Call::get(call.clone())).await {
+                Ok(answer) => reader.read_object(answer.body, &object.key).await,
+                Err(error) if is_gone(&error) => return (object, Ok(None)),
+                Err(error) => Err(error.into()),
+            };
+            (object, asked.map(Some))
+        })
+        .buffer_unordered(AT_ONCE);
+    while let Some((object, asked)) = answers.next().await {
+        let error = match asked {
+            Ok(None) => continue,
+            Ok(Some(contents)) => {
+                outlet.send(contents.draft(Proof::Nothing)).await?;
+                continue;
+            }
+            Err(Trouble::Fatal(error)) if error.kind() == ErrorKind::Auth => return Err(error),
+            Err(Trouble::Fatal(error)) => error,
+            Err(Trouble::FailedPass(reason)) => Error::new(ErrorKind::Data, reason),
+        };
+        let mut shares = reader.empty_shares();
+        for child in reader.children() {
+            if let Ok(share) = &mut shares[child.member] {
+                share.failed.push(Failed { object: object.clone(), error: error.clone() });
+            }
+        }
+        outlet.send(Draft { shares, keys: Vec::new(), proof: Proof::Nothing, wants: Vec::new() }).await?;
+    }
+    Ok(())
+}
+
 /// Rows of a list that may have come in several pages, which is only whole if nothing moved between them.
 fn read_list(
     reader: &Reader,
@@ -301,8 +418,9 @@ fn read_list(
     let mut part = Part::new(child);
     let mut rows: Vec<&str> = Vec::new();
     let mut totals: Vec<u64> = Vec::new();
-    for body in bodies {
-        let (around, list) = page::texts(page::text(body)?, address.records)?;
+    let texts: Vec<_> = bodies.iter().map(|body| page::text(body)).collect();
+    for text in &texts {
+        let (around, list) = page::texts(text, address.records)?;
         totals.extend(around.total_count);
         rows.extend(list);
     }
@@ -315,7 +433,17 @@ fn read_list(
     }
     let path = address.records.first().copied().unwrap_or_default();
     part.take_list(child, &parent, (&want.id, want.version), (path, &rows))?;
-    part.finish(reader.pass().began)
+    let mut share = part.finish(reader.pass().began)?;
+    if texts.iter().any(|text| matches!(text, Cow::Owned(_))) {
+        let rows = rows.iter().map(|row| (place_of(reader, want), *row));
+        page::note_written_out(rows, &mut share.shape);
+    }
+    Ok(share)
+}
+
+/// What an object is, for people.
+fn place_of(reader: &Reader, want: &Want) -> String {
+    format!("{} of {} {}", reader.children()[want.child].table.name, reader.pass().table.name, want.id)
 }
 
 /// A hash of what tells an entry from others: its id or, where it has none, all of it.
@@ -340,6 +468,7 @@ fn joined(shares: Vec<Share>) -> Result<Share> {
         joined.missing += share.missing;
         joined.cut += share.cut;
         joined.unread += share.unread;
+        joined.failed.extend(share.failed);
         joined.shape.add(&share.shape);
     }
     if batches.len() > 1 {
@@ -347,6 +476,10 @@ fn joined(shares: Vec<Share>) -> Result<Share> {
             .map_err(|e| Error::new(ErrorKind::Data, "rows do not form a batch").with_source(e))?;
     }
     Ok(joined)
+}
+
+fn finished(part: Part, fetched_at: Timestamp) -> Result<Share> {
+    part.finish(fetched_at).map_err(|e| Error::new(ErrorKind::Data, "a page without rows").with_source(e))
 }
 
 fn is_gone(error: &CallError) -> bool {

@@ -173,7 +173,8 @@ impl Intercom {
                 Ok(()) => reading.await,
                 Err(error) => Err(error),
             },
-        }
+        }?;
+        follower.verdict().map_or(Ok(()), |verdict| pages.send_now(verdict))
     }
 
     /// Reads the answers of a pass into `outlet`; errors say which permission is missing if that is why.
@@ -211,6 +212,7 @@ impl Intercom {
                 };
                 sweep::read((&client, &self.page_sizes), pass, (ids, field), outlet, progress).await
             }
+            (_, Ask::Again(objects)) => follow::read_again(&client, pass, objects, outlet).await,
             (_, Ask::Inside(parents)) => follow::read_inside(pass, parents, outlet).await,
             (endpoint, ask) => {
                 let message = format!("{} cannot be asked for {ask:?}", endpoint.describe());

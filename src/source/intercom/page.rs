@@ -1,12 +1,12 @@
 //! One answer that carries rows: the envelope around them and what is needed of each row.
 
-use std::str::Utf8Error;
+use std::borrow::Cow;
 
 use arrow::array::RecordBatch;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::batch::{Decoder, Fault, Malformed, ParentValues, RowError, Scanner};
+use crate::batch::{Decoder, Fault, Malformed, ParentValues, RowError, Scanner, Shape};
 use crate::table::TableSpec;
 
 /// The answer's way to the next page; at least one of both.
@@ -21,8 +21,6 @@ pub(super) struct Next {
 /// Why an answer is not a page; never to be taken for the end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PageError {
-    #[error("not text: {0}")]
-    Utf8(#[from] Utf8Error),
     #[error("not a page: {0}")]
     Json(#[from] Malformed),
     #[error("no list under {0:?}")]
@@ -31,6 +29,8 @@ pub(super) enum PageError {
     Next,
     #[error("an answer about another object")]
     AnotherObject,
+    #[error("a row without its id")]
+    Keyless,
     #[error("entries that came or went while a list was read")]
     Moved,
     #[error(transparent)]
@@ -57,16 +57,41 @@ pub(super) fn read_object(
     began: Timestamp,
 ) -> Result<RecordBatch, PageError> {
     let mut rows = decoder.rows(1);
-    rows.push(text(body)?, &ParentValues::default())?;
-    let (batch, _) = rows.finish(began)?;
-    debug_assert_eq!(batch.num_rows(), 1, "one row of {}", table.name);
-    Ok(batch)
+    if !rows.push(&text(body), &ParentValues::default(), || table.name.to_owned())? {
+        return Err(PageError::AnotherObject);
+    }
+    Ok(rows.finish(began)?.0)
 }
 
-/// The text of an answer.
-pub(super) fn text(body: &[u8]) -> Result<&str, Utf8Error> {
-    // The quicker reader does not say where.
-    simdutf8::basic::from_utf8(body).or_else(|_| std::str::from_utf8(body))
+/// The text of an answer. Bytes that are none are written out, as `\xe9` in a JSON text: one odd value is no reason to
+/// lose those beside it.
+pub(super) fn text(body: &[u8]) -> Cow<'_, str> {
+    match simdutf8::basic::from_utf8(body) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => Cow::Owned(written_out(body)),
+    }
+}
+
+/// What stands before the two digits of a byte that is written out.
+const WRITTEN_OUT: &str = r"\\x";
+
+fn written_out(body: &[u8]) -> String {
+    let mut text = String::with_capacity(body.len() + 64);
+    for chunk in body.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            text.push_str(&format!("{WRITTEN_OUT}{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// Notes which rows of an answer hold text that was written out.
+pub(super) fn note_written_out<'t>(rows: impl Iterator<Item = (String, &'t str)>, shape: &mut Shape) {
+    let reason = "text that is not UTF-8; stored with the bytes that are none as \\x and two digits";
+    for (place, row) in rows.filter(|(_, row)| row.contains(WRITTEN_OUT)) {
+        shape.not_text.push(place, reason, row);
+    }
 }
 
 /// Reads an answer whose rows stand under one of the keys `records`. A bare array is taken as the rows. Each row is read
@@ -192,7 +217,9 @@ mod tests {
     fn page(body: &str) -> Result<(Around, RecordBatch), PageError> {
         let decoder = Decoder::new(Layout::new(tables::find("contacts").unwrap()));
         let mut rows = decoder.rows(4);
-        let around = read(body, &["data"], |scan| rows.read(scan, &ParentValues::default(), None))?;
+        let around = read(body, &["data"], |scan| {
+            rows.read(scan, &ParentValues::default(), None, String::new).map(drop)
+        })?;
         Ok((around, rows.finish(Timestamp::UNIX_EPOCH)?.0))
     }
 
@@ -227,12 +254,33 @@ mod tests {
             (r#"["joe@example.com"]"#, "unexpected shape"),
             (r#""joe@example.com""#, "unexpected shape"),
             (r#"{"data":["joe@example.com"]}"#, "unexpected shape"),
-            (r#"{"data":[{"name":"joe@example.com"}]}"#, "key column id is null"),
         ] {
             let error = page(body).unwrap_err().to_string();
             assert!(error.contains(message), "{body}: {error}");
             assert!(!error.contains("joe"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_row_without_a_key_is_kept_beside_the_others() {
+        let decoder = Decoder::new(Layout::new(tables::find("contacts").unwrap()));
+        let mut rows = decoder.rows(4);
+        let body = r#"{"data":[{"id":"a"},{"name":"joe@example.com"},{"id":null},{"id":"b"}]}"#;
+        read(body, &["data"], |scan| {
+            let entry = rows.len();
+            rows.read(scan, &ParentValues::default(), None, || entry.to_string()).map(drop)
+        })
+        .unwrap();
+        let (batch, shape) = rows.finish(Timestamp::UNIX_EPOCH).unwrap();
+        assert_eq!(batch.num_rows(), 2);
+        let kept: Vec<_> = shape.keyless.kept.iter().map(|reject| (&*reject.place, &*reject.row)).collect();
+        assert_eq!(kept, [("1", r#"{"name":"joe@example.com"}"#), ("2", r#"{"id":null}"#)]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_written_out() {
+        assert_eq!(text(b"caf\xc3\xa9"), "caf\u{e9}");
+        assert_eq!(text(b"[\"caf\xe9\",\"\xff\xfe\"]"), r#"["caf\\xe9","\\xff\\xfe"]"#);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! From one answer to rows of every table that its pass fills.
 
+use std::borrow::Cow;
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
@@ -149,6 +150,21 @@ impl Reader {
         decode(body.len(), move || inner.read(&body)).await
     }
 
+    /// Reads an answer that is the object with this id.
+    pub(super) async fn read_object(&self, body: Bytes, id: &str) -> Result<Contents, Trouble> {
+        let (inner, id) = (Arc::clone(&self.0), id.to_owned());
+        decode(body.len(), move || {
+            let text = page::text(&body);
+            let object = Members::of(&text, &["id"])?;
+            if object.text("id") != Some(id) {
+                return Err(PageError::AnotherObject);
+            }
+            // A list of one.
+            inner.read(&[b"[", &*body, b"]"].concat())
+        })
+        .await
+    }
+
     /// A share for every member, without rows.
     pub(super) fn empty_shares(&self) -> Vec<crate::error::Result<Share>> {
         let empty = |table: &TableSpec| Share::of(RecordBatch::new_empty(table.schema()), Shape::default());
@@ -194,18 +210,40 @@ pub(super) async fn decode<T: Send + 'static>(
 }
 
 impl Inner {
-    fn read<'t>(&'t self, body: &'t [u8]) -> Result<Contents, PageError> {
-        let text = page::text(body)?;
+    fn read(&self, body: &[u8]) -> Result<Contents, PageError> {
+        let text = page::text(body);
+        let mut contents = self.read_text(&text)?;
+        let keyless: Vec<u64> =
+            contents.shares.iter().flatten().flat_map(|s| s.shape.keyless.hashes()).collect();
+        if !keyless.is_empty() && self.pass.doubts.raises(&keyless) {
+            return Err(PageError::Keyless);
+        }
+        if let (Cow::Owned(text), Some(Ok(share))) = (&text, contents.shares.first_mut()) {
+            let (_, rows) = page::texts(text, &self.records)?;
+            let rows = rows.into_iter().enumerate().map(|(entry, row)| (self.place(entry), row));
+            page::note_written_out(rows, &mut share.shape);
+        }
+        Ok(contents)
+    }
+
+    /// Where a row of an answer stands, for people.
+    fn place(&self, entry: usize) -> String {
+        format!("{}[{entry}] of a page", self.records[0])
+    }
+
+    fn read_text<'t>(&'t self, text: &'t str) -> Result<Contents, PageError> {
         let mut rows = self.decoder.rows(150);
         let mut parents: Vec<(&str, Members<'t>)> = Vec::new();
         let no_group = ParentValues::default();
         let group = self.of_group.as_ref().unwrap_or(&no_group);
         let read_row = |scan: &mut Scanner<'t>| {
+            let entry = rows.len();
+            let place = || self.place(entry);
             if self.children.is_empty() {
-                return rows.read(scan, group, None);
+                return rows.read(scan, group, None, place).map(drop);
             }
             let mut members = Members::under(&self.keys);
-            let text = scan.spanning(|scan| rows.read(scan, group, Some(&mut members)))?;
+            let text = scan.spanning(|scan| rows.read(scan, group, Some(&mut members), place).map(drop))?;
             parents.push((text, members));
             Ok(())
         };
@@ -218,14 +256,15 @@ impl Inner {
         let (batch, oddities) = rows.finish_by_row(self.pass.began)?;
         let keys = key_hashes(self.pass.table, &batch);
         let dates = self.keep.map(|(by, window)| (batch::seconds(&batch, by.as_str()), window));
-        let is_kept = |row: usize| dates.as_ref().is_none_or(|(dates, window)| window.contains(dates[row]));
+        let belongs = |row: usize| dates.as_ref().is_none_or(|(dates, window)| window.contains(dates[row]));
+        let is_kept = |row: usize| belongs(row) && oddities.has_key(row);
         let mut builders: Vec<Part> = self.children.iter().map(Part::new).collect();
         let mut wants = Vec::new();
         for (_, (text, parent)) in parents.iter().enumerate().filter(|(row, _)| is_kept(*row)) {
             self.read_children((text, parent), &mut builders, &mut wants)?;
         }
         let kept = batch::filter(&batch, is_kept);
-        let mut own = Some(Ok(Share::of(kept, oddities.of_rows(is_kept))));
+        let mut own = Some(Ok(Share::of(kept, oddities.of_rows(belongs))));
         let mut parts = builders.into_iter();
         let mut shares = Vec::with_capacity(self.pass.members.len());
         for member in self.pass.members.iter() {

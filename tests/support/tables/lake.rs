@@ -83,6 +83,7 @@ pub(super) fn record(line: &str) -> RunRecord {
         table: text("table_name").expect("a table"),
         outcome: text("outcome").expect("an outcome"),
         error: text("error"),
+        rejected: serde_json::from_value(line["rejected"].clone()).unwrap_or_default(),
         started_at: moment("started_at"),
         finished_at: moment("finished_at"),
         committed: Committed {

@@ -75,7 +75,7 @@ pub(crate) fn inside(target: &Target, ingested_at: Timestamp, parents: &[Of<'_>]
         for row in rows {
             let is_whole = is_bare || row.starts_with('{');
             let row = if is_whole { (*row).to_owned() } else { format!(r#"{{"id":"{row}"}}"#) };
-            page.push(&row, &values).expect("a row");
+            assert!(page.push(&row, &values, String::new).expect("a row"), "a key");
         }
         let version = version.map(|second| second * 1_000_000);
         owners.push(Owner { key: (*key).to_owned(), version, rows: rows.len(), is_whole: *is_whole });
