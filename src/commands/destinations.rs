@@ -189,6 +189,7 @@ fn duckdb_options(config: &DuckDbConfig, patience: Option<Duration>) -> Options 
         storage_version: config.storage_version.clone(),
         threads: config.threads,
         memory_limit: config.memory_limit.clone(),
+        may_take_more: !config.is_memory_set,
         patience: patience.unwrap_or(Options::default().patience),
     }
 }

@@ -85,6 +85,8 @@ pub struct DuckDbConfig {
     /// Memory of the embedded database as DuckDB writes it: a number and a unit, without a space.
     /// Default `256MB`.
     pub memory_limit: String,
+    /// Whether that was said, so that it is never exceeded.
+    pub is_memory_set: bool,
 }
 
 impl DuckDbConfig {
@@ -96,6 +98,7 @@ impl DuckDbConfig {
             storage_version: Some("v1.2.0".to_owned()),
             threads: 1,
             memory_limit: "256MB".to_owned(),
+            is_memory_set: false,
         }
     }
 
@@ -113,6 +116,7 @@ impl DuckDbConfig {
         }
         if let Some(limit) = settings.parsed("memory_limit", parse_memory_limit)? {
             config.memory_limit = limit;
+            config.is_memory_set = true;
         }
         Ok(config)
     }

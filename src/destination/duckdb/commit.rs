@@ -7,14 +7,14 @@ use arrow::array::RecordBatch;
 
 use super::super::{Committed, Identity, Reduced, Scope, TableCommit, Target};
 use super::connect::{Options, failed, keeping_little, shrink, tidy_up};
-use super::feed::{Feed, PORTION};
+use super::feed::{Feed, PORTION, PORTION_BYTES};
 use super::merge::{self, Merged, Rows};
 use super::{in_transaction, parents, read_state, sql, stage, views};
 use crate::error::{Error, ErrorKind, Result};
 use crate::state::{StateChange, Stored, conflict};
 
 /// A commit with so many rows is part of a load, and more are likely to follow.
-const LARGE: usize = 10_000;
+pub(super) const LARGE: usize = 10_000;
 
 /// What is known of a file that is open.
 #[derive(Debug, Default)]
@@ -241,7 +241,7 @@ fn write_rows(
     match rows {
         // Those that are not known are inserted at once; DuckDB stores large portions best. Comparing the others
         // takes memory, and so is done by portions.
-        Rows::Fed(feed) if is_any_known && feed.rows() > PORTION as u64 => {
+        Rows::Fed(feed) if is_any_known && (feed.rows() > PORTION as u64 || feed.bytes() > PORTION_BYTES) => {
             let known = merge::known(connection, target, &feed)?;
             let (known, new) = feed.parted(&known);
             merge_rows(connection, commit, (&Rows::Fed(new), false), done)?;

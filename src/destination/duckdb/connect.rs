@@ -16,6 +16,14 @@ pub const HALF_GROUP: usize = 61_440;
 /// Memory in which the keys of a commit and a few blocks of a table have room, for up to so many threads.
 const ENOUGH_TO_READ: &str = "64MB";
 const FEW_THREADS: u16 = 4;
+/// Megabytes that are needed beside the text of rows, and how often that is in memory when a row group is written.
+const BESIDE_TEXT: u32 = 128;
+const TIMES_IN_MEMORY: u32 = 3;
+/// Megabytes to try one after the other, unless the limit was configured.
+const MORE: [u32; 2] = [1_000, MOST_MEGABYTES];
+const MOST_MEGABYTES: u32 = 4_000;
+/// What is said where memory was not enough.
+const NEEDS_MORE: &str = "it needs more memory than memory_limit allows";
 /// The end of the name of DuckDB's folder for what does not fit into memory.
 const TEMPORARY: &str = ".tmp";
 /// The name of a file that is attached. No schema is called that.
@@ -30,6 +38,8 @@ pub struct Options {
     pub threads: u16,
     /// Memory DuckDB may use, in its own notation.
     pub memory_limit: String,
+    /// Whether it may use more, up to 4 GB, where rows are so wide that it cannot do with that.
+    pub may_take_more: bool,
     /// How long to wait while readers hold the file.
     pub patience: Duration,
 }
@@ -40,6 +50,7 @@ impl Default for Options {
             storage_version: Some("v1.2.0".into()),
             threads: 1,
             memory_limit: "256MB".into(),
+            may_take_more: true,
             patience: PATIENCE,
         }
     }
@@ -164,6 +175,11 @@ pub(super) fn keeping_little<T>(
 
 /// Whether a limit in DuckDB's notation is more than [`ENOUGH_TO_READ`]; not if it is written in a way of its own.
 fn is_more_than_enough(limit: &str) -> bool {
+    megabytes(limit) > 64.0
+}
+
+/// About what a limit in DuckDB's notation is; 0 if it is written in a way of its own.
+fn megabytes(limit: &str) -> f64 {
     let (number, unit) = limit.split_at(limit.find(char::is_alphabetic).unwrap_or(limit.len()));
     let megabytes = match unit.chars().next() {
         Some('K') => 1e-3,
@@ -172,7 +188,31 @@ fn is_more_than_enough(limit: &str) -> bool {
         Some('T') => 1e6,
         _ => 0.0,
     };
-    number.parse::<f64>().is_ok_and(|number| number * megabytes > 64.0)
+    number.parse::<f64>().map_or(0.0, |number| number * megabytes)
+}
+
+impl Options {
+    /// Sets a limit under which a column can be read and written of which DuckDB has so many bytes in memory at once;
+    /// whether that is another limit.
+    pub(super) fn make_room_for(&mut self, bytes: usize) -> bool {
+        let wanted = u32::try_from(bytes >> 20).unwrap_or(u32::MAX).saturating_mul(TIMES_IN_MEMORY);
+        let wanted = wanted.saturating_add(BESIDE_TEXT).min(MOST_MEGABYTES);
+        let is_more = self.may_take_more && f64::from(wanted) > megabytes(&self.memory_limit);
+        if is_more {
+            self.memory_limit = format!("{wanted}MB");
+        }
+        is_more
+    }
+
+    /// Sets the next limit to try where this one is not enough; whether there is one.
+    pub(super) fn take_more(&mut self) -> bool {
+        let next = MORE.into_iter().find(|next| f64::from(*next) > megabytes(&self.memory_limit));
+        let next = next.filter(|_| self.may_take_more);
+        if let Some(next) = next {
+            self.memory_limit = format!("{next}MB");
+        }
+        next.is_some()
+    }
 }
 
 fn limit_memory(connection: &Connection, limit: &str) -> ::duckdb::Result<()> {
@@ -276,6 +316,12 @@ fn lock_holder(message: &str) -> Option<String> {
 /// What DuckDB could not do, without any value of any row.
 pub(super) fn failed(what: &str, error: &::duckdb::Error) -> Error {
     let words = error.to_string();
+    if words.contains("Out of Memory") {
+        let message = format!("DuckDB could not {what}: {NEEDS_MORE}");
+        return Error::new(ErrorKind::Destination, message).with_hint(
+            "set memory_limit: 1GB or more for this destination in connections.yml; nothing was lost, run again",
+        );
+    }
     let first = words.lines().next().unwrap_or_default();
     // Errors of the file system quote paths; all others may quote values.
     let safe = if first.starts_with("IO Error") || first.starts_with("Invalid Input Error: Could not set") {
@@ -299,6 +345,11 @@ pub(super) fn failed(what: &str, error: &::duckdb::Error) -> Error {
         )),
         None => error,
     }
+}
+
+/// Whether more memory would have helped.
+pub(super) fn is_out_of_memory(error: &Error) -> bool {
+    error.to_string().ends_with(NEEDS_MORE)
 }
 
 #[cfg(test)]
@@ -399,6 +450,44 @@ mod tests {
         ] {
             assert_eq!(is_more_than_enough(limit), expected, "{limit}");
         }
+    }
+
+    #[test]
+    fn memory_grows_with_the_widest_rows_unless_it_was_set() {
+        let options = |limit: &str, may_take_more| Options {
+            memory_limit: limit.into(),
+            may_take_more,
+            ..Options::default()
+        };
+        for (limit, may, bytes, expected) in [
+            ("256MB", true, 0, "256MB"),
+            ("256MB", true, 40 << 20, "256MB"),
+            ("256MB", true, 100 << 20, "428MB"),
+            ("256MB", true, 4 << 30, "4000MB"),
+            ("428MB", true, 10 << 20, "428MB"),
+            ("256MB", false, 4 << 30, "256MB"),
+        ] {
+            let mut options = options(limit, may);
+            assert_eq!(options.make_room_for(bytes), limit != expected, "{limit} {bytes}");
+            assert_eq!(options.memory_limit, expected);
+        }
+        let mut growing = options("256MB", true);
+        assert_eq!([growing.take_more(), growing.take_more(), growing.take_more()], [true, true, false]);
+        assert_eq!(growing.memory_limit, "4000MB");
+        assert!(!options("256MB", false).take_more());
+    }
+
+    #[test]
+    fn too_little_memory_is_told_by_the_name_of_its_setting() {
+        let error = ::duckdb::Error::DuckDBFailure(
+            ::duckdb::ffi::Error::new(1),
+            Some(
+                "TransactionContext Error: Failed to commit: Out of Memory Error: could not allocate block"
+                    .into(),
+            ),
+        );
+        let shown = failed("commit", &error);
+        assert!(is_out_of_memory(&shown) && shown.render().contains("set memory_limit"), "{shown:?}");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use ::duckdb::Connection;
 use ::duckdb::core::{DataChunkHandle, LogicalTypeHandle, LogicalTypeId};
 use ::duckdb::vtab::arrow::to_duckdb_logical_type;
 use ::duckdb::vtab::{BindInfo, InitInfo, TableFunctionInfo, VTab};
-use arrow::array::{Array, ArrayRef, Int64Array, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use column::write;
@@ -25,8 +25,12 @@ use crate::table::{Kind, TableSpec};
 
 /// Rows that are handed over at once: DuckDB's vectors hold no more.
 const CHUNK: usize = 2048;
+/// Bytes of text that are handed over at once, unless a single row has more.
+const CHUNK_BYTES: usize = 8 << 20;
 /// Rows of a portion: what is compared at once.
 pub(super) const PORTION: usize = 10 * CHUNK;
+/// Bytes of text of a portion, unless a single row has more: DuckDB has them in memory twice while it compares.
+pub(super) const PORTION_BYTES: usize = 24 << 20;
 /// The table function; it lives as long as the connection and is never stored.
 const FUNCTION: &str = "_ingest_feed";
 /// A feed's last column: the number of the row among all of it.
@@ -90,20 +94,32 @@ impl Feed {
         (self.source.with(named), self.source.with(others))
     }
 
-    /// The same rows in feeds of at most about [`PORTION`] rows.
+    /// The same rows in feeds of at most about [`PORTION`] rows and [`PORTION_BYTES`].
     pub(super) fn into_portions(self) -> impl Iterator<Item = Self> {
         let source = Arc::clone(&self.source);
         std::iter::from_fn(move || {
             let mut batches = source.locked();
-            let (mut portion, mut rows) = (VecDeque::new(), 0);
+            let (mut portion, mut rows, mut bytes) = (VecDeque::new(), 0, 0);
             while rows < PORTION
+                && bytes < PORTION_BYTES
                 && let Some(batch) = batches.pop_front()
             {
-                rows += batch.num_rows();
+                let taken = rows_within(&batch, 0..batch.num_rows(), PORTION_BYTES - bytes);
+                if taken < batch.num_rows() {
+                    batches.push_front(batch.slice(taken, batch.num_rows() - taken));
+                }
+                let batch = batch.slice(0, taken);
+                bytes += text_bytes(&batch, 0..taken);
+                rows += taken;
                 portion.push_back(batch);
             }
             (rows > 0).then(|| source.with(portion))
         })
+    }
+
+    /// Bytes of text.
+    pub(super) fn bytes(&self) -> usize {
+        self.source.locked().iter().map(|batch| text_bytes(batch, 0..batch.num_rows())).sum()
     }
 
     fn with(source: Source) -> Self {
@@ -158,11 +174,14 @@ impl Source {
     /// The rows at `place`, as many as fit, and moves it behind them. The last reader's batches go with it.
     fn next(&self, place: &mut Place, is_last: bool) -> Vec<Piece> {
         let mut batches = self.locked();
-        let (mut pieces, mut room) = (Vec::new(), CHUNK);
+        let (mut pieces, mut room, mut bytes) = (Vec::new(), CHUNK, 0);
         while room > 0
+            && bytes < CHUNK_BYTES
             && let Some(batch) = batches.get(place.batch)
         {
             let rows = place.row..batch.num_rows().min(place.row + room);
+            let rows = rows.start..rows.start + rows_within(batch, rows.clone(), CHUNK_BYTES - bytes);
+            bytes += text_bytes(batch, rows.clone());
             let is_read = rows.end == batch.num_rows();
             (room, place.row) = (room - rows.len(), rows.end);
             place.number += rows.len();
@@ -180,6 +199,49 @@ impl Source {
         }
         pieces
     }
+}
+
+/// Bytes of text in these rows.
+fn text_bytes(batch: &RecordBatch, rows: Range<usize>) -> usize {
+    let texts = batch.columns().iter().filter_map(|column| column.as_string_opt::<i32>());
+    texts.map(|texts| bytes_of(texts.value_offsets(), rows.clone())).sum()
+}
+
+fn bytes_of(offsets: &[i32], rows: Range<usize>) -> usize {
+    usize::try_from(offsets[rows.end] - offsets[rows.start]).unwrap_or(0)
+}
+
+/// How many of these rows, from the first one on, have about so many bytes of text; at least one if there is any.
+fn rows_within(batch: &RecordBatch, rows: Range<usize>, bytes: usize) -> usize {
+    let mut taken = rows.len();
+    while taken > 1 && text_bytes(batch, rows.start..rows.start + taken) > bytes {
+        taken /= 2;
+    }
+    taken
+}
+
+/// The most bytes of text that any column has in rows that DuckDB reads at once, if they stand together.
+pub(super) fn widest(batches: &[RecordBatch]) -> usize {
+    let columns = batches.first().map_or(0, RecordBatch::num_columns);
+    let of_column = |at: usize| {
+        let (mut widest, mut bytes, mut room) = (0, 0, CHUNK);
+        for batch in batches {
+            let Some(texts) = batch.column(at).as_string_opt::<i32>() else { return 0 };
+            let (offsets, mut start) = (texts.value_offsets(), 0);
+            while start < texts.len() {
+                let end = texts.len().min(start + room);
+                bytes += bytes_of(offsets, start..end);
+                widest = widest.max(bytes);
+                room -= end - start;
+                if room == 0 {
+                    (bytes, room) = (0, CHUNK);
+                }
+                start = end;
+            }
+        }
+        widest
+    };
+    (0..columns).map(of_column).max().unwrap_or(0)
 }
 
 /// Some of the rows of a batch.
@@ -217,6 +279,8 @@ struct Reading {
     /// Positions of the columns that the statement wants.
     columns: Vec<usize>,
     place: Mutex<Place>,
+    /// What was handed over last: DuckDB looks at it where it stands until it asks for more.
+    held: Mutex<Vec<Piece>>,
 }
 
 impl VTab for Scan {
@@ -245,7 +309,7 @@ impl VTab for Scan {
         let columns = init.get_column_indices();
         let columns = columns.into_iter().map(|at| usize::try_from(at).unwrap_or(usize::MAX)).collect();
         init.set_max_threads(1);
-        Ok(Reading { columns, place: Mutex::default() })
+        Ok(Reading { columns, place: Mutex::default(), held: Mutex::default() })
     }
 
     fn func(function: &TableFunctionInfo<Self>, output: &mut DataChunkHandle) -> Result<(), Failure> {
@@ -270,6 +334,7 @@ impl VTab for Scan {
                 CmpOrdering::Greater => {}
             }
         }
+        *reading.held.lock().unwrap_or_else(PoisonError::into_inner) = pieces;
         Ok(())
     }
 
@@ -340,6 +405,53 @@ mod tests {
         let gone = feed.relation();
         drop(feed);
         assert!(connection.prepare(&format!("SELECT * FROM {gone}")).is_err());
+    }
+
+    #[test]
+    fn what_is_handed_over_at_once_is_bounded_in_bytes() {
+        let table = tables::find("tags").unwrap();
+        let wide = |rows: usize, bytes: usize| {
+            let one = tags(0, rows);
+            let at = one.schema().index_of("name").unwrap();
+            let mut columns = one.columns().to_vec();
+            let names = (0..rows).map(|row| Some(format!("größer {row} ") + &"x".repeat(bytes)));
+            columns[at] = Arc::new(names.collect::<StringArray>());
+            RecordBatch::try_new(one.schema(), columns).unwrap()
+        };
+        // Rows of more than a portion, of more than a chunk, and small ones.
+        let batches = vec![wide(2, 30 << 20), wide(5, 9 << 20), wide(3000, 20_000), tags(0, 3000)];
+        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+        let feed = Feed::of(table, batches.clone());
+        let (mut place, mut sizes) = (Place::default(), Vec::new());
+        loop {
+            let pieces = feed.source.next(&mut place, false);
+            let bytes: usize = pieces.iter().map(|piece| text_bytes(&piece.batch, piece.rows.clone())).sum();
+            let count: usize = pieces.iter().map(|piece| piece.rows.len()).sum();
+            if count == 0 {
+                break;
+            }
+            assert!(bytes <= 2 * CHUNK_BYTES || count == 1, "{count} rows, {bytes} bytes");
+            sizes.push(count);
+        }
+        assert_eq!((sizes.iter().sum::<usize>(), &sizes[..3]), (rows, &[1, 1, 1][..]));
+        let sum = |connection: &Connection, relation: &str| -> (u64, u64, u64) {
+            let sql = format!(
+                "SELECT count(*), coalesce(sum(strlen(name)), 0)::UBIGINT, count(*) FILTER (name LIKE 'größer %') FROM {relation}"
+            );
+            connection.query_row(&sql, [], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).unwrap()
+        };
+        let connection = open();
+        let all = sum(&connection, &feed.relation());
+        assert_eq!(all.0, rows as u64);
+        let mut portions = (0, 0, 0);
+        for portion in feed.into_portions() {
+            assert!(portion.bytes() <= 2 * PORTION_BYTES || portion.rows() == 1);
+            let (rows, bytes, named) = sum(&connection, &portion.last_relation());
+            portions = (portions.0 + rows, portions.1 + bytes, portions.2 + named);
+        }
+        assert_eq!(portions, all);
+        assert!(widest(&batches) > 2 * (30 << 20) + 5 * (9 << 20));
+        assert!((20_000 * 2048..25_000 * 2048).contains(&widest(&batches[2..3])));
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod sql;
 mod stage;
 mod views;
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -72,11 +73,21 @@ impl DuckDb {
     fn with_connection<T>(&mut self, work: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect::open(&self.path, &self.options, &self.progress)?,
+            None => self.open()?,
         };
         let done = work(&connection)?;
         self.connection = Some(connection);
         Ok(done)
+    }
+
+    /// Opens the file; with more memory if what a run before has left to do needs it.
+    fn open(&mut self) -> Result<Connection> {
+        loop {
+            match connect::open(&self.path, &self.options, &self.progress) {
+                Err(error) if connect::is_out_of_memory(&error) && self.options.take_more() => {}
+                opened => return opened,
+            }
+        }
     }
 
     /// Proves that the file can be written; one that does not exist is not created, since the lock file
@@ -92,6 +103,69 @@ impl DuckDb {
 
     /// Publishes commits, whose rows are in `batches` and let go of as they are written.
     fn publish(&mut self, commits: &[TableCommit], batches: Vec<Vec<RecordBatch>>) -> Result<Vec<Committed>> {
+        let widest = batches.iter().map(|batches| feed::widest(batches)).max().unwrap_or(0);
+        if self.options.make_room_for(widest) {
+            self.rest();
+        }
+        let rows: usize = batches.iter().flatten().map(RecordBatch::num_rows).sum();
+        // Where rows are wide enough to be too much, there are few of them.
+        let kept = (rows < commit::LARGE && self.options.may_take_more).then(|| batches.clone());
+        let (mut commits, mut batches, mut saved) = (Cow::Borrowed(commits), batches, None);
+        loop {
+            let done = self.publish_once(&commits, batches);
+            match (&done, &kept) {
+                (Err(error), Some(kept)) if connect::is_out_of_memory(error) && self.options.take_more() => {
+                    tracing::debug!(limit = self.options.memory_limit, "rows need more memory");
+                    self.rest();
+                    batches = Vec::clone(kept);
+                    // What failed may be what comes after the rows were saved.
+                    if saved.is_none() {
+                        saved = self.saved(&commits)?;
+                        if saved.is_some() {
+                            commits.to_mut().iter_mut().for_each(|commit| commit.state = None);
+                        }
+                    }
+                }
+                _ => {
+                    let mut done = done?;
+                    for (done, revision) in done.iter_mut().zip(saved.into_iter().flatten()) {
+                        done.revision = revision;
+                    }
+                    return Ok(done);
+                }
+            }
+        }
+    }
+
+    /// The revisions of the states that the commits save, if they are saved.
+    fn saved(&mut self, commits: &[TableCommit]) -> Result<Option<Vec<Option<u64>>>> {
+        let revisions: Vec<Option<u64>> = commits
+            .iter()
+            .map(|commit| commit.state.as_ref().map(|change| change.expected.unwrap_or(0) + 1))
+            .collect();
+        if !self.exists() || revisions.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        self.with_connection(|connection| {
+            if !sql::has_table(connection, "_ingest", "state").map_err(|e| failed("read", &e))? {
+                return Ok(None);
+            }
+            for (commit, revision) in
+                commits.iter().zip(&revisions).filter(|(_, revision)| revision.is_some())
+            {
+                if read_state(connection, &commit.target)?.map(|stored| stored.revision) != *revision {
+                    return Ok(None);
+                }
+            }
+            Ok(Some(revisions))
+        })
+    }
+
+    fn publish_once(
+        &mut self,
+        commits: &[TableCommit],
+        batches: Vec<Vec<RecordBatch>>,
+    ) -> Result<Vec<Committed>> {
         let is_in_halves = self.is_best_in_halves(commits, &batches)?;
         if is_in_halves {
             self.rest();

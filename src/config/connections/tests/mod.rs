@@ -228,5 +228,6 @@ fn the_template_shows_every_key_and_its_default() {
     assert_eq!(intercom.full_refresh_every, default.full_refresh_every);
     assert_eq!(intercom.activity_logs_time_step, default.activity_logs_time_step);
     let local = connections.destination(Some("local"), &environment(), Path::new("/srv")).unwrap();
-    assert_eq!(local, DestinationConfig::DuckDb(DuckDbConfig::new("local", "/srv/etc/ingest.duckdb")));
+    let default = DuckDbConfig::new("local", "/srv/etc/ingest.duckdb");
+    assert_eq!(local, DestinationConfig::DuckDb(DuckDbConfig { is_memory_set: true, ..default }));
 }
