@@ -33,4 +33,5 @@ pub mod sandbox;
 pub mod source;
 pub mod state;
 pub mod table;
+mod trust;
 pub mod window;
