@@ -14,21 +14,26 @@ use crate::config::{Environment, is_loopback};
 use crate::error::{Error, ErrorKind};
 
 /// What helps where no CA certificates are to be found.
-const INSTALL: &str = "install them (on Debian the package ca-certificates), or let SSL_CERT_FILE name a file of them";
+const INSTALL: &str =
+    "install them (on Debian the package ca-certificates), or let SSL_CERT_FILE name a file of them";
 /// What helps where variables lead to none.
-const NAME_OTHERS: &str = "let SSL_CERT_FILE name a file of CA certificates in PEM format, or unset it and SSL_CERT_DIR";
+const NAME_OTHERS: &str =
+    "let SSL_CERT_FILE name a file of CA certificates in PEM format, or unset it and SSL_CERT_DIR";
 /// What helps against an authority that nobody here knows.
 const UNKNOWN_AUTHORITY: &str = "if its certificate is signed by an authority of your own, such as that of a proxy, let \
                                  SSL_CERT_FILE name a file that holds the authority's certificate; else install the usual \
                                  ones (on Debian the package ca-certificates)";
 /// What helps against a certificate that is of a known authority and is wrong.
-const WRONG_CERTIFICATE: &str = "check the address and the clock of this machine; or somebody stands in between";
+const WRONG_CERTIFICATE: &str =
+    "check the address and the clock of this machine; or somebody stands in between";
 
 /// Which way a request goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Way {
     /// Plain HTTP to this machine itself.
     Inside,
+    /// HTTPS to this machine itself.
+    Within,
     /// Anywhere else, through a proxy if the environment names one.
     Outside,
 }
@@ -36,15 +41,20 @@ pub(crate) enum Way {
 impl Way {
     /// The way to a URL.
     pub(crate) fn to(url: &Url) -> Self {
-        if url.scheme() == "http" && is_loopback(url) { Self::Inside } else { Self::Outside }
+        match is_loopback(url) {
+            true if url.scheme() == "http" => Self::Inside,
+            true => Self::Within,
+            false => Self::Outside,
+        }
     }
 
-    /// A client that follows no redirects. [`prepared`] makes it ready, which for the way outside reads the certificates
-    /// of the system.
+    /// A client that follows no redirects. [`prepared`] makes it ready, and reads the certificates of the system if the
+    /// way needs them.
     pub(crate) fn builder(self) -> ClientBuilder {
         let builder = Client::builder().redirect(reqwest::redirect::Policy::none());
         match self {
             Self::Inside => builder.no_proxy().tls_certs_only([]),
+            Self::Within => builder.no_proxy(),
             Self::Outside => builder,
         }
     }
@@ -122,7 +132,7 @@ mod tests {
             ("http://127.0.0.1:8080", Way::Inside),
             ("http://localhost/x", Way::Inside),
             ("http://[::1]:1", Way::Inside),
-            ("https://127.0.0.1", Way::Outside),
+            ("https://127.0.0.1", Way::Within),
             ("https://api.intercom.io", Way::Outside),
             ("http://localhost.example.com", Way::Outside),
             ("http://minio:9000", Way::Outside),

@@ -165,10 +165,9 @@ impl Client {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         // The API does not redirect, and a token must never follow one to another host.
-        let builder = Way::to(&base_url).builder();
-        let builder = if is_loopback(&base_url) { builder.no_proxy() } else { builder };
         let http = prepared(
-            builder
+            Way::to(&base_url)
+                .builder()
                 .default_headers(headers)
                 .user_agent(concat!("ingest/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(settings.patience.min(Duration::from_secs(10)))
