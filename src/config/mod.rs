@@ -19,6 +19,7 @@ mod names;
 mod nearest;
 mod object_store;
 mod proxy;
+mod read;
 pub mod secret;
 mod settings;
 mod values;
