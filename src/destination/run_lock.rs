@@ -147,9 +147,10 @@ impl Taken {
             format!("; it names {words}, which does not run here")
         };
         let shown = lock.display();
+        let refused = format!("a process holds the lock file {shown}{owner}{words}");
         Self {
-            waiting: format!("waiting for a process that holds the lock file {shown}{owner}{words}"),
-            refused: format!("a process holds the lock file {shown}{owner}{words}"),
+            waiting: format!("waiting, since {refused}"),
+            refused,
             hint: format!(
                 "if it is a run in another container or on another machine, let it finish; else `fuser -v {shown}` says \
                  which process has to end"
