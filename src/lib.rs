@@ -31,6 +31,8 @@ pub mod progress;
 pub mod report;
 pub mod sandbox;
 pub mod source;
+mod special;
 pub mod state;
 pub mod table;
+mod trust;
 pub mod window;

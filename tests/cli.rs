@@ -5,6 +5,7 @@
 //! - `configuration`: what stands in `connections.yml` or in the environment;
 //! - `refusals`: what Intercom does not let us do, and not reaching it at all;
 //! - `destinations`: files that cannot be written, or not now;
+//! - `network`: certificates, proxies, and addresses that must not be used;
 //! - `lake`: a folder of Parquet files instead of a database;
 //! - `several`: two destinations at once;
 //! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
@@ -16,6 +17,7 @@ mod destinations;
 mod help;
 mod init;
 mod lake;
+mod network;
 mod objects;
 mod refusals;
 mod run;

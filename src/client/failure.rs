@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::trust::{distrust, root};
 
 /// Why a call has no usable answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,8 @@ enum Cause {
     Refused(Refusal),
     /// No connection was made: the request was certainly not carried out.
     Unreachable(String),
+    /// The server could not prove that it is who it should be: nothing was sent to it.
+    Untrusted(String),
     /// The request may have been carried out, but no complete answer came.
     Broken(String),
     /// A success status whose body is no JSON.
@@ -61,9 +64,11 @@ impl CallError {
     }
 
     pub(super) fn broken(call: String, error: &reqwest::Error) -> Self {
-        let words = innermost(error);
+        let words = root(error);
         let cause = if error.is_timeout() {
             Cause::Broken("no answer in time".into())
+        } else if distrust(&words).is_some() {
+            Cause::Untrusted(words)
         } else if error.is_connect() {
             Cause::Unreachable(words)
         } else {
@@ -116,6 +121,11 @@ impl CallError {
         matches!(self.cause, Cause::Unreachable(_))
     }
 
+    /// Whether the server's certificate is wrong, or of somebody unknown here.
+    pub fn is_untrusted(&self) -> bool {
+        matches!(self.cause, Cause::Untrusted(_))
+    }
+
     /// Whether success was answered with a body that is no JSON.
     pub fn is_not_json(&self) -> bool {
         matches!(self.cause, Cause::NotJson(_))
@@ -130,11 +140,16 @@ impl CallError {
                 408 | 429 | 500.. => ErrorKind::Network,
                 _ => ErrorKind::Api,
             },
+            Cause::Untrusted(words) => distrust(words).map_or(ErrorKind::Network, |(kind, _)| kind),
             Cause::Unreachable(_) | Cause::Broken(_) => ErrorKind::Network,
             Cause::NotJson(_) => ErrorKind::Data,
         };
         let error = Error::new(kind, self.to_string());
         match (&self.cause, kind) {
+            (Cause::Untrusted(words), _) => match distrust(words) {
+                Some((_, hint)) => error.with_hint(hint),
+                None => error,
+            },
             (Cause::Unreachable(_), _) => error.with_hint("check the network, proxy settings and base_url"),
             (_, ErrorKind::Network) => error.with_hint("run again later; nothing is lost"),
             _ => error,
@@ -156,6 +171,7 @@ impl fmt::Display for CallError {
                 }
             }
             Cause::Unreachable(words) => write!(f, "cannot connect ({words})")?,
+            Cause::Untrusted(words) => write!(f, "the server cannot be trusted ({words})")?,
             Cause::Broken(words) => write!(f, "no complete answer ({words})")?,
             Cause::NotJson(what) => f.write_str(what)?,
         }
@@ -164,15 +180,6 @@ impl fmt::Display for CallError {
 }
 
 impl std::error::Error for CallError {}
-
-/// The root of the chain: what the operating system or the protocol said, without URLs.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(next) = cause.source() {
-        cause = next;
-    }
-    cause.to_string()
-}
 
 #[cfg(test)]
 mod tests {

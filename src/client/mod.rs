@@ -25,9 +25,11 @@ pub use retry::Backoff;
 use retry::{After, Verdict, judge};
 
 use crate::clock;
+use crate::config::is_loopback;
 use crate::config::secret::Secret;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
+use crate::trust::{Way, prepared};
 
 /// The largest answer that is read; 150 tickets with 500 parts each stay far below.
 const LARGEST_BODY: usize = 256 << 20;
@@ -144,7 +146,8 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Prepares the pool; nothing is sent yet.
+    /// Prepares the pool; nothing is sent yet. A `Config` error where `base_url` is beyond this machine and there are no
+    /// CA certificates to know it by.
     pub fn new(settings: ClientSettings, progress: TableProgress) -> Result<Self> {
         let mut headers = HeaderMap::new();
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", settings.token.expose()))
@@ -155,23 +158,21 @@ impl Client {
         let version = HeaderValue::from_str(&settings.api_version)
             .map_err(|_| Error::new(ErrorKind::Config, "api_version holds characters that no header can"))?;
         headers.insert("intercom-version", version);
-        if is_loopback(&settings.base_url) {
+        let base_url = url::Url::parse(&settings.base_url)
+            .map_err(|e| Error::new(ErrorKind::Config, "base_url is no URL").with_source(e))?;
+        if is_loopback(&base_url) {
             // Packing an answer takes longer there than sending it. One that comes packed is understood all the same.
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        let mut builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("ingest/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.patience.min(Duration::from_secs(10)))
-            .read_timeout(settings.patience)
-            // The API does not redirect, and a token must never follow one to another host.
-            .redirect(reqwest::redirect::Policy::none());
-        if is_loopback(&settings.base_url) {
-            builder = builder.no_proxy();
-        }
-        let http = builder
-            .build()
-            .map_err(|e| Error::new(ErrorKind::Network, "cannot prepare the HTTP client").with_source(e))?;
+        // The API does not redirect, and a token must never follow one to another host.
+        let http = prepared(
+            Way::to(&base_url)
+                .builder()
+                .default_headers(headers)
+                .user_agent(concat!("ingest/", env!("CARGO_PKG_VERSION")))
+                .connect_timeout(settings.patience.min(Duration::from_secs(10)))
+                .read_timeout(settings.patience),
+        )?;
         let limiter = Limiter::new(settings.rate_limit, settings.concurrency);
         Ok(Self {
             shared: Arc::new(Shared { http, settings, limiter, server_time: Mutex::new(None) }),
@@ -359,13 +360,4 @@ async fn read_body(mut response: reqwest::Response) -> reqwest::Result<Option<By
         }
     }
     Ok(Some(body.freeze()))
-}
-
-fn is_loopback(base_url: &str) -> bool {
-    url::Url::parse(base_url).is_ok_and(|url| match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    })
 }

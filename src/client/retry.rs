@@ -78,6 +78,8 @@ pub(super) fn judge(
         }
         Some(429) => Verdict::Fail,
         Some(status) if !is_transient(status) => Verdict::Fail,
+        // Another handshake shows the same certificate.
+        None if failure.is_untrusted() => Verdict::Fail,
         _ => {
             // Nobody listens: cron comes back sooner than a long series of attempts ends.
             let limit = if failure.is_unreachable() { backoff.attempts.min(4) } else { backoff.attempts };

@@ -8,6 +8,7 @@ use super::{print, setup};
 use crate::cli::InitArgs;
 use crate::config::TEMPLATE;
 use crate::error::{Error, ErrorKind, Result};
+use crate::special::special;
 
 /// Writes the file; never over an existing one unless told to.
 pub(super) fn init(args: &InitArgs) -> Result<u8> {
@@ -22,6 +23,10 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
 }
 
 fn write(path: &Path, force: bool) -> Result<()> {
+    if let Some(kind) = special(path) {
+        let message = format!("{} is {kind}, not a file", path.display());
+        return Err(Error::new(ErrorKind::Config, message).with_hint("name another file with --config"));
+    }
     let mut options = OpenOptions::new();
     options.write(true);
     if force {

@@ -1,7 +1,5 @@
 //! The connections of one configuration: listed, chosen by name, and resolved one by one.
 
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::destination::{
@@ -14,6 +12,7 @@ use super::intercom::IntercomConnection;
 use super::locate::Located;
 use super::nearest::nearest;
 use super::object_store::SECRETS;
+use super::read::{check_is_file, is_nowhere, read};
 use super::settings::{ACCESS_TOKEN, REGION_VARIABLE, Settings, TOKEN_VARIABLE};
 use super::yaml::Position;
 use crate::error::{Error, ErrorKind, Result};
@@ -27,6 +26,8 @@ pub struct Connections {
     contents: Contents,
     /// The permission bits of the file, if somebody other than its owner may read it.
     exposed_as: Option<u32>,
+    /// Whether relative paths start from the working directory, since the file stands where no others do.
+    is_nowhere: bool,
 }
 
 impl Connections {
@@ -34,7 +35,8 @@ impl Connections {
     /// to be enough.
     pub fn open(located: &Located, environment: &Environment) -> Result<Self> {
         let looked_at = match located {
-            Located::Typed(path) | Located::Found(path) => return Self::load(path),
+            Located::Typed(path) => return Self::load(path),
+            Located::Found(path) => return Self::load_found(path),
             Located::Nowhere(looked_at) => looked_at,
         };
         Self::from_environment(environment)?.ok_or_else(|| {
@@ -47,27 +49,32 @@ impl Connections {
     /// The same for commands that only look at destinations and declarations: no token is needed for that.
     pub fn open_to_look(located: &Located, environment: &Environment) -> Result<Self> {
         match located {
-            Located::Typed(path) | Located::Found(path) => Self::load(path),
+            Located::Typed(path) => Self::load(path),
+            Located::Found(path) => Self::load_found(path),
             Located::Nowhere(_) => Self::of_environment(environment),
         }
     }
 
-    /// Reads a file. Missing, unreadable, not UTF-8 and structurally wrong files are `Config` errors.
+    /// Reads a file that nobody named: a pipe in its place may never come to an end.
+    fn load_found(path: &Path) -> Result<Self> {
+        check_is_file(path)?;
+        Self::load(path)
+    }
+
+    /// Reads a file of 1 MiB at most, or once a pipe that ends within 10 s. Missing, unreadable, not UTF-8 and structurally
+    /// wrong files are `Config` errors, and so are sockets and devices.
     pub fn load(path: &Path) -> Result<Self> {
         let refused =
             |message: &str| Error::new(ErrorKind::Config, message).within(path.display().to_string());
-        let bytes = fs::read(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => refused("no such file")
-                .with_hint("`ingest init` writes a commented connections.yml to start from"),
-            io::ErrorKind::IsADirectory => refused("is a directory").with_hint("name the file in it"),
-            _ => refused("cannot be read").with_source(error),
-        })?;
+        let is_nowhere = is_nowhere(path);
+        let bytes = read(path)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             refused(&format!("not UTF-8 text (byte {})", error.utf8_error().valid_up_to() + 1))
                 .with_hint("save the file as UTF-8")
         })?;
         let mut connections = Self::from_text(&text, path)?;
         connections.exposed_as = readable_by_others(path);
+        connections.is_nowhere = is_nowhere;
         Ok(connections)
     }
 
@@ -75,7 +82,7 @@ impl Connections {
     pub fn from_text(text: &str, path: &Path) -> Result<Self> {
         let origin = Origin::File(path.to_owned());
         let contents = file::parse(text, &origin)?;
-        Ok(Self { origin, contents, exposed_as: None })
+        Ok(Self { origin, contents, exposed_as: None, is_nowhere: false })
     }
 
     /// What `INTERCOM_ACCESS_TOKEN`, and `INTERCOM_REGION` if set, make on their own: one connection
@@ -105,7 +112,7 @@ impl Connections {
             settings: vec![setting("path", DEFAULT_DUCKDB_FILE.to_owned())],
         };
         let contents = Contents { entries: vec![source, destination], default_destination: None };
-        Ok(Self { origin: Origin::Environment, contents, exposed_as: None })
+        Ok(Self { origin: Origin::Environment, contents, exposed_as: None, is_nowhere: false })
     }
 
     /// Name and type of everything that can be read, in the order of the file.
@@ -249,6 +256,7 @@ impl Connections {
     ) -> Result<DestinationConfig> {
         let settings = self.settings(entry, environment);
         let base = match &self.origin {
+            Origin::File(_) if self.is_nowhere => working_dir.to_owned(),
             Origin::File(path) => working_dir.join(path.parent().unwrap_or(Path::new(""))),
             Origin::Environment => working_dir.to_owned(),
         };
@@ -338,7 +346,7 @@ fn holds_literal_text(text: &str) -> bool {
 #[cfg(unix)]
 fn readable_by_others(path: &Path) -> Option<u32> {
     use std::os::unix::fs::PermissionsExt;
-    let mode = fs::metadata(path).ok()?.permissions().mode() & 0o7777;
+    let mode = std::fs::metadata(path).ok()?.permissions().mode() & 0o7777;
     (mode & 0o077 != 0).then_some(mode)
 }
 

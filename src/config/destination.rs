@@ -56,7 +56,11 @@ impl DestinationConfig {
     pub(crate) fn parquet(name: &str, settings: &Settings<'_>, base: &Path) -> Result<Self> {
         let path = settings.required("path")?;
         match ObjectStoreConfig::parse(name, &path, settings.environment) {
-            Some(Ok(config)) => Ok(Self::ObjectStore(config.with_settings(settings, base)?)),
+            Some(Ok(config)) => {
+                let config = config.with_settings(settings, base)?;
+                config.check(settings.environment)?;
+                Ok(Self::ObjectStore(config))
+            }
             Some(Err(expected)) => Err(settings.refused("path", expected.to_string())),
             None => {
                 for key in object_store::store_keys() {
@@ -152,7 +156,10 @@ pub(crate) fn parse_uri(
         let scheme = url.split_once("//").map_or("", |(scheme, _)| scheme);
         let refused =
             |expected| Error::new(ErrorKind::Usage, format!("destination {scheme}//...: {expected}"));
-        return Some(config.map(DestinationConfig::ObjectStore).map_err(refused));
+        return Some(config.map_err(refused).and_then(|config| {
+            config.check(environment)?;
+            Ok(DestinationConfig::ObjectStore(config))
+        }));
     }
     let (scheme, path) = typed.split_once(':')?;
     if !matches!(scheme, "duckdb" | "parquet") {

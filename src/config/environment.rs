@@ -1,10 +1,11 @@
 //! The process environment, read once, in one place.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::proxy;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A snapshot of the environment variables and of the two folders that are derived from them.
@@ -44,6 +45,32 @@ impl Environment {
             None => Err(Error::new(ErrorKind::Config, "not UTF-8 text")
                 .within(format!("environment variable {name}"))),
         }
+    }
+
+    /// The value of a variable, whatever bytes it is of.
+    pub fn raw(&self, name: &str) -> Option<&OsStr> {
+        self.variables.get(name).map(OsString::as_os_str)
+    }
+
+    /// Fails, naming the variable and nothing of its value, if one that says which proxy to use does not say it:
+    /// requests would go out without one.
+    pub fn check_proxies(&self) -> Result<()> {
+        let value = |name: &str| Ok::<_, Error>(self.get(name)?.filter(|value| !value.is_empty()));
+        for name in proxy::VARIABLES {
+            let Some(found) = value(name)? else { continue };
+            // Nothing is asked of it where there is another for all that is sent in secret.
+            let is_idle = name.eq_ignore_ascii_case("ALL_PROXY")
+                && (value("HTTPS_PROXY")?.is_some() || value("https_proxy")?.is_some());
+            if is_idle && proxy::is_socks(found) {
+                continue;
+            }
+            proxy::check(found).map_err(|expected| {
+                Error::new(ErrorKind::Config, expected.to_string())
+                    .within(format!("environment variable {name}"))
+                    .with_hint("write http://HOST:PORT, or unset it to do without a proxy")
+            })?;
+        }
+        Ok(())
     }
 
     /// The variables whose names begin so; those whose values are not UTF-8 are left out.
@@ -90,6 +117,24 @@ mod tests {
         let environment = Environment::from_pairs([("TOKEN", OsString::from_vec(vec![b'a', 0xFF]))]);
         let error = environment.get("TOKEN").unwrap_err();
         assert_eq!(error.render(), "error: environment variable TOKEN: not UTF-8 text");
+    }
+
+    #[test]
+    fn a_proxy_that_is_none_is_refused_without_its_value() {
+        for name in proxy::VARIABLES {
+            let error =
+                Environment::from_pairs([(name, "htp://ada:s3cret@proxy:8080")]).check_proxies().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config);
+            assert!(error.to_string().starts_with(&format!("environment variable {name}: expected ")));
+            assert!(!error.render().contains("s3cret"), "{error:?}");
+        }
+        for pairs in [
+            &[][..],
+            &[("HTTPS_PROXY", ""), ("http_proxy", "http://ada:s3cret@proxy:8080")],
+            &[("https_proxy", "http://proxy:8080"), ("ALL_PROXY", "socks5h://proxy:1080")],
+        ] {
+            Environment::from_pairs(pairs.iter().copied()).check_proxies().unwrap();
+        }
     }
 
     #[test]

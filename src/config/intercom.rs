@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use url::{Host, Url};
+use url::Url;
 
 use super::nearest::nearest;
+use super::proxy::is_loopback;
 use super::secret::Secret;
 use super::settings::{ACCESS_TOKEN, Settings};
 use super::values::{Expected, Rate, parse_duration, parse_instant, parse_rate};
@@ -169,6 +170,9 @@ impl IntercomConnection {
         if let Some(base_url) = settings.parsed("base_url", parse_base_url)? {
             connection.base_url = base_url;
         }
+        if !is_loopback(&connection.base_url) {
+            settings.environment.check_proxies()?;
+        }
         connection.start_date = settings.parsed("start_date", parse_instant)?;
         if let Some(window) = settings.parsed("lookback_window", parse_duration)? {
             connection.lookback_window = window;
@@ -225,15 +229,12 @@ fn region(settings: &Settings<'_>) -> Result<Option<Region>> {
 fn parse_base_url(text: &str) -> Result<Url, &'static str> {
     let mut url =
         Url::parse(text).map_err(|_| "expected a URL such as https://proxy.example.com/intercom")?;
-    let loopback = match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => return Err("expected a URL with a host"),
-    };
+    if url.host().is_none() {
+        return Err("expected a URL with a host");
+    }
     match url.scheme() {
         "https" => {}
-        "http" if loopback => {}
+        "http" if is_loopback(&url) => {}
         "http" => return Err("plain http would show the token to the network; use https"),
         _ => return Err("expected an https URL"),
     }

@@ -18,6 +18,8 @@ mod locate;
 mod names;
 mod nearest;
 mod object_store;
+mod proxy;
+mod read;
 pub mod secret;
 mod settings;
 mod values;
@@ -33,6 +35,7 @@ pub use locate::{FILE_NAME, Located, config_path};
 pub use names::{RESERVED_NAMES, check_schema};
 pub use nearest::nearest;
 pub use object_store::{ObjectStoreConfig, Service};
+pub(crate) use proxy::is_loopback;
 pub use secret::Secret;
 pub use values::{Expected, Rate, parse_duration, parse_instant, parse_rate};
 

@@ -3,11 +3,14 @@
 use std::path::Path;
 use std::time::Duration;
 
+use url::Url;
+
 use super::environment::Environment;
+use super::proxy;
 use super::secret::Secret;
 use super::settings::Settings;
 use super::values::Expected;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 
 /// How long a request is tried again that fails.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -176,6 +179,9 @@ impl ObjectStoreConfig {
                 return Err(settings.refused(key, format!("means nothing for {}", self.service.scheme())));
             }
         }
+        if settings.text("endpoint")?.is_some_and(|endpoint| holds_credentials(&endpoint)) {
+            return Err(settings.refused("endpoint", CREDENTIALS));
+        }
         let path_style = settings.parsed("path_style", parse_switch)?;
         for (key, option, overruled) in keys {
             let Some(value) = settings.text(key)? else { continue };
@@ -194,6 +200,29 @@ impl ObjectStoreConfig {
         }
         self.settle();
         Ok(self)
+    }
+
+    /// Fails if the environment holds something that must not be used: an endpoint with a password, which would stand in
+    /// every URL, or a proxy that is none. Names the variable and nothing of its value.
+    pub(crate) fn check(&self, environment: &Environment) -> Result<()> {
+        let refused = |option: &str, why: String| {
+            Error::new(ErrorKind::Config, why)
+                .within(format!("environment variable {}", option.to_uppercase()))
+        };
+        for (name, value) in &self.options {
+            let is_place = name.contains("endpoint") || name.contains("base_url");
+            if is_place && holds_credentials(value.expose()) {
+                return Err(refused(name, CREDENTIALS.to_owned()));
+            }
+            if name.ends_with("proxy_url") {
+                proxy::check(value.expose()).map_err(|expected| refused(name, expected.to_string()))?;
+            }
+        }
+        let endpoint = self.endpoint().and_then(|(_, endpoint)| Url::parse(endpoint).ok());
+        if endpoint.is_some_and(|endpoint| proxy::is_loopback(&endpoint)) {
+            return Ok(());
+        }
+        environment.check_proxies()
     }
 
     /// What follows from the options together: whoever writes `http://` means it, and an endpoint whose host is to
@@ -236,6 +265,15 @@ impl ObjectStoreConfig {
         let url = format!("{}{}/{}", self.service.scheme(), self.bucket, self.folder);
         url.trim_end_matches('/').to_owned()
     }
+}
+
+/// What is said of an endpoint that holds some.
+const CREDENTIALS: &str = "a user name or password has no place in this URL; keys have options of their own";
+
+/// Whether something stands before the host of a URL, with or without a scheme.
+fn holds_credentials(url: &str) -> bool {
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    place.split(['/', '?', '#']).next().unwrap_or_default().contains('@')
 }
 
 /// An endpoint whose host begins with the bucket.
@@ -312,6 +350,38 @@ mod tests {
         );
         assert_eq!(options("gs://b"), ["google_service_account=x.json"]);
         assert!(options("az://b").is_empty());
+    }
+
+    #[test]
+    fn what_must_not_be_used_of_the_environment_is_named_without_its_value() {
+        const CREDENTIALS: &str = "a user name or password has no place in this URL";
+        let proxy = ("HTTPS_PROXY", "ftp://s3cret");
+        for (url, variables, expected) in [
+            ("s3://b", vec![("AWS_ENDPOINT_URL", "http://ada:s3cret@127.0.0.1:9000")], Some(CREDENTIALS)),
+            ("s3://b", vec![("AWS_ENDPOINT_URL_S3", "s3cret@127.0.0.1:9000/x")], Some(CREDENTIALS)),
+            ("s3://b", vec![("AWS_METADATA_ENDPOINT", "http://:s3cret@h")], Some(CREDENTIALS)),
+            ("gs://b", vec![("GOOGLE_BASE_URL", "https://s3cret@host?x")], Some(CREDENTIALS)),
+            ("az://b", vec![("AZURE_STORAGE_ENDPOINT", "https://ada:s3cret@host")], Some(CREDENTIALS)),
+            ("s3://b", vec![("AWS_ENDPOINT_URL", "http://127.0.0.1:9000/a@b"), proxy], None),
+            ("s3://b", vec![("AWS_SECRET_ACCESS_KEY", "s3cret@x")], None),
+            ("s3://b", vec![("AWS_PROXY_URL", "http://ada:s3cret@proxy:port")], Some("expected the address")),
+            ("s3://b", vec![("AWS_PROXY_URL", "http://ada:s3cret@proxy:8080")], None),
+            ("s3://b", vec![proxy], Some("expected the address of a proxy")),
+            ("s3://b", vec![("AWS_ENDPOINT_URL", "http://minio:9000"), proxy], Some("expected the address")),
+        ] {
+            let environment = Environment::from_pairs(variables.iter().copied());
+            let config = ObjectStoreConfig::parse("lake", url, &environment).unwrap().unwrap();
+            match (config.check(&environment), expected) {
+                (Ok(()), None) => {}
+                (Err(error), Some(expected)) => {
+                    let (variable, _) = variables[variables.len() - 1];
+                    let text = format!("environment variable {variable}: {expected}");
+                    assert!(error.to_string().starts_with(&text), "{error}");
+                    assert!(!error.render().contains("s3cret"), "{error}");
+                }
+                (got, expected) => panic!("{variables:?}: {got:?}, not {expected:?}"),
+            }
+        }
     }
 
     #[test]

@@ -28,7 +28,10 @@ impl RunLock {
     pub(super) fn take(place: &Path, wait: Duration, progress: &Progress) -> Result<Self> {
         let path = lock_path(place);
         let unusable = |e: std::io::Error| {
-            let message = format!("lock file {} cannot be written", path.display());
+            // Of a file that is there: one that another user made for a run.
+            let owner = owner_of(&path).filter(|_| e.kind() == std::io::ErrorKind::PermissionDenied);
+            let owner = owner.map(|user| format!(", which belongs to user {user},")).unwrap_or_default();
+            let message = format!("lock file {}{owner} cannot be written", path.display());
             Error::new(ErrorKind::Destination, message)
                 .with_source(e)
                 .with_hint("a run locks a file beside what it writes; the folder has to be writable")
@@ -40,6 +43,7 @@ impl RunLock {
                 "a run locks a file of this name beside what it writes; name the destination otherwise",
             ));
         }
+        let taken = || Taken::of(place, &path, &words_in(&path), owner_of(&path), is_process);
         let started = Instant::now();
         let mut is_told = false;
         loop {
@@ -48,19 +52,14 @@ impl RunLock {
                 Err(TryLockError::Error(error)) => return Err(unusable(error)),
                 Err(TryLockError::WouldBlock) if started.elapsed() < wait => {
                     if !is_told {
-                        progress.note(&format!(
-                            "waiting for another run on {}{}",
-                            place.display(),
-                            holder(&path)
-                        ));
+                        progress.note(&taken().waiting);
                         is_told = true;
                     }
                     std::thread::sleep(Duration::from_millis(100).min(wait));
                 }
                 Err(TryLockError::WouldBlock) => {
-                    let message = format!("another run is writing {}{}", place.display(), holder(&path));
-                    return Err(Error::new(ErrorKind::Locked, message)
-                        .with_hint("let it finish; cron may simply try again, --wait waits for it"));
+                    let taken = taken();
+                    return Err(Error::new(ErrorKind::Locked, taken.refused).with_hint(taken.hint));
                 }
             }
         }
@@ -107,13 +106,130 @@ fn lock_path(place: &Path) -> PathBuf {
     path.into()
 }
 
-/// What the holder wrote about itself, in brackets.
-fn holder(path: &Path) -> String {
+/// What the holder wrote about itself; nothing if it did not, or is not to be read.
+fn words_in(lock: &Path) -> String {
     let mut text = String::new();
-    let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
+    let read = File::open(lock).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
     text.retain(|letter| letter.is_ascii_graphic() || letter == ' ');
-    match (read, text.trim()) {
-        (Ok(_), words) if !words.is_empty() => format!(" ({words})"),
-        _ => String::new(),
+    read.map(|_| text.trim().to_owned()).unwrap_or_default()
+}
+
+/// What is said of a lock that somebody has.
+#[derive(Debug, PartialEq, Eq)]
+struct Taken {
+    /// That it is waited for.
+    waiting: String,
+    /// That it was not given up.
+    refused: String,
+    hint: String,
+}
+
+impl Taken {
+    /// By what the lock file says, and whose it is. Anybody who may read it can lock it, whoever wrote what it says.
+    fn of(
+        place: &Path,
+        lock: &Path,
+        words: &str,
+        owner: Option<u32>,
+        is_running: impl Fn(u32) -> bool,
+    ) -> Self {
+        if process_in(words).is_some_and(is_running) {
+            return Self {
+                waiting: format!("waiting for another run on {} ({words})", place.display()),
+                refused: format!("another run is writing {} ({words})", place.display()),
+                hint: "let it finish; cron may simply try again, --wait waits for it".to_owned(),
+            };
+        }
+        let owner = owner.map(|user| format!(" of user {user}")).unwrap_or_default();
+        let words = if words.is_empty() {
+            String::new()
+        } else {
+            format!("; it names {words}, which does not run here")
+        };
+        let shown = lock.display();
+        let refused = format!("a process holds the lock file {shown}{owner}{words}");
+        Self {
+            waiting: format!("waiting, since {refused}"),
+            refused,
+            hint: format!(
+                "if it is a run in another container or on another machine, let it finish; else `fuser -v {shown}` says \
+                 which process has to end"
+            ),
+        }
+    }
+}
+
+/// The number of the process in the words of a lock file.
+fn process_in(words: &str) -> Option<u32> {
+    let digits = words.strip_prefix(BEGINNING)?.split(|letter: char| !letter.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+/// The number of the user that a file belongs to.
+#[cfg(unix)]
+fn owner_of(path: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+
+    path.symlink_metadata().ok().map(|found| found.uid())
+}
+
+#[cfg(not(unix))]
+fn owner_of(_path: &Path) -> Option<u32> {
+    None
+}
+
+/// Whether there is a process of this number.
+#[cfg(unix)]
+pub(super) fn is_process(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
+    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+}
+
+#[cfg(not(unix))]
+pub(super) fn is_process(_pid: u32) -> bool {
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_the_lock_is_named_as_far_as_that_is_known() {
+        let words = "PID 42, started 2026-01-31 12:00:00Z";
+        let taken = |words: &str, owner, is_running: bool| {
+            let taken = Taken::of(Path::new("/x"), Path::new("/x.lock"), words, owner, |pid| {
+                assert_eq!(pid, 42);
+                is_running
+            });
+            (taken.refused, taken.hint)
+        };
+        let (refused, hint) = taken(words, Some(7), true);
+        assert_eq!(refused, format!("another run is writing /x ({words})"));
+        assert!(hint.contains("--wait"), "{hint}");
+        let (refused, hint) = taken(words, Some(7), false);
+        assert_eq!(
+            refused,
+            format!(
+                "a process holds the lock file /x.lock of user 7; it names {words}, which does not run here"
+            )
+        );
+        assert!(hint.contains("`fuser -v /x.lock`"), "{hint}");
+        assert_eq!(taken("", None, true).0, "a process holds the lock file /x.lock");
+    }
+
+    #[test]
+    fn numbers_of_processes() {
+        for (words, expected) in [
+            ("PID 42, started 2026-01-31 12:00:00Z", Some(42)),
+            ("PID 42", Some(42)),
+            ("PID ", None),
+            ("PID 99999999999", None),
+            ("42", None),
+            ("", None),
+        ] {
+            assert_eq!(process_in(words), expected, "{words}");
+        }
+        assert!(is_process(std::process::id()) && !is_process(0) && !is_process(u32::MAX));
     }
 }

@@ -205,3 +205,43 @@ fn one_name_for_two_workspaces_is_refused_before_rows_mix() {
     ");
     assert_eq!(project.rows("SELECT id, name FROM intercom.tags ORDER BY id"), before);
 }
+
+/// What the shell makes of `--config <(...)`.
+#[cfg(unix)]
+#[test]
+fn a_configuration_may_come_through_a_pipe() {
+    let project = Project::small();
+    std::fs::rename(project.path("connections.yml"), project.path("text")).unwrap();
+    project.write(
+        "text",
+        &format!("{}  duckdb:\n    - {{ name: local, path: here.duckdb }}\n", project.read("text")),
+    );
+    for before in ["exec < text", "cat text > pipe & exec < pipe"] {
+        project.make_pipe("pipe");
+        project.ingest_after(before, &["intercom.tags", "--config", "/dev/stdin"]).run().exits(0);
+        // Paths in it start from the working directory.
+        assert!(project.has("here.duckdb"));
+        for file in ["pipe", "here.duckdb"] {
+            std::fs::remove_file(project.path(file)).unwrap();
+        }
+    }
+    for (before, typed, said) in [
+        ("true", "/dev/zero", "/dev/zero: is a device, not a file"),
+        ("true", "/dev/stdin", "/dev/stdin: is a device, not a file"),
+        ("yes > pipe & exec < pipe", "/dev/stdin", "/dev/stdin: is larger than 1 MiB"),
+    ] {
+        if before.contains("pipe") {
+            project.make_pipe("pipe");
+        }
+        let refused = project.ingest_after(before, &["intercom.tags", "--config", typed]).run().exits(2);
+        assert!(refused.stderr.contains(&format!("error: {said}\n")), "{refused}");
+    }
+    // One that nobody named may be there for anybody's reasons.
+    project.make_pipe("connections.yml");
+    assert_shows!(project.ingest(&["intercom.tags"]).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: [DIR]/connections.yml: is a pipe, not a file
+      hint: name a file with --config; a pipe that is named there is read to its end
+    ");
+}

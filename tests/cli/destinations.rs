@@ -179,3 +179,106 @@ fn readers_get_in_between_while_a_run_waits_for_intercom() {
     project.ingest(&["status"]).run().exits(0);
     drop(run);
 }
+
+/// Whoever opened one of these would wait for ever, or worse.
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_not_opened() {
+    let project = Project::small();
+    project.make_pipe("pipe");
+    project.make_pipe("x.duckdb.wal");
+    let _socket = std::os::unix::net::UnixListener::bind(project.path("socket")).unwrap();
+    std::os::unix::fs::symlink("pipe", project.path("link")).unwrap();
+    let before = project.files();
+    for (to, said) in [
+        ("duckdb:pipe", "pipe is a pipe, not a file"),
+        ("duckdb:link", "pipe is a pipe, not a file"),
+        ("duckdb:x.duckdb", "x.duckdb.wal is a pipe, not a file"),
+        ("duckdb:socket", "socket is a socket, not a file"),
+        ("duckdb:/dev/null", "/dev/null is a device, not a file"),
+        ("parquet:pipe", "pipe is a pipe, not a folder"),
+        ("parquet:/dev/null", "/dev/null is a device, not a folder"),
+    ] {
+        for command in [&["intercom.tags"][..], &["intercom.tags", "--dry-run"], &["check"], &["status"]] {
+            let refused = project.ingest(&[command, &["--to", to]].concat()).run().exits(2);
+            assert!(refused.to_string().contains(said), "{refused}");
+            assert!(refused.to_string().contains("hint: "), "{refused}");
+        }
+    }
+    project.ingest(&["demo", "--path", "pipe"]).run().exits(2);
+    project.ingest(&["init", "--config", "pipe", "--force"]).run().exits(2);
+    assert_eq!(project.files(), before);
+}
+
+#[cfg(unix)]
+#[test]
+fn nothing_is_cleared_behind_a_link() {
+    let project = Project::small();
+    let theirs = [
+        "theirs/duckdb_temp_storage_DEFAULT-0.tmp",
+        "theirs/drafts/going-1/rows",
+        "theirs/going-2/rows",
+        "theirs/journal.begun",
+    ];
+    for file in theirs {
+        std::fs::create_dir_all(project.path(file).parent().unwrap()).unwrap();
+        project.write(file, "somebody's");
+    }
+    std::fs::create_dir(project.path(".pond.ingest")).unwrap();
+    for link in ["ingest.duckdb.tmp", ".lake.ingest", ".pond.ingest/drafts"] {
+        let to = if link.contains('/') { "../theirs" } else { "theirs" };
+        std::os::unix::fs::symlink(to, project.path(link)).unwrap();
+    }
+    for (to, link) in [
+        ("duckdb:ingest.duckdb", "ingest.duckdb.tmp"),
+        ("parquet:lake", ".lake.ingest"),
+        ("parquet:pond", ".pond.ingest/drafts"),
+    ] {
+        for command in ["intercom.tags", "check"] {
+            let refused = project.ingest(&[command, "--to", to]).run().exits(2);
+            let said = format!("{} is a symbolic link, and would be followed", project.path(link).display());
+            assert!(format!("{}{}", refused.stdout, refused.stderr).contains(&said), "{refused}");
+        }
+        std::fs::remove_file(project.path(link)).unwrap();
+        project.ingest(&["intercom.tags", "--to", to]).run().exits(0);
+    }
+    for file in theirs {
+        assert_eq!(std::fs::read_to_string(project.path(file)).unwrap(), "somebody's");
+    }
+}
+
+/// Anybody may lock a file who may read it, and hold it for ever.
+#[cfg(unix)]
+#[test]
+fn a_lock_that_no_run_holds_is_told_from_one_that_does() {
+    let project = Project::small();
+    let lock = project.path("ingest.duckdb.lock");
+    let hold = |text: &str| {
+        std::fs::write(&lock, text).unwrap();
+        let file = std::fs::File::open(&lock).unwrap();
+        file.lock().unwrap();
+        file
+    };
+    let held = hold("PID 2147483647, started 2026-01-15 12:00:00Z\n");
+    let refused = project.ingest(&["intercom.tags", "--wait=200ms"]).run().exits(75);
+    let owner = std::os::unix::fs::MetadataExt::uid(&lock.metadata().unwrap());
+    let said = format!(
+        "a process holds the lock file {} of user {owner}; it names PID 2147483647, started 2026-01-15 12:00:00Z, which \
+         does not run here",
+        lock.display()
+    );
+    assert!(refused.stderr.contains(&format!("error: {said}\n")), "{refused}");
+    assert!(refused.stderr.contains(&format!("waiting, since {said}\n")), "{refused}");
+    assert!(refused.stderr.contains(&format!("`fuser -v {}`", lock.display())), "{refused}");
+    drop(held);
+    let held = hold("");
+    let refused = project.ingest(&["intercom.tags"]).run().exits(75);
+    assert!(refused.stderr.contains("error: a process holds the lock file"), "{refused}");
+    assert!(!refused.stderr.contains("it names"), "{refused}");
+    drop(held);
+    let held = hold(&format!("PID {}, started 2026-01-15 12:00:00Z\n", std::process::id()));
+    let refused = project.ingest(&["intercom.tags"]).run().exits(75);
+    assert!(refused.stderr.contains("error: another run is writing"), "{refused}");
+    drop(held);
+    project.ingest(&["intercom.tags"]).run().exits(0);
+}

@@ -3,5 +3,6 @@
 mod files;
 mod folder;
 mod objects;
+mod odd_stores;
 mod readers;
 mod waiting;

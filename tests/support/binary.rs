@@ -79,6 +79,11 @@ impl Project {
         std::fs::write(self.path.join(name), text).unwrap();
     }
 
+    /// What a file holds.
+    pub(crate) fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.path(name)).unwrap()
+    }
+
     /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
@@ -87,6 +92,12 @@ impl Project {
     /// Whether there is something at a path in the folder.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.path(name).exists()
+    }
+
+    /// Makes a pipe with a name.
+    #[cfg(unix)]
+    pub(crate) fn make_pipe(&self, name: &str) {
+        assert!(Command::new("mkfifo").arg(self.path(name)).status().unwrap().success());
     }
 
     /// Names of everything in the folder, sorted.

@@ -8,6 +8,7 @@ use ::duckdb::{AccessMode, Config, Connection};
 use super::feed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
+use crate::special::special;
 
 /// How long a reader that holds the file is waited for unless told otherwise.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -56,8 +57,29 @@ impl Default for Options {
     }
 }
 
-/// The one spelling of a path, whether or not the file exists; its folder must.
+/// The one spelling of a path, whether or not the file exists; its folder must. What is no file is a `Config` error, and
+/// is not opened.
 pub(super) fn canonical(path: &Path) -> Result<PathBuf> {
+    let path = spelled(path)?;
+    // DuckDB opens what is called like its log, too.
+    for path in [&path, &beside(&path, ".wal")] {
+        if let Some(kind) = special(path) {
+            let message = format!("destination {} is {kind}, not a file", path.display());
+            return Err(Error::new(ErrorKind::Config, message)
+                .with_hint("give the path of a file, such as ./ingest.duckdb"));
+        }
+    }
+    Ok(path)
+}
+
+/// The path of a file of DuckDB's own beside its database.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(ending);
+    path.into()
+}
+
+fn spelled(path: &Path) -> Result<PathBuf> {
     let shown = path.display();
     if path.is_dir() {
         return Err(Error::new(ErrorKind::Destination, format!("destination {shown} is a directory"))
@@ -82,10 +104,15 @@ fn unusable(path: &Path, error: std::io::Error) -> Error {
 }
 
 /// Deletes what a killed run left in DuckDB's folder for temporary files: it holds people's rows. Only
-/// called by the holder of the run lock.
+/// called by the holder of the run lock. A link in its place is a `Config` error: DuckDB would write rows to where it
+/// leads, and delete there, as this would.
 pub(super) fn remove_leftovers(path: &Path) -> Result<()> {
-    let mut folder = path.as_os_str().to_owned();
-    folder.push(TEMPORARY);
+    let folder = beside(path, TEMPORARY);
+    if folder.is_symlink() {
+        let message = format!("{} is a symbolic link, and would be followed", folder.display());
+        return Err(Error::new(ErrorKind::Config, message)
+            .with_hint("remove the link: DuckDB keeps there what does not fit into memory, and clears it"));
+    }
     let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with("duckdb_temp_") {

@@ -13,6 +13,7 @@ use crate::destination::run_lock::RunLock;
 use crate::destination::{Identity, PastRun, RunRecord, TableStatus, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
+use crate::special::special;
 use crate::state::TableState;
 
 /// How files with rows end.
@@ -169,7 +170,9 @@ impl Storage for Folder {
             return Ok(());
         }
         let path = self.lake.join(format!(".ingest-{}", std::process::id()));
-        let written = std::fs::write(&path, "").and_then(|()| std::fs::remove_file(&path));
+        // Not through a link that somebody else has put there.
+        drop(std::fs::remove_file(&path));
+        let written = File::create_new(&path).and_then(|_| std::fs::remove_file(&path));
         written.map_err(|e| failed(&self.lake, "written", e))
     }
 
@@ -256,9 +259,16 @@ fn keep_foreign(folder: &Path, ours: &[&str], draft: &Draft) -> Result<()> {
     Ok(())
 }
 
-/// The one spelling of a path, whether or not there is such a folder; the one above must be there.
+/// The one spelling of a path, whether or not there is such a folder; the one above must be there. What is neither file
+/// nor folder is a `Config` error.
 fn canonical(folder: &Path) -> Result<PathBuf> {
     let shown = folder.display();
+    if let Some(kind) = special(folder) {
+        let message = format!("destination {shown} is {kind}, not a folder");
+        return Err(
+            Error::new(ErrorKind::Config, message).with_hint("give the path of a folder, such as ./lake")
+        );
+    }
     let unusable = |e| failed(folder, "used", e);
     if folder.exists() {
         if !folder.is_dir() {

@@ -211,6 +211,10 @@ fn what_a_lake_in_an_object_store_needs() {
         ("path: 's3://b/x', account: a", "account: means nothing for s3://"),
         ("path: 's3://b/x', path_style: yes", "path_style: expected true or false"),
         ("path: 's3://b/x', access_key_id: one", "access_key_id: needs secret_access_key beside it"),
+        (
+            "path: 's3://b/x', endpoint: 'http://ada:s3cret@minio:9000'",
+            "endpoint: a user name or password has no place in this URL; keys have options of their own",
+        ),
         ("path: 's3://'", "path: expected a bucket and a folder in it, such as s3://bucket/lake"),
     ] {
         let error = options(keys).unwrap_err().render();

@@ -1,24 +1,31 @@
 //! One folder of a bucket, and what is done to the objects in it, one request at a time.
 
+use std::collections::HashMap;
 use std::fmt::{self, Debug};
 use std::future::Future;
 use std::ops::Range;
 use std::sync::{Arc, mpsc};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::StreamExt;
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-use super::connect::connect;
+use super::connect::{Connected, connect};
 use super::failure::{is_without_bucket, refused};
+use super::listing::Listing;
 use crate::config::ObjectStoreConfig;
 use crate::error::{Error, ErrorKind, Result};
+
+/// Bytes of an object that is read as a whole at most: a manifest has 300 for each file of the lake.
+const LARGEST_WHOLE: u64 = 256 << 20;
 
 /// A folder of a bucket. Names of objects are below it.
 pub(in super::super) struct Bucket {
     pub(super) store: Arc<dyn ObjectStore>,
+    pages: Arc<dyn PaginatedListStore>,
     pub(super) config: ObjectStoreConfig,
     /// Requests are made here, whatever thread asks for them. `None` only while it is dropped.
     runtime: Option<Runtime>,
@@ -43,16 +50,22 @@ pub(super) enum Put {
     Unclear(Error),
 }
 
+/// Why a folder could not be listed.
+enum Unlisted {
+    Failed(StoreError),
+    Endless(&'static str),
+}
+
 impl Bucket {
     /// A client for the folder; nothing is sent yet.
     pub(super) fn of(config: &ObjectStoreConfig) -> Result<Self> {
         let unusable = |e| Error::new(ErrorKind::Destination, "no thread can be started").with_source(e);
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(unusable)?;
-        let store = {
+        let Connected { store, pages } = {
             let _entered = runtime.enter();
             connect(config)?
         };
-        Ok(Self { store, config: config.clone(), runtime: Some(runtime) })
+        Ok(Self { store, pages, config: config.clone(), runtime: Some(runtime) })
     }
 
     /// Where requests are made.
@@ -113,6 +126,11 @@ impl Bucket {
     /// The same where it can be awaited.
     pub(super) async fn get_later(&self, name: &str) -> Result<Option<Found>> {
         let (meta, bytes) = match self.store.get(&self.path(name)?).await {
+            Ok(got) if got.meta.size > LARGEST_WHOLE => {
+                let message =
+                    format!("{} is of {} bytes, which is too much", self.shown(name), got.meta.size);
+                return Err(Error::new(ErrorKind::Destination, message));
+            }
             Ok(got) => (got.meta.clone(), got.bytes().await),
             Err(error) => return self.if_missing(name, error, None),
         };
@@ -186,25 +204,51 @@ impl Bucket {
     }
 
     /// The objects of a folder and the folders in it, with their sizes in bytes.
-    pub(super) fn list(&self, folder: &str) -> Result<Vec<(String, u64)>> {
-        let (store, path) = (Arc::clone(&self.store), self.path(folder)?);
-        let root = self.path("")?;
-        let listed = self.wait(async move { store.list(Some(&path)).try_collect::<Vec<_>>().await })?;
-        let listed = listed.map_err(|error| self.failed("listed", folder, &error))?;
-        let name = |path: &Path| {
-            let parts = path.prefix_match(&root)?;
-            Some(parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"))
-        };
-        Ok(listed.iter().filter_map(|meta| Some((name(&meta.location)?, meta.size))).collect())
+    pub(super) fn list(&self, folder: &str) -> Result<HashMap<String, u64>> {
+        self.listed(folder, None)
     }
 
     /// The names of the folders that stand in a folder.
     pub(super) fn folders(&self, folder: &str) -> Result<Vec<String>> {
-        let (store, path) = (Arc::clone(&self.store), self.path(folder)?);
-        let listed = self.wait(async move { store.list_with_delimiter(Some(&path)).await })?;
-        let listed = listed.map_err(|error| self.failed("listed", folder, &error))?;
-        let last = |path: &Path| path.parts().next_back().map(|part| part.as_ref().to_owned());
-        Ok(listed.common_prefixes.iter().filter_map(last).collect())
+        let listed = self.listed(folder, Some("/"))?;
+        Ok(listed.into_keys().filter_map(|name| Some(name.rsplit('/').next()?.to_owned())).collect())
+    }
+
+    /// What is in a folder: objects with their sizes in bytes, or with a delimiter only the folders that stand in it.
+    fn listed(&self, folder: &str, delimiter: Option<&'static str>) -> Result<HashMap<String, u64>> {
+        let (pages, root) = (Arc::clone(&self.pages), self.path("")?);
+        let prefix = format!("{}/", self.path(folder)?);
+        let listed = self.wait(async move {
+            let name = |path: &Path| {
+                let parts = path.prefix_match(&root)?;
+                Some(parts.map(|part| part.as_ref().to_owned()).collect::<Vec<_>>().join("/"))
+            };
+            let mut listing = Listing::default();
+            let mut cursor = None;
+            loop {
+                let options = PaginatedListOptions {
+                    delimiter: delimiter.map(Into::into),
+                    page_token: cursor,
+                    ..PaginatedListOptions::default()
+                };
+                let page = pages.list_paginated(Some(&prefix), options).await.map_err(Unlisted::Failed)?;
+                let folders = page.result.common_prefixes.iter().filter_map(|path| Some((name(path)?, 0)));
+                let objects = page.result.objects.iter().filter(|_| delimiter.is_none());
+                let objects = objects.filter_map(|meta| Some((name(&meta.location)?, meta.size)));
+                cursor = listing.take(folders.chain(objects), page.page_token).map_err(Unlisted::Endless)?;
+                if cursor.is_none() {
+                    return Ok(listing.into_found());
+                }
+            }
+        })?;
+        listed.map_err(|unlisted| match unlisted {
+            Unlisted::Failed(error) => self.failed("listed", folder, &error),
+            Unlisted::Endless(why) => {
+                let message = format!("{} cannot be listed: {why}", self.shown(folder));
+                Error::new(ErrorKind::Destination, message)
+                    .with_hint("give the lake a folder of its own, in a store that keeps to its interface")
+            }
+        })
     }
 
     /// Removes objects, as far as they are there.

@@ -1,7 +1,10 @@
 //! What is said when an object store refuses.
 
+use std::borrow::Cow;
+
 use object_store::Error as StoreError;
 
+use super::transport::own;
 use crate::config::Service;
 use crate::error::{Error, ErrorKind};
 
@@ -10,6 +13,9 @@ const LONGEST: usize = 300;
 
 /// An object with which something could not be done.
 pub(super) fn refused(service: Service, what: &str, shown: &str, error: &StoreError) -> Error {
+    if let Some(own) = own(error) {
+        return own.clone().within(format!("{shown} cannot be {what}"));
+    }
     let said = without_secrets(error);
     let refused = Error::new(ErrorKind::Destination, format!("{shown} cannot be {what}")).with_source(said);
     match hint(service, error) {
@@ -32,7 +38,13 @@ fn hint(service: Service, error: &StoreError) -> Option<String> {
     if is_without_bucket(error) {
         return Some("make the bucket first; ingest only makes what is in it".to_owned());
     }
-    if holds(&["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraint"]) {
+    let of_another_region = [
+        "PermanentRedirect",
+        "AuthorizationHeaderMalformed",
+        "IllegalLocationConstraint",
+        "redirect without LOCATION",
+    ];
+    if holds(&of_another_region) {
         return Some("the bucket is in another region: set region, or AWS_REGION".to_owned());
     }
     let is_refused =
@@ -60,13 +72,13 @@ pub(super) fn how_to_get_in(service: Service) -> String {
     )
 }
 
-/// What the store says, in one line: without what stands in the query of a URL, which may be a signature, and of an
-/// answer in XML only its code and its message, since some repeat what they were sent.
+/// What the store says, in one line: without what stands in the query of a URL, which may be a signature, or before its
+/// host, which may be a password, and of an answer in XML only its code and its message, since some repeat what they were sent.
 pub(super) fn without_secrets(error: &StoreError) -> String {
     let text = error.to_string();
     let (said, answer) = text.split_at(text.find("<?xml").or(text.find("<Error>")).unwrap_or(text.len()));
-    let mut words: Vec<&str> = said.split_whitespace().map(without_query).collect();
-    words.extend(["Code", "Message"].iter().filter_map(|tag| within(answer, tag)));
+    let mut words: Vec<Cow<'_, str>> = said.split_whitespace().map(place_alone).collect();
+    words.extend(["Code", "Message"].iter().filter_map(|tag| within(answer, tag).map(Cow::from)));
     let line = words.join(" ");
     if line.chars().count() <= LONGEST {
         return line;
@@ -74,8 +86,15 @@ pub(super) fn without_secrets(error: &StoreError) -> String {
     line.chars().take(LONGEST).chain(['…']).collect()
 }
 
-fn without_query(word: &str) -> &str {
-    if word.contains("://") { word.split('?').next().unwrap_or_default() } else { word }
+/// A word, of which only scheme, host and path are left if it is a URL.
+fn place_alone(word: &str) -> Cow<'_, str> {
+    let Some((scheme, rest)) = word.split_once("://") else { return word.into() };
+    let place = rest.split('?').next().unwrap_or_default();
+    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
+    match authority.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}://{host}{path}").into(),
+        None => format!("{scheme}://{place}").into(),
+    }
 }
 
 /// What stands in the first element of this name.
@@ -103,6 +122,11 @@ mod tests {
              <Token-0>SECRET</Token-0></Error>",
         );
         assert_eq!(without_secrets(&error), "Generic S3 error: status 400: ExpiredToken It is over.");
+        let error = generic("error performing GET http://ada:s3cret@host:9000/c/x?sig=SECRET in 3s");
+        assert_eq!(
+            without_secrets(&error),
+            "Generic S3 error: error performing GET http://host:9000/c/x in 3s"
+        );
         assert!(without_secrets(&generic(&"x".repeat(9999))).chars().count() <= LONGEST + 1);
     }
 
@@ -111,6 +135,7 @@ mod tests {
         for (error, expected) in [
             (generic("404: <Code>NoSuchBucket</Code>"), Some("make the bucket first")),
             (generic("301: PermanentRedirect"), Some("another region")),
+            (generic("Received redirect without LOCATION, this normally"), Some("another region")),
             (
                 generic("error performing PUT http://169.254.169.254/latest/api/token"),
                 Some("AWS_ACCESS_KEY_ID"),

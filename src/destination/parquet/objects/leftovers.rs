@@ -24,7 +24,7 @@ impl Leftovers {
         let folder = encode(schema);
         if !self.seen.contains(&folder) {
             let there = bucket.list(&folder)?;
-            self.take(folder, there.into_iter().map(|(name, _)| name), document);
+            self.take(folder, there.into_keys(), document);
         }
         Ok(())
     }

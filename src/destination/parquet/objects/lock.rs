@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::bucket::{Bucket, Found, Put};
+use crate::destination::run_lock::is_process;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
@@ -291,16 +292,4 @@ fn machine() -> String {
 #[cfg(not(target_os = "linux"))]
 fn machine() -> String {
     String::new()
-}
-
-/// Whether there is a process of this number.
-#[cfg(unix)]
-fn is_process(pid: u32) -> bool {
-    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
-    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
-}
-
-#[cfg(not(unix))]
-fn is_process(_pid: u32) -> bool {
-    true
 }

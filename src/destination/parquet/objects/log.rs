@@ -27,9 +27,9 @@ pub(super) fn latest(bucket: &Arc<Bucket>, limit: usize) -> Result<Vec<PastRun>>
     let mut days = bucket.folders(FOLDER)?;
     days.sort();
     for day in days.iter().rev() {
-        let mut names = bucket.list(&format!("{FOLDER}/{day}"))?;
+        let mut names: Vec<String> = bucket.list(&format!("{FOLDER}/{day}"))?.into_keys().collect();
         names.sort();
-        for (name, _) in names.iter().rev() {
+        for name in names.iter().rev() {
             // Each has a line at least.
             if texts.len() >= limit {
                 return Ok(runs::latest_of(&texts, limit));

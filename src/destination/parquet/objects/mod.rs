@@ -16,9 +16,11 @@ mod connect;
 mod document;
 mod failure;
 mod leftovers;
+mod listing;
 mod lock;
 mod log;
 mod read;
+mod transport;
 mod upload;
 
 use std::collections::{HashMap, HashSet};

@@ -93,7 +93,9 @@ impl Disk {
     pub(super) fn write_whole(&self, file: &Path, text: &str) -> Result<()> {
         let draft = begun(file);
         let write = || {
-            let mut written = File::create(&draft)?;
+            // What a failure left goes, and so does a link, instead of what it leads to.
+            drop(std::fs::remove_file(&draft));
+            let mut written = File::create_new(&draft)?;
             written.write_all(text.as_bytes())?;
             sync(&written)
         };

@@ -74,6 +74,7 @@ impl Versions {
 
     fn open_with(lake: &Path, disk: Disk, way: Exchange, clock: Clock) -> Result<Self> {
         let place = Arc::new(Place::of(lake, disk)?);
+        place.check_is_own()?;
         let mut versions = Self { place: Arc::clone(&place), way, clock, is_halfway: false };
         if !place.area.is_dir() {
             return Ok(versions);

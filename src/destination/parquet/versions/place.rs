@@ -36,6 +36,15 @@ impl Place {
         self.area.join("journal.json")
     }
 
+    /// Fails if something in the folder beside the lake leads out of it: what is found there is moved and removed.
+    pub(super) fn check_is_own(&self) -> Result<()> {
+        let folders = [self.area.clone(), self.drafts(), self.old()];
+        let Some(link) = folders.iter().find(|folder| folder.is_symlink()) else { return Ok(()) };
+        let message = format!("{} is a symbolic link, and would be followed", link.display());
+        Err(Error::new(ErrorKind::Config, message)
+            .with_hint("remove the link: what is in that folder is moved and removed"))
+    }
+
     pub(super) fn live_of(&self, entry: &Entry) -> PathBuf {
         self.lake.join(&entry.live)
     }
