@@ -2,6 +2,7 @@
 
 mod files;
 mod folder;
+mod json;
 mod objects;
 mod readers;
 mod waiting;
