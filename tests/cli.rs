@@ -6,8 +6,10 @@
 //! - `refusals`: what Intercom does not let us do, and not reaching it at all;
 //! - `destinations`: files that cannot be written, or not now;
 //! - `lake`: a folder of Parquet files instead of a database;
+//! - `private`: who may use what a run writes;
+//! - `unwritten`: what `ingest check` leaves as it was: everything;
 //! - `several`: two destinations at once;
-//! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
+//! - `signals`: Ctrl-C, SIGTERM, a closed terminal, and readers that went away.
 
 mod check;
 mod configuration;
@@ -17,6 +19,8 @@ mod help;
 mod init;
 mod lake;
 mod objects;
+#[cfg(unix)]
+mod private;
 mod refusals;
 mod run;
 mod sandbox;
@@ -24,4 +28,6 @@ mod several;
 mod signals;
 mod status;
 mod tables;
+#[cfg(unix)]
+mod unwritten;
 mod usage;
