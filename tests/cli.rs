@@ -7,8 +7,10 @@
 //! - `destinations`: files that cannot be written, or not now;
 //! - `network`: certificates, proxies, and addresses that must not be used;
 //! - `lake`: a folder of Parquet files instead of a database;
+//! - `private`: who may use what a run writes;
+//! - `unwritten`: what `ingest check` leaves as it was: everything;
 //! - `several`: two destinations at once;
-//! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
+//! - `signals`: Ctrl-C, SIGTERM, a closed terminal, and readers that went away.
 
 mod check;
 mod configuration;
@@ -19,6 +21,8 @@ mod init;
 mod lake;
 mod network;
 mod objects;
+#[cfg(unix)]
+mod private;
 mod refusals;
 mod run;
 mod sandbox;
@@ -26,4 +30,6 @@ mod several;
 mod signals;
 mod status;
 mod tables;
+#[cfg(unix)]
+mod unwritten;
 mod usage;

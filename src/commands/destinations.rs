@@ -56,20 +56,15 @@ fn begin_one(
     })
 }
 
-/// Proves that a destination can be written, or made; whether there was something before.
+/// Finds out whether a destination can be written, or made; whether there was something before. Nothing is written for
+/// that, except in an object store: only writing shows there that it can be done, and that conditions are heeded.
 pub(super) fn try_out(config: &DestinationConfig) -> Result<bool> {
-    let progress = Progress::new(Mode::Off);
     let exists = config.path().is_some_and(Path::exists);
     match config {
-        DestinationConfig::DuckDb(config) => {
-            let options = duckdb_options(config, None);
-            DuckDb::begin(&config.path, options, Duration::ZERO, progress)?.try_out()?;
-        }
-        DestinationConfig::Parquet(config) => {
-            Lake::begin(&config.path, Duration::ZERO, &progress)?.try_out()?;
-        }
+        DestinationConfig::DuckDb(config) => duckdb::try_out(&config.path, &duckdb_options(config, None))?,
+        DestinationConfig::Parquet(config) => parquet::try_out(&config.path)?,
         DestinationConfig::ObjectStore(config) => {
-            Lake::begin_in_objects(config, Duration::ZERO, &progress)?.try_out()?;
+            drop(Lake::begin_in_objects(config, Duration::ZERO, &Progress::new(Mode::Off))?);
             return Ok(parquet::status_of_objects(config, 0).is_ok());
         }
     }

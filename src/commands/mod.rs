@@ -17,11 +17,14 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use crate::cli::{self, Cli, Command};
+use crate::destination::access;
 use crate::error::{Error, ErrorKind, Result};
 use crate::{descriptors, memory};
 
 /// Carries out a command line and says how the process ends.
 pub fn execute(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
+    access::begin_private();
+    signals::set_up();
     memory::set_up();
     descriptors::raise();
     let cli = match cli::parse(typed) {

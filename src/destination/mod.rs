@@ -1,5 +1,6 @@
 //! Where rows land, together with the state that describes them.
 
+pub(crate) mod access;
 pub mod duckdb;
 mod memory;
 pub mod parquet;

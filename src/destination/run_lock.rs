@@ -9,6 +9,7 @@ use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::access::{self, Access};
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
 
@@ -27,23 +28,11 @@ impl RunLock {
     /// Takes the lock, waiting up to `wait` while another run has it.
     pub(super) fn take(place: &Path, wait: Duration, progress: &Progress) -> Result<Self> {
         let path = lock_path(place);
-        let unusable = |e: std::io::Error| {
-            // Of a file that is there: one that another user made for a run.
-            let owner = owner_of(&path).filter(|_| e.kind() == std::io::ErrorKind::PermissionDenied);
-            let owner = owner.map(|user| format!(", which belongs to user {user},")).unwrap_or_default();
-            let message = format!("lock file {}{owner} cannot be written", path.display());
-            Error::new(ErrorKind::Destination, message)
-                .with_source(e)
-                .with_hint("a run locks a file beside what it writes; the folder has to be writable")
-        };
-        let mut file = open(&path).map_err(unusable)?;
-        if !is_ours(&mut file).map_err(unusable)? {
-            let message = format!("{} is not a lock file of ingest, and is left as it is", path.display());
-            return Err(Error::new(ErrorKind::Config, message).with_hint(
-                "a run locks a file of this name beside what it writes; name the destination otherwise",
-            ));
-        }
-        let taken = || Taken::of(place, &path, &words_in(&path), owner_of(&path), is_process);
+        let unusable = |e| unusable(&path, e);
+        let mut options = OpenOptions::new();
+        let options = access::private(options.read(true).write(true).create(true).truncate(false));
+        let mut file = without_links(options).open(&path).map_err(unusable)?;
+        check_ours(&mut file, &path)?;
         let started = Instant::now();
         let mut is_told = false;
         loop {
@@ -52,15 +41,12 @@ impl RunLock {
                 Err(TryLockError::Error(error)) => return Err(unusable(error)),
                 Err(TryLockError::WouldBlock) if started.elapsed() < wait => {
                     if !is_told {
-                        progress.note(&taken().waiting);
+                        progress.note(&Taken::by_whom(place).waiting);
                         is_told = true;
                     }
                     std::thread::sleep(Duration::from_millis(100).min(wait));
                 }
-                Err(TryLockError::WouldBlock) => {
-                    let taken = taken();
-                    return Err(Error::new(ErrorKind::Locked, taken.refused).with_hint(taken.hint));
-                }
+                Err(TryLockError::WouldBlock) => return Err(taken(place)),
             }
         }
         let text = format!(
@@ -72,14 +58,36 @@ impl RunLock {
             .and_then(|()| file.rewind())
             .and_then(|()| file.write_all(text.as_bytes()))
             .map_err(unusable)?;
+        // Who may write the one may write the other, so that they can take turns.
+        if let Some(access) = Access::of_file(place).or_else(|| Access::in_folder(place)) {
+            access.give(&file);
+        }
         Ok(Self { _file: file })
+    }
+
+    /// Fails where [`RunLock::take`] would without waiting, and writes nothing.
+    pub(super) fn look(place: &Path) -> Result<()> {
+        let path = lock_path(place);
+        let unusable = |e| unusable(&path, e);
+        let mut file = match without_links(OpenOptions::new().read(true)).open(&path) {
+            Ok(file) => file,
+            // Whether it can be made is up to its folder.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(unusable(error)),
+        };
+        check_ours(&mut file, &path)?;
+        access::check_writable(&path).map_err(unusable)?;
+        // Shared, so that several may look; a run does not share.
+        match file.try_lock_shared() {
+            Ok(()) => Ok(()),
+            Err(TryLockError::WouldBlock) => Err(taken(place)),
+            Err(TryLockError::Error(error)) => Err(unusable(error)),
+        }
     }
 }
 
-/// Opens the lock file, or makes it; a link in its place is not followed, so that nobody's file is written through it.
-fn open(path: &Path) -> std::io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
+/// The way to open a lock file: a link in its place is not followed, so that nobody's file is written through it.
+fn without_links(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     {
         use std::os::unix::fs::OpenOptionsExt;
@@ -87,7 +95,31 @@ fn open(path: &Path) -> std::io::Result<File> {
         let no_links = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
         options.custom_flags(i32::try_from(no_links.bits()).unwrap_or_default());
     }
-    options.open(path)
+    options
+}
+
+fn unusable(path: &Path, error: std::io::Error) -> Error {
+    // Of a file that is there: one that another user made for a run.
+    let owner = owner_of(path).filter(|_| error.kind() == std::io::ErrorKind::PermissionDenied);
+    let owner = owner.map(|user| format!(", which belongs to user {user},")).unwrap_or_default();
+    let message = format!("lock file {}{owner} cannot be written", path.display());
+    Error::new(ErrorKind::Destination, message)
+        .with_source(error)
+        .with_hint("a run locks a file beside what it writes; the folder has to be writable")
+}
+
+fn taken(place: &Path) -> Error {
+    let taken = Taken::by_whom(place);
+    Error::new(ErrorKind::Locked, taken.refused).with_hint(taken.hint)
+}
+
+fn check_ours(file: &mut File, path: &Path) -> Result<()> {
+    if is_ours(file).map_err(|e| unusable(path, e))? {
+        return Ok(());
+    }
+    let message = format!("{} is not a lock file of ingest, and is left as it is", path.display());
+    Err(Error::new(ErrorKind::Config, message)
+        .with_hint("a run locks a file of this name beside what it writes; name the destination otherwise"))
 }
 
 /// Whether the file is new, or holds nothing but what a run writes there.
@@ -125,6 +157,12 @@ struct Taken {
 }
 
 impl Taken {
+    /// Of the lock of a place.
+    fn by_whom(place: &Path) -> Self {
+        let lock = lock_path(place);
+        Self::of(place, &lock, &words_in(&lock), owner_of(&lock), is_process)
+    }
+
     /// By what the lock file says, and whose it is. Anybody who may read it can lock it, whoever wrote what it says.
     fn of(
         place: &Path,

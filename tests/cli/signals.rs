@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM, and readers that went away.
+//! Ctrl-C, SIGTERM, a closed terminal, and readers that went away.
 
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ fn stalled(project: &Project) -> Started<'_> {
 
 #[test]
 fn the_first_signal_saves_what_is_complete() {
-    for (signal, code, outcome) in [("INT", 130, "interrupted"), ("TERM", 143, "terminated")] {
+    let signals = [("INT", 130, "interrupted"), ("TERM", 143, "terminated"), ("HUP", 143, "terminated")];
+    for (signal, code, outcome) in signals {
         let project = Project::small();
         let run = stalled(&project);
         run.signal(signal);
@@ -81,6 +82,38 @@ fn a_second_signal_stops_at_once() {
     run.signal("TERM");
     run.wait().exits(143);
     drop(reader);
+}
+
+/// Its shell says so, and then the system: nobody is impatient.
+#[test]
+fn a_terminal_that_is_closed_says_so_twice() {
+    for to in ["duckdb:ingest.duckdb", "parquet:lake"] {
+        let project = Project::small();
+        project.ingest(&["intercom.tags", "--to", to]).run().exits(0);
+        project.stall("/conversations");
+        let run = project.ingest(&["intercom.conversations", "--to", to, "--wait"]).start();
+        project.asked_for("/conversations");
+        run.signal("HUP");
+        run.says("once more stops at once");
+        run.signal("HUP");
+        let ended = run.wait().exits(143);
+        assert!(ended.stdout.contains("terminated"), "the summary is written: {ended}");
+        let status = project.ingest(&["status", "--to", to]).run().exits(0);
+        assert!(status.stdout.contains("intercom.conversations terminated"), "{status}");
+    }
+}
+
+/// As under `nohup`.
+#[test]
+fn a_run_that_is_to_outlive_its_terminal_does() {
+    let project = Project::small();
+    project.stall_for("/conversations", Duration::from_secs(1));
+    let run = project.ingest_after("trap '' HUP", &["intercom.conversations"]).start();
+    project.asked_for("/conversations");
+    run.signal("HUP");
+    let ended = run.wait().exits(0);
+    assert!(!ended.stderr.contains("stopping"), "{ended}");
+    assert_eq!(project.rows("SELECT count(*) FROM intercom.conversations"), ["30"]);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod files;
 mod folder;
+mod json;
 mod objects;
 mod odd_stores;
 mod readers;

@@ -13,7 +13,7 @@ pub(super) fn a_table_without_rows_has_every_column_with_its_type(subject: &mut 
         let declared: Vec<_> = table
             .stored_columns()
             .into_iter()
-            .map(|column| (column.name, column.kind.sql().to_owned()))
+            .map(|column| (column.name, subject.sql_type(column.kind).to_owned()))
             .collect();
         assert_eq!(found, declared, "{}", table.name);
     }

@@ -31,7 +31,7 @@ API versions 2.11 to 2.16; what a version does not have is NULL. A column that s
 | `DOUBLE` | a double, also from text |
 | `BOOLEAN` | a boolean, also from the words `\"true\"` and `\"false\"` |
 | `TIMESTAMP WITH TIME ZONE` | a moment in UTC, to the microsecond, from epoch seconds (number or text) or from ISO 8601 text with an offset; years 0001 to 9999. Text in other columns is never guessed to be a date |
-| `JSON` | a list or an open map as it arrived: every digit, keys in their order |
+| `JSON` | a list or an open map as it arrived: every digit, keys in their order. In Parquet files it is text (`VARCHAR`), which DuckDB asks in the same way: `custom_attributes->>'plan'` |
 
 **NULL** stands for JSON `null` and for a field that is not there. An empty text is an empty text, except in the
 columns marked \"empty is NULL\". In columns marked \"0 is NULL\", which refer to another object, `0`, `\"0\"` and empty

@@ -35,6 +35,10 @@ pub(crate) trait Subject {
     fn rows(&mut self, target: &Target) -> Option<Vec<TextRow>>;
     /// Names and SQL types of a table's columns in their order; `None` where a destination has no types.
     fn columns(&mut self, target: &Target) -> Option<Vec<(String, String)>>;
+    /// The SQL type of columns of a kind.
+    fn sql_type(&self, kind: Kind) -> &'static str {
+        kind.sql()
+    }
     /// The log of runs.
     fn runs(&mut self) -> Vec<RunRecord>;
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use ::duckdb::{AccessMode, Config, Connection};
 
+use super::super::access::{Access, check_writable};
 use super::feed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::progress::Progress;
@@ -27,6 +28,8 @@ const MOST_MEGABYTES: u32 = 4_000;
 const NEEDS_MORE: &str = "it needs more memory than memory_limit allows";
 /// The end of the name of DuckDB's folder for what does not fit into memory.
 const TEMPORARY: &str = ".tmp";
+/// The end of the name of DuckDB's file for what was committed and is not in the database itself yet.
+const LOG: &str = ".wal";
 /// The name of a file that is attached. No schema is called that.
 const NAME: &str = "\"the file\"";
 
@@ -124,18 +127,56 @@ pub(super) fn remove_leftovers(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Removes a file that holds nothing at all, such as one that `mktemp` made: DuckDB makes a database where
-/// there is no file, and refuses an empty one. Only called by the holder of the run lock.
-pub(super) fn remove_empty(path: &Path) -> Result<()> {
-    match std::fs::metadata(path) {
-        Ok(found) if found.is_file() && found.len() == 0 => {
-            std::fs::remove_file(path).map_err(|e| unusable(path, e))
-        }
-        _ => Ok(()),
+/// Whether there is a database. A file that holds nothing at all, such as one that `mktemp` made, is none. The file itself
+/// is never opened for that.
+pub(super) fn is_there(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| !found.is_file() || found.len() > 0)
+}
+
+/// Removes a file that holds nothing at all: DuckDB makes a database where there is no file, and refuses an empty one. Who may
+/// use it, which holds for the database too.
+fn remove_empty(path: &Path) -> Result<Option<Access>> {
+    let access = Access::of_file(path).filter(|_| !is_there(path));
+    if access.is_some() {
+        std::fs::remove_file(path).map_err(|e| unusable(path, e))?;
+    }
+    Ok(access)
+}
+
+/// Lets those who may use the database use what DuckDB keeps beside it, which after a kill is a part of it.
+pub(super) fn share_log(path: &Path) {
+    if let Some(access) = Access::of_file(path) {
+        access.give_by_name(&beside(path, LOG));
     }
 }
 
-/// Opens the file to write, waiting while a reader holds it.
+/// Fails where a run could not write the database, or make it, and writes nothing itself.
+pub(super) fn try_out(path: &Path, options: &Options) -> Result<()> {
+    let unwritable = |path: &Path, e: std::io::Error| {
+        let message = format!("destination {} cannot be written", path.display());
+        Error::new(ErrorKind::Destination, message).with_source(e).with_hint(
+            "the file has to be writable, and so has its folder: what belongs to a run is put beside it",
+        )
+    };
+    for there in [path.to_owned(), beside(path, LOG)].iter().filter(|file| file.exists()) {
+        check_writable(there).map_err(|e| unwritable(there, e))?;
+    }
+    let folder = path.parent().unwrap_or(path);
+    check_writable(folder).map_err(|e| unwritable(path, e))?;
+    if is_there(path) {
+        open_to_read(path, options)?;
+    }
+    Ok(())
+}
+
+/// What DuckDB calls a file, or a folder, of its own beside a database.
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// Opens the file to write, waiting while a reader holds it. Only called by the holder of the run lock.
 pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Result<Connection> {
     open_to_write(path, options, progress, open_whole)
 }
@@ -149,6 +190,7 @@ pub(super) fn open_in_halves(path: &Path, options: &Options, progress: &Progress
 }
 
 fn open_to_write(path: &Path, options: &Options, progress: &Progress, how: How) -> Result<Connection> {
+    let given = remove_empty(path)?;
     let mut is_told = false;
     let connection = open_patiently(path, options, (how, AccessMode::ReadWrite), |holder| {
         if !is_told {
@@ -157,6 +199,9 @@ fn open_to_write(path: &Path, options: &Options, progress: &Progress, how: How) 
             is_told = true;
         }
     })?;
+    if let Some(access) = given {
+        access.give_by_name(path);
+    }
     // Trying it costs every load, and unpacking it every query (`docs/decisions/0017-writing.md`). As a part of the
     // configuration it does not count.
     connection
@@ -248,7 +293,7 @@ fn limit_memory(connection: &Connection, limit: &str) -> ::duckdb::Result<()> {
 
 /// Opens an existing file to read.
 pub(super) fn open_to_read(path: &Path, options: &Options) -> Result<Connection> {
-    if !path.exists() {
+    if !is_there(path) {
         return Err(Error::new(
             ErrorKind::Destination,
             format!("there is no database at {}", path.display()),

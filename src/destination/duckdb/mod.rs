@@ -56,7 +56,6 @@ impl DuckDb {
         let path = connect::canonical(path)?;
         let lock = RunLock::take(&path, wait, &progress)?;
         connect::remove_leftovers(&path)?;
-        connect::remove_empty(&path)?;
         Ok(Self {
             path,
             options,
@@ -75,7 +74,9 @@ impl DuckDb {
             Some(connection) => connection,
             None => self.open()?,
         };
-        let done = work(&connection)?;
+        let done = work(&connection);
+        connect::share_log(&self.path);
+        let done = done?;
         self.connection = Some(connection);
         Ok(done)
     }
@@ -88,17 +89,6 @@ impl DuckDb {
                 opened => return opened,
             }
         }
-    }
-
-    /// Proves that the file can be written; one that does not exist is not created, since the lock file
-    /// beside it already is.
-    pub fn try_out(&mut self) -> Result<()> {
-        if !self.exists() {
-            return Ok(());
-        }
-        self.with_connection(|connection| {
-            connection.execute_batch("BEGIN TRANSACTION; ROLLBACK").map_err(|e| failed("begin", &e))
-        })
     }
 
     /// Publishes commits, whose rows are in `batches` and let go of as they are written.
@@ -209,10 +199,18 @@ impl DuckDb {
         Ok(!self.exists() || !self.with_connection(stands)?)
     }
 
-    /// Whether there is a database at all. The file itself is never touched for that.
+    /// Whether there is a database at all.
     fn exists(&self) -> bool {
-        self.path.exists()
+        connect::is_there(&self.path)
     }
+}
+
+/// Fails where a run could not have the file, could not write it, or make it. Writes nothing, and takes nothing from a run
+/// that begins meanwhile but the blink of an eye.
+pub fn try_out(path: &Path, options: &Options) -> Result<()> {
+    let path = connect::canonical(path)?;
+    RunLock::look(&path)?;
+    connect::try_out(&path, options)
 }
 
 /// What a file says about its tables and its latest runs (`runs` at most), newest first. Takes no lock on
@@ -242,7 +240,7 @@ pub fn status(path: &Path, options: &Options, runs: usize) -> Result<(Vec<TableS
 /// The states of the targets without taking the file for a run; `None` where nothing was ever saved.
 pub fn read_states(path: &Path, options: &Options, targets: &[Target]) -> Result<Vec<Option<TableState>>> {
     let path = connect::canonical(path)?;
-    if !path.exists() {
+    if !connect::is_there(&path) {
         return Ok(vec![None; targets.len()]);
     }
     let connection = connect::open_to_read(&path, options)?;

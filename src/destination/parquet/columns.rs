@@ -12,10 +12,10 @@ use crate::table::{
     DELETED_AT, INGESTED_AT, Kind, MERGED_INTO, PARTS_TOTAL, PARTS_TRUNCATED, StoredColumn, TableSpec,
 };
 
-/// How Arrow marks a column whose type is more than its layout, and the mark of JSON.
-const EXTENSION_TYPE_NAME_KEY: &str = "ARROW:extension:name";
-const EXTENSION_TYPE_METADATA_KEY: &str = "ARROW:extension:metadata";
-const JSON: &str = "arrow.json";
+/// The mark of a column whose text is JSON. It is ours alone and stays in memory: in the files such a column is text like any
+/// other (`docs/decisions/0019-parquet.md`), and the list of files says what it is.
+const MARK: &str = "ingest:kind";
+const JSON: &str = "JSON";
 
 /// How the rows of one set of files are built.
 #[derive(Debug, Clone)]
@@ -118,6 +118,11 @@ impl Columns {
         self.stored.fields().iter().map(|field| (field.name().clone(), sql(field).to_owned())).collect()
     }
 
+    /// Whether there is JSON among them.
+    pub(super) fn have_json(&self) -> bool {
+        self.stored.fields().iter().any(|field| is_json(field))
+    }
+
     /// An incoming batch with the types that are stored. One with columns of another table is an error.
     pub(super) fn adapt(&self, batch: RecordBatch) -> Result<RecordBatch, ArrowError> {
         if *batch.schema() != *self.incoming {
@@ -160,23 +165,22 @@ fn field(name: &str, kind: Kind) -> Field {
     if kind == Kind::Json { as_json(field) } else { field }
 }
 
-/// Text that every tool is told to be JSON.
 fn as_json(field: Field) -> Field {
-    field.with_metadata(HashMap::from([
-        (EXTENSION_TYPE_NAME_KEY.to_owned(), JSON.to_owned()),
-        (EXTENSION_TYPE_METADATA_KEY.to_owned(), String::new()),
-    ]))
+    field.with_metadata(HashMap::from([(MARK.to_owned(), JSON.to_owned())]))
+}
+
+fn is_json(field: &Field) -> bool {
+    field.metadata().get(MARK).is_some_and(|kind| kind == JSON)
 }
 
 /// The type as SQL knows it.
 fn sql(field: &Field) -> &'static str {
-    let is_json = field.metadata().get(EXTENSION_TYPE_NAME_KEY).is_some_and(|name| name == JSON);
     match field.data_type() {
         DataType::Int64 => Kind::Integer.sql(),
         DataType::Float64 => Kind::Float.sql(),
         DataType::Boolean => Kind::Boolean.sql(),
         DataType::Timestamp(..) => Kind::Timestamp.sql(),
-        _ if is_json => Kind::Json.sql(),
+        _ if is_json(field) => Kind::Json.sql(),
         _ => Kind::Text.sql(),
     }
 }

@@ -1,6 +1,7 @@
 //! A lake in a folder of this machine: a folder per table, in it the files that any tool may read with a glob.
 
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::manifest::{self, FileEntry, Manifest};
 use super::runs;
 use super::storage::{Name, Part, Sink, Source, Storage};
 use super::versions::{self, Draft, Versions, failed, folder_of};
+use crate::destination::access::{Access, check_writable, create_new};
 use crate::destination::run_lock::RunLock;
 use crate::destination::{Identity, PastRun, RunRecord, TableStatus, Target};
 use crate::error::{Error, ErrorKind, Result};
@@ -33,6 +35,8 @@ pub(super) struct Folder {
 struct Next {
     identity: Identity,
     draft: Draft,
+    /// Who may use its files.
+    access: Option<Access>,
     is_finished: bool,
 }
 
@@ -50,12 +54,12 @@ impl Folder {
         table_folder(&self.lake, table)
     }
 
-    fn next(&self, table: Name<'_>) -> Option<&Draft> {
+    fn next(&self, table: Name<'_>) -> Option<&Next> {
         let identity = table.identity();
-        self.begun.iter().find(|next| next.identity == identity).map(|next| &next.draft)
+        self.begun.iter().find(|next| next.identity == identity)
     }
 
-    fn draft(&self, table: Name<'_>) -> Result<&Draft> {
+    fn begun(&self, table: Name<'_>) -> Result<&Next> {
         self.next(table).ok_or_else(|| {
             Error::new(ErrorKind::Destination, format!("table {} has no next version", table.table))
         })
@@ -63,7 +67,7 @@ impl Folder {
 
     /// Where a file is.
     fn path(&self, table: Name<'_>, name: &str) -> PathBuf {
-        let new = self.next(table).map(|draft| draft.folder().join(name)).filter(|path| path.exists());
+        let new = self.next(table).map(|next| next.draft.folder().join(name)).filter(|path| path.exists());
         new.unwrap_or_else(|| self.folder(table).join(name))
     }
 }
@@ -93,7 +97,8 @@ impl Storage for Folder {
     fn begin(&mut self, table: Name<'_>) -> Result<()> {
         if !self.is_begun(table) {
             let draft = self.versions.draft(table.schema, table.table)?;
-            self.begun.push(Next { identity: table.identity(), draft, is_finished: false });
+            let access = access_to_rows(&self.folder(table)).or_else(|| Access::in_folder(draft.folder()));
+            self.begun.push(Next { identity: table.identity(), draft, access, is_finished: false });
         }
         Ok(())
     }
@@ -117,12 +122,13 @@ impl Storage for Folder {
     }
 
     fn create(&self, table: Name<'_>, name: &str) -> Result<Sink> {
-        let path = self.draft(table)?.folder().join(name);
-        File::create_new(&path).map(Sink::Local).map_err(|e| failed(&path, "created", e))
+        let Next { draft, access, .. } = self.begun(table)?;
+        let path = draft.folder().join(name);
+        create_new(&path, *access).map(Sink::Local).map_err(|e| failed(&path, "created", e))
     }
 
     fn remove(&self, table: Name<'_>, name: &str) -> Result<()> {
-        let path = self.draft(table)?.folder().join(name);
+        let path = self.begun(table)?.draft.folder().join(name);
         if !path.exists() {
             return Ok(());
         }
@@ -131,9 +137,12 @@ impl Storage for Folder {
 
     fn finish(&mut self, table: Name<'_>, manifest: &Manifest, current: Option<&Manifest>) -> Result<()> {
         self.begin(table)?;
-        let (folder, draft) = (self.folder(table), self.draft(table)?);
+        let (folder, Next { draft, access, .. }) = (self.folder(table), self.begun(table)?);
         let path = draft.folder().join(manifest::FILE);
-        std::fs::write(&path, manifest.to_json()?).map_err(|e| failed(&path, "written", e))?;
+        let text = manifest.to_json()?;
+        create_new(&path, *access)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .map_err(|e| failed(&path, "written", e))?;
         let before: Vec<&str> = current.iter().flat_map(|m| m.all_files()).map(|f| f.name.as_str()).collect();
         for file in manifest.all_files().filter(|file| before.contains(&file.name.as_str())) {
             check(&folder.join(&file.name), file)?;
@@ -164,21 +173,21 @@ impl Storage for Folder {
         runs::append(&self.lake, records)
     }
 
-    /// A folder that does not exist is not created, since the lock file beside it already is.
-    fn try_out(&mut self) -> Result<()> {
-        if !self.lake.exists() {
-            return Ok(());
-        }
-        let path = self.lake.join(format!(".ingest-{}", std::process::id()));
-        // Not through a link that somebody else has put there.
-        drop(std::fs::remove_file(&path));
-        let written = File::create_new(&path).and_then(|_| std::fs::remove_file(&path));
-        written.map_err(|e| failed(&self.lake, "written", e))
-    }
-
     fn shown(&self, table: Name<'_>, name: &str) -> String {
         self.path(table, name).display().to_string()
     }
+}
+
+/// Fails where a run could not have the lake, could not write it, or make it. Writes nothing.
+pub(super) fn try_out(lake: &Path) -> Result<()> {
+    let lake = canonical(lake)?;
+    RunLock::look(&lake)?;
+    versions::check(&lake)?;
+    let unwritable = |path: &Path| check_writable(path).map_err(|e| failed(path, "written", e));
+    if lake.exists() {
+        unwritable(&lake)?;
+    }
+    lake.parent().map_or(Ok(()), unwritable)
 }
 
 /// What a folder says about its tables and its latest runs (`runs` at most), newest first. Takes no lock on runs, so
@@ -217,6 +226,13 @@ pub(super) fn read_states(lake: &Path, targets: &[Target]) -> Result<Vec<Option<
         None => Ok(None),
     };
     targets.iter().map(state).collect()
+}
+
+/// Who may use all the files with rows in a folder; `None` if there are none.
+fn access_to_rows(folder: &Path) -> Option<Access> {
+    let listed = std::fs::read_dir(folder).ok()?.flatten();
+    let rows = listed.filter(|found| found.file_name().to_string_lossy().ends_with(ENDING));
+    rows.filter_map(|found| Access::of_file(&found.path())).reduce(Access::and)
 }
 
 /// Fails unless the file is as it was written, as far as its size says.

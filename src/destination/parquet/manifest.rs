@@ -23,6 +23,9 @@ pub(super) struct Manifest {
     pub(super) generation: u64,
     /// Names and SQL types of the columns of every file.
     pub(super) columns: Vec<(String, String)>,
+    /// Whether JSON is plain text in every file. Files of older releases have a type of Parquet's for it.
+    #[serde(default)]
+    pub(super) json_is_text: bool,
     /// The files with rows, in the order of their keys, which do not overlap; one without rows
     /// where there is none.
     pub(super) files: Vec<FileEntry>,

@@ -89,11 +89,6 @@ impl Lake {
         }
     }
 
-    /// Proves that it can be written.
-    pub fn try_out(&mut self) -> Result<()> {
-        self.storage.try_out()
-    }
-
     /// The same with files of about so many bytes instead of 128 MiB.
     #[must_use]
     pub fn with_file_bytes(self, file_bytes: u64) -> Self {
@@ -123,6 +118,11 @@ impl Lake {
     fn table(&self, target: &Target) -> Result<Table> {
         Table::open(self.storage.as_ref(), target, self.file_bytes)
     }
+}
+
+/// Fails where a run could not have the lake in a folder, could not write it, or make it. Writes nothing.
+pub fn try_out(folder: &Path) -> Result<()> {
+    folder::try_out(folder)
 }
 
 /// What a lake in an object store says about its tables and its latest runs (`runs` at most), newest first.

@@ -33,7 +33,7 @@ pub(super) struct Rows {
     pub(super) waiting: Vec<FileEntry>,
     /// What the files are.
     pub(super) part: Part,
-    /// Whether files lack columns, or have others.
+    /// Whether all files have to be written anew: they lack columns, have others, or have other types.
     pub(super) is_older: bool,
     /// Bytes that a file should have.
     pub(super) file_bytes: u64,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::versions::failed;
 use crate::batch::Reject;
+use crate::destination::access::{Access, make_folder, private};
 use crate::destination::{PastRun, RunRecord};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -55,10 +56,16 @@ pub(super) fn append(lake: &Path, runs: &[RunRecord]) -> Result<()> {
     let path = path(lake);
     let mut text = to_text(runs)?;
     let unwritten = |e: std::io::Error| failed(&path, "written", e);
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(unwritten)?;
+    for folder in [Some(lake), path.parent()].into_iter().flatten().filter(|folder| !folder.is_dir()) {
+        make_folder(folder, Some(lake)).map_err(unwritten)?;
     }
-    let mut file = OpenOptions::new().read(true).append(true).create(true).open(&path).map_err(unwritten)?;
+    let access = path.parent().filter(|_| !path.exists()).and_then(Access::in_folder);
+    let mut options = OpenOptions::new();
+    let options = private(options.read(true).append(true).create(true));
+    let mut file = options.open(&path).map_err(unwritten)?;
+    if let Some(access) = access {
+        access.give(&file);
+    }
     if is_cut_short(&mut file).map_err(unwritten)? {
         text.insert(0, '\n');
     }

@@ -83,9 +83,6 @@ pub(super) trait Storage: Debug + Send {
     /// Adds to the log of runs.
     fn record(&mut self, runs: &[RunRecord]) -> Result<()>;
 
-    /// Proves that it can be written.
-    fn try_out(&mut self) -> Result<()>;
-
     /// Where a file is, for people.
     fn shown(&self, table: Name<'_>, name: &str) -> String;
 }

@@ -28,6 +28,8 @@ pub(super) struct Table {
     manifest: Manifest,
     rows: Rows,
     ledger: Rows,
+    /// Whether the files lack columns, or have others.
+    has_other_columns: bool,
     is_changed: bool,
     /// Files written for the next version.
     written: usize,
@@ -39,14 +41,16 @@ impl Table {
         let current = storage.manifest(target.into())?;
         let mut manifest = current.clone().unwrap_or_default();
         let columns = Columns::of(target.table, &manifest.columns);
-        let is_older = current.is_some() && columns.named() != manifest.columns;
-        let ledger = if is_older { Vec::new() } else { manifest.ledger.clone() };
+        let has_other_columns = current.is_some() && columns.named() != manifest.columns;
+        let has_typed_json = current.is_some() && !manifest.json_is_text && columns.have_json();
+        let is_older = has_other_columns || has_typed_json;
+        let ledger = if has_other_columns { Vec::new() } else { manifest.ledger.clone() };
         let (files, waiting) = (manifest.files.clone(), manifest.waiting.clone());
         let rows = Rows { columns, files, waiting, part: Part::Rows, is_older, file_bytes };
         let ledger = of_ledger(ledger, file_bytes);
         manifest.generation += 1;
         let target = target.clone();
-        Ok(Self { target, current, manifest, rows, ledger, is_changed: false, written: 0 })
+        Ok(Self { target, current, manifest, rows, ledger, has_other_columns, is_changed: false, written: 0 })
     }
 
     /// Whether there is a version already.
@@ -56,7 +60,7 @@ impl Table {
 
     /// Whether the files have every declared column and no other order.
     pub(super) fn is_as_declared(&self) -> bool {
-        self.is_there() && !self.rows.is_older
+        self.is_there() && !self.has_other_columns
     }
 
     /// Whether a state is saved that vouches for the rows.
@@ -210,6 +214,7 @@ impl Table {
             return Ok(());
         }
         self.manifest.columns = self.rows.columns.named();
+        self.manifest.json_is_text = !self.rows.is_older;
         self.manifest.files = self.rows.files;
         self.manifest.waiting = self.rows.waiting;
         self.manifest.ledger = self.ledger.files;

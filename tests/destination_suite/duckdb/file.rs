@@ -196,6 +196,32 @@ fn an_empty_file_is_as_good_as_none() {
     assert_eq!(storage_version(&mut file), ("v1.2.0+".into(), 65));
 }
 
+/// Whatever the umask: DuckDB itself asks for no more than that.
+#[cfg(unix)]
+#[test]
+fn what_belongs_to_the_database_may_be_used_by_whoever_may_use_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    let set = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    for bits in [0o600, 0o640, 0o660, 0o604] {
+        let mut file = InDuckDb::prepared(|path| {
+            std::fs::write(path, "").unwrap();
+            set(path, bits);
+        });
+        let path = file.path().to_owned();
+        let beside = |ending: &str| path.with_file_name(format!("data.duckdb{ending}"));
+        assert_eq!(mode(&beside(".lock")), bits, "the lock of a file of mode {bits:o}");
+        for number in 1..=2 {
+            let commit = upsert(&target("tags"), pass(number), &format!(r#"[{{"id":"{number}"}}]"#));
+            file.destination().commit(&[commit]).unwrap();
+            assert_eq!((mode(&path), mode(&beside(".wal"))), (bits, bits), "commit {number}");
+            file.destination().rest();
+            assert!(!beside(".wal").exists());
+        }
+    }
+}
+
 /// DuckDB's default is to download and load extensions it finds useful.
 #[test]
 fn duckdb_never_phones_home() {

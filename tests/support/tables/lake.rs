@@ -7,6 +7,7 @@ use duckdb::Connection;
 use ingest::destination::parquet::{Lake, table_folder};
 use ingest::destination::{Committed, Destination, RunRecord, TextRow};
 use ingest::progress::{Mode, Progress};
+use ingest::table::Kind;
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -65,10 +66,19 @@ impl<const FILE_BYTES: u64> Subject for InLake<FILE_BYTES> {
         Some(columns_of(&format!("'{}'", self.glob(target)?)))
     }
 
+    fn sql_type(&self, kind: Kind) -> &'static str {
+        type_in_files(kind)
+    }
+
     fn runs(&mut self) -> Vec<RunRecord> {
         let text = std::fs::read_to_string(self.path.join("_ingest/runs.jsonl")).unwrap_or_default();
         text.lines().map(record).collect()
     }
+}
+
+/// In files, JSON is text: not all tools take the type that Parquet has for it for text.
+pub(super) fn type_in_files(kind: Kind) -> &'static str {
+    if kind == Kind::Json { Kind::Text.sql() } else { kind.sql() }
 }
 
 /// A line of the log of runs.

@@ -6,8 +6,9 @@ use ingest::config::ObjectStoreConfig;
 use ingest::destination::parquet::Lake;
 use ingest::destination::{Destination, RunRecord, TextRow};
 use ingest::progress::{Mode, Progress};
+use ingest::table::Kind;
 
-use super::lake::{columns_of, record, rows_of};
+use super::lake::{columns_of, record, rows_of, type_in_files};
 use super::{Subject, Target};
 use crate::support::object_store::ObjectStore;
 
@@ -57,6 +58,10 @@ impl Subject for InObjectStore {
 
     fn columns(&mut self, target: &Target) -> Option<Vec<(String, String)>> {
         Some(columns_of(&self.store.files(target)?))
+    }
+
+    fn sql_type(&self, kind: Kind) -> &'static str {
+        type_in_files(kind)
     }
 
     fn runs(&mut self) -> Vec<RunRecord> {

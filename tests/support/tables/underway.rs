@@ -1,12 +1,14 @@
 //! A lake in the middle of a refresh: rows may wait before they can be seen.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use ingest::destination::parquet::table_folder;
 use ingest::destination::{Committed, Destination, RunRecord, TableCommit, TextRow};
 use ingest::error::Result;
 use ingest::ledger::Entry;
 use ingest::state::{Refresh, StateChange, Stored, TableState};
+use ingest::table::Kind;
 use ingest::window::DateField;
 
 use super::{InParquet, Subject, Target, nothing, pass};
@@ -23,6 +25,11 @@ pub(crate) struct Underway {
 }
 
 impl Underway {
+    /// The lake.
+    pub(crate) fn path(&self) -> &Path {
+        self.lake.path()
+    }
+
     fn with_states(&self, commits: &[TableCommit], is_underway: bool) -> Vec<TableCommit> {
         let with_state = |commit: &TableCommit| {
             let mut state = TableState::new("workspace", "2.14", String::new());
@@ -114,6 +121,10 @@ impl Subject for Underway {
 
     fn columns(&mut self, target: &Target) -> Option<Vec<(String, String)>> {
         self.lake.columns(target)
+    }
+
+    fn sql_type(&self, kind: Kind) -> &'static str {
+        self.lake.sql_type(kind)
     }
 
     fn runs(&mut self) -> Vec<RunRecord> {

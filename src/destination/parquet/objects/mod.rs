@@ -266,11 +266,6 @@ impl Storage for Objects {
         log::append(&self.bucket, records)
     }
 
-    /// Taking it for a run has shown that already.
-    fn try_out(&mut self) -> Result<()> {
-        Ok(())
-    }
-
     fn shown(&self, _table: Name<'_>, name: &str) -> String {
         self.bucket.shown(name)
     }

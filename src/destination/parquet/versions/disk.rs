@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::destination::access::{Access, create_new, make_folder, private};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How two folders change places.
@@ -35,7 +36,7 @@ impl Disk {
         Ok(())
     }
 
-    /// Makes a folder and those it stands in, each as accessible as `model`, and makes their names last.
+    /// Makes a folder and those it stands in, each as accessible as `model` or its owner's alone, and makes their names last.
     pub(super) fn make_folders(&self, folder: &Path, model: Option<&Path>) -> Result<()> {
         if folder.is_dir() {
             return Ok(());
@@ -45,11 +46,8 @@ impl Disk {
             self.make_folders(parent, model)?;
         }
         self.may_act()
-            .and_then(|()| std::fs::create_dir(folder))
+            .and_then(|()| make_folder(folder, model))
             .map_err(|error| failed(folder, "made", error))?;
-        if let Some(model) = model {
-            be_like(folder, model);
-        }
         parent.map_or(Ok(()), sync_folder)
     }
 
@@ -95,7 +93,10 @@ impl Disk {
         let write = || {
             // What a failure left goes, and so does a link, instead of what it leads to.
             drop(std::fs::remove_file(&draft));
-            let mut written = File::create_new(&draft)?;
+            let mut written = private(File::options().write(true).create_new(true)).open(&draft)?;
+            if let Some(access) = file.parent().and_then(Access::in_folder) {
+                access.give(&written);
+            }
             written.write_all(text.as_bytes())?;
             sync(&written)
         };
@@ -110,9 +111,11 @@ impl Disk {
         drop(self.may_act().and_then(|()| std::fs::remove_file(begun(file))));
     }
 
-    /// Makes an empty file.
+    /// Makes an empty file that was not there.
     pub(super) fn write_empty(&self, file: &Path) -> Result<()> {
-        self.may_act().and_then(|()| std::fs::write(file, "")).map_err(|error| failed(file, "written", error))
+        let access = file.parent().and_then(Access::in_folder);
+        let made = self.may_act().and_then(|()| create_new(file, access));
+        made.map(drop).map_err(|error| failed(file, "written", error))
     }
 }
 
@@ -158,7 +161,13 @@ pub(super) fn take_over(
             Err(failed(from, "kept", error))
         }
         // No links at all, no more links to this file, or none to somebody else's: the reasons differ in number.
-        Err(_) => std::fs::copy(from, to).map(drop).map_err(|error| failed(to, "written", error)),
+        Err(_) => {
+            std::fs::copy(from, to).map_err(|error| failed(to, "written", error))?;
+            if let Some(access) = Access::of_file(from) {
+                access.give_by_name(to);
+            }
+            Ok(())
+        }
     }
 }
 
@@ -198,21 +207,6 @@ fn sync(file: &File) -> io::Result<()> {
         result => result,
     }
 }
-
-/// Makes a new folder as accessible as another one, as far as permitted: people's rows are in both.
-#[cfg(unix)]
-fn be_like(folder: &Path, model: &Path) {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
-    let (Ok(mine), Ok(theirs)) = (folder.metadata(), model.metadata()) else { return };
-    let has_group = mine.gid() == theirs.gid() || chown(folder, None, Some(theirs.gid())).is_ok();
-    let mode = theirs.mode() & if has_group { 0o2777 } else { 0o777 } | 0o700;
-    if let Err(error) = std::fs::set_permissions(folder, PermissionsExt::from_mode(mode)) {
-        tracing::debug!(folder = %folder.display(), %error, "access could not be set");
-    }
-}
-
-#[cfg(not(unix))]
-fn be_like(_folder: &Path, _model: &Path) {}
 
 /// Whether two folders are known to be on different file systems.
 #[cfg(unix)]

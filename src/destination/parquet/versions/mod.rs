@@ -175,7 +175,7 @@ impl Versions {
         }
         for entry in entries {
             disk::sync_tree(&self.place.draft_of(entry))?;
-            disk.make_folders(self.place.parent_of(entry).as_path(), None)?;
+            disk.make_folders(self.place.parent_of(entry).as_path(), Some(lake))?;
         }
         if entries.is_empty() {
             return Ok(());
@@ -202,7 +202,7 @@ impl Versions {
             while let Some(step) = self.next_step(entry)? {
                 match step {
                     Step::Place => {
-                        disk.make_folders(&place.parent_of(entry), None)?;
+                        disk.make_folders(&place.parent_of(entry), Some(&place.lake))?;
                         disk.rename(&draft, &live)?;
                     }
                     Step::Exchange => {
@@ -262,6 +262,11 @@ impl Draft {
         }
         disk::take_over(&from, &to, |from, to| std::fs::hard_link(from, to))
     }
+}
+
+/// Fails where [`Versions::open`] would for what is there, and changes nothing.
+pub(super) fn check(lake: &Path) -> Result<()> {
+    journal::read(&Place::of(lake, Disk::default())?.journal()).map(drop)
 }
 
 /// Leaves the folders of drafts to themselves.
