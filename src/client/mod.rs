@@ -27,6 +27,7 @@ use retry::{After, Verdict, judge};
 use crate::clock;
 use crate::config::secret::Secret;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::TableProgress;
 
 /// The largest answer that is read; 150 tickets with 500 parts each stay far below.
@@ -100,7 +101,7 @@ impl Call {
 
     /// Method and path without the query, for messages.
     pub fn describe(&self) -> String {
-        format!("{} {}", self.method(), self.path.split('?').next().unwrap_or_default())
+        format!("{} {}", self.method(), printable::name(self.path.split('?').next().unwrap_or_default()))
     }
 }
 
@@ -144,8 +145,9 @@ impl fmt::Debug for Client {
 }
 
 impl Client {
-    /// Prepares the pool; nothing is sent yet.
+    /// Prepares the pool; nothing is sent yet. From now on the token is never printed.
     pub fn new(settings: ClientSettings, progress: TableProgress) -> Result<Self> {
+        printable::keep_secret(settings.token.expose());
         let mut headers = HeaderMap::new();
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", settings.token.expose()))
             .map_err(|_| Error::new(ErrorKind::Config, "access token holds characters that no header can"))?;

@@ -1,12 +1,16 @@
 //! From what was typed to connections, tables and destinations that are ready to use.
 
+use std::fmt::Debug;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
 use super::destinations::check_apart;
 use super::say;
@@ -19,6 +23,7 @@ use crate::config::{
 use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Job, ReadingRules};
+use crate::printable;
 use crate::progress::{Mode, Progress, TableProgress};
 use crate::source::intercom::{Intercom, tables};
 use crate::table::TableSpec;
@@ -54,10 +59,9 @@ impl Setup {
         let user_dir = environment.user_config_dir().map(Path::to_owned);
         let located = config_path(common.config.as_deref(), &working_dir, user_dir);
         let connections = open(&located, &environment)?;
-        if !common.quiet {
-            for warning in connections.warnings() {
-                say(&format!("warning: {warning}"));
-            }
+        // Whatever is quiet, who can read a token is said.
+        for warning in connections.warnings() {
+            say(&printable::line(&format!("warning: {warning}")));
         }
         Ok(Self { connections, environment, working_dir })
     }
@@ -125,8 +129,11 @@ fn tables_named(connection: &str, name: &str, minor: u8) -> Result<Vec<&'static 
         Some(near) => format!("did you mean {connection}.{near}? all of them: ingest tables"),
         None => format!("tables: {}", known.join(", ")),
     };
-    Err(Error::new(ErrorKind::Usage, format!("connection {connection} has no table {name:?}"))
-        .with_hint(hint))
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("connection {connection} has no table \"{}\"", printable::name(name)),
+    )
+    .with_hint(hint))
 }
 
 /// A client for a connection, reporting nowhere yet.
@@ -216,11 +223,21 @@ pub(super) fn logging(common: &CommonArgs) {
         .with_env_filter(EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_target(false)
+        .fmt_fields(debug_fn(log_field).delimited(" "))
         // What cannot be written to stderr cannot be complained about there either.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second initialisation in the same process changes nothing, which is right.
     drop(subscriber.try_init());
+}
+
+/// A part of a log line: the sentence, or a name and its value. None of them is more than one line.
+fn log_field(line: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let value = printable::line(&format!("{value:?}"));
+    match field.name() {
+        "message" => line.write_str(&value),
+        name => write!(line, "{name}={value}"),
+    }
 }
 
 /// The runtime that reading happens on. One thread carries all the requests that a rate limit allows many times over,

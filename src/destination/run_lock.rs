@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::Progress;
 
 /// What a lock file begins with.
@@ -111,8 +112,7 @@ fn lock_path(place: &Path) -> PathBuf {
 fn holder(path: &Path) -> String {
     let mut text = String::new();
     let read = File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
-    text.retain(|letter| letter.is_ascii_graphic() || letter == ' ');
-    match (read, text.trim()) {
+    match (read, printable::name(&text).trim()) {
         (Ok(_), words) if !words.is_empty() => format!(" ({words})"),
         _ => String::new(),
     }

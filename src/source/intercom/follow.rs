@@ -18,6 +18,7 @@ use crate::batch::Members;
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Due, Entry};
+use crate::printable;
 use crate::source::{Ask, Page, Pass, Proof, Share};
 use crate::table::{Address, More};
 
@@ -87,7 +88,7 @@ impl<'i> Follower<'i> {
                     }
                     if matches!(pass.ask, Ask::Inside(_)) && error.kind() != ErrorKind::Network {
                         // What was read of it before stays as it is, and the others are read.
-                        tracing::warn!(table = table.name, id = %want.id, %error, "could not be read again");
+                        tracing::warn!(table = table.name, id = %printable::name(&want.id), %error, "could not be read again");
                         gathered[member].push(self.unread(&want)?);
                         continue;
                     }

@@ -8,15 +8,21 @@ use object_store::azure::MicrosoftAzureBuilder;
 use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
-use super::failure::{how_to_get_in, without_secrets};
+use super::failure::{how_to_get_in, secrets_of, without_secrets};
 use crate::config::{ObjectStoreConfig, Service};
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 
 /// A request may take so long, the longest being those that send a part of a file.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// A client for the bucket. Nothing is sent yet.
+/// A client for the bucket. Nothing is sent yet. From now on what opens it is never printed.
 pub(super) fn connect(config: &ObjectStoreConfig) -> Result<Arc<dyn ObjectStore>> {
+    for (name, value) in &config.options {
+        for secret in secrets_of(name, value.expose()) {
+            printable::keep_secret(&secret);
+        }
+    }
     let retry = RetryConfig {
         backoff: BackoffConfig { max_backoff: Duration::from_secs(10), ..BackoffConfig::default() },
         max_retries: 8,

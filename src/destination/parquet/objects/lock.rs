@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::bucket::{Bucket, Found, Put};
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::Progress;
 
 /// Its name, in the folder of the lake.
@@ -253,7 +254,8 @@ impl Holder {
 
     /// What is said of it, in brackets.
     fn words(&self) -> String {
-        format!(" (PID {} on {}, started {})", self.pid, self.host, self.started)
+        let (host, started) = (printable::name(&self.host), printable::name(&self.started));
+        format!(" (PID {} on {host}, started {started})", self.pid)
     }
 
     /// Whether it is a process of this machine that is no more.
