@@ -80,7 +80,7 @@ pub struct CommonArgs {
     /// Say more on stderr; twice for every request
     #[arg(short, long, action = ArgAction::Count, env = "INGEST_VERBOSE")]
     pub verbose: u8,
-    /// Say nothing on stderr but errors and who else can read a token
+    /// Say nothing on stderr but errors and warnings about exposed secrets
     #[arg(short, long, env = "INGEST_QUIET")]
     pub quiet: bool,
 }

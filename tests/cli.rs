@@ -7,6 +7,7 @@
 //! - `destinations`: files that cannot be written, or not now;
 //! - `lake`: a folder of Parquet files instead of a database;
 //! - `several`: two destinations at once;
+//! - `odd_words`: names and words of others, which move no cursor and forge no line;
 //! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
 
 mod check;
@@ -17,6 +18,7 @@ mod help;
 mod init;
 mod lake;
 mod objects;
+mod odd_words;
 mod refusals;
 mod run;
 mod sandbox;
