@@ -11,6 +11,7 @@ use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use url::Url;
 
 use super::destinations::check_apart;
 use super::say;
@@ -36,6 +37,8 @@ pub(super) struct Setup {
     pub(super) connections: Connections,
     pub(super) environment: Environment,
     pub(super) working_dir: PathBuf,
+    /// Whether nothing is said but errors and what must be.
+    is_quiet: bool,
 }
 
 impl Setup {
@@ -54,6 +57,7 @@ impl Setup {
         common: &CommonArgs,
     ) -> Result<Self> {
         let environment = Environment::of_process();
+        keep_passwords(&environment);
         let working_dir = std::env::current_dir()
             .map_err(|e| Error::new(ErrorKind::Usage, "the working directory is gone").with_source(e))?;
         let user_dir = environment.user_config_dir().map(Path::to_owned);
@@ -63,7 +67,7 @@ impl Setup {
         for warning in connections.warnings() {
             say(&printable::line(&format!("warning: {warning}")));
         }
-        Ok(Self { connections, environment, working_dir })
+        Ok(Self { connections, environment, working_dir, is_quiet: common.quiet })
     }
 
     /// The Intercom connection of that name.
@@ -95,7 +99,11 @@ impl Setup {
                 found.len() - 1
             });
             let minor = minor_of(&self.intercom(&connection)?);
-            for table in tables_named(&connection, table, minor)? {
+            let (tables, missing) = tables_named(&connection, table, minor)?;
+            if !missing.is_empty() && !self.is_quiet {
+                say(&format!("warning: API 2.{minor} does not have {}; left out", missing.join(", ")));
+            }
+            for table in tables {
                 if !found[position].1.iter().any(|known| known.name == table.name) {
                     found[position].1.push(table);
                 }
@@ -105,16 +113,29 @@ impl Setup {
     }
 }
 
-/// The tables that `name` means in API version 2.`minor`. All of them are those that need not be named.
-fn tables_named(connection: &str, name: &str, minor: u8) -> Result<Vec<&'static TableSpec>> {
+/// Passwords in the addresses of proxies are printed by nobody, whoever complains about one.
+fn keep_passwords(environment: &Environment) {
+    for variable in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"] {
+        for variable in [variable.to_owned(), variable.to_lowercase()] {
+            let address = environment.get(&variable).ok().flatten().and_then(|value| Url::parse(value).ok());
+            if let Some(password) = address.as_ref().and_then(Url::password) {
+                printable::keep_secret(password);
+            }
+        }
+    }
+}
+
+/// The tables that `name` means in API version 2.`minor`, and the names of those that it means and that this version does
+/// not have. All of them are those that need not be named.
+fn tables_named(
+    connection: &str,
+    name: &str,
+    minor: u8,
+) -> Result<(Vec<&'static TableSpec>, Vec<&'static str>)> {
     if name == "*" {
         let all = tables::TABLES.iter().copied().filter(|table| !table.opt_in);
         let (there, missing): (Vec<_>, Vec<_>) = all.partition(|table| table.since_minor <= minor);
-        if !missing.is_empty() {
-            let missing: Vec<&str> = missing.iter().map(|table| table.name).collect();
-            say(&format!("warning: API 2.{minor} does not have {}; left out", missing.join(", ")));
-        }
-        return Ok(there);
+        return Ok((there, missing.iter().map(|table| table.name).collect()));
     }
     if let Some(table) = tables::find(name) {
         if table.since_minor > minor {
@@ -122,7 +143,7 @@ fn tables_named(connection: &str, name: &str, minor: u8) -> Result<Vec<&'static 
             let hint = format!("set api_version: \"2.{}\" or newer", table.since_minor);
             return Err(Error::new(ErrorKind::Config, message).with_hint(hint));
         }
-        return Ok(vec![table]);
+        return Ok((vec![table], Vec::new()));
     }
     let known: Vec<&str> = tables::TABLES.iter().map(|table| table.name).collect();
     let hint = match nearest(name, known.iter().copied()) {
