@@ -4,11 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{ArgAction, BoolishValueParser, Styles};
+use clap::builder::{ArgAction, BoolishValueParser, StyledStr, Styles};
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use crate::config::{Rate, parse_duration, parse_instant, parse_rate};
+use crate::printable;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,7 +80,7 @@ pub struct CommonArgs {
     /// Say more on stderr; twice for every request
     #[arg(short, long, action = ArgAction::Count, env = "INGEST_VERBOSE")]
     pub verbose: u8,
-    /// Say nothing on stderr but errors
+    /// Say nothing on stderr but errors and warnings about exposed secrets
     #[arg(short, long, env = "INGEST_QUIET")]
     pub quiet: bool,
 }
@@ -285,8 +287,12 @@ fn rate(text: &str) -> Result<Rate, String> {
     parse_rate(text).map_err(|e| e.to_string())
 }
 
-/// Parses a command line, program name included.
+/// Parses a command line, program name included. What was typed is fit to be printed where the error repeats it.
 pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    parse_typed(typed).map_err(cleaned)
+}
+
+fn parse_typed(typed: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
     let command = without_empty_twins(Cli::command());
     let arranged = subcommand_first(&command, typed.into_iter().collect());
     let is_named = arranged
@@ -298,7 +304,36 @@ pub fn parse(typed: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Err
     Cli::from_arg_matches(&command.try_get_matches_from(arranged)?)
 }
 
-/// An environment twin that is set to nothing counts as unset; booleans also take 1 and 0.
+/// The error, whose names and values are one line each.
+fn cleaned(mut error: clap::Error) -> clap::Error {
+    let styled = |text: &StyledStr| StyledStr::from(printable::line(&text.to_string()));
+    let changed: Vec<(ContextKind, ContextValue)> = error
+        .context()
+        // Ours, and on two lines.
+        .filter(|(kind, _)| *kind != ContextKind::Usage)
+        .filter_map(|(kind, value)| {
+            let value = match value {
+                ContextValue::String(text) => ContextValue::String(printable::name(text)),
+                ContextValue::Strings(texts) => {
+                    ContextValue::Strings(texts.iter().map(|text| printable::name(text)).collect())
+                }
+                ContextValue::StyledStr(text) => ContextValue::StyledStr(styled(text)),
+                ContextValue::StyledStrs(texts) => {
+                    ContextValue::StyledStrs(texts.iter().map(styled).collect())
+                }
+                _ => return None,
+            };
+            Some((kind, value))
+        })
+        .collect();
+    for (kind, value) in changed {
+        error.insert(kind, value);
+    }
+    error
+}
+
+/// An environment twin that is set to nothing counts as unset; booleans also take 1 and 0. A value that is not fit to be
+/// printed is not shown in the help.
 fn without_empty_twins(command: clap::Command) -> clap::Command {
     let tidy = |arg: clap::Arg| {
         let is_empty =
@@ -308,7 +343,11 @@ fn without_empty_twins(command: clap::Command) -> clap::Command {
         } else {
             arg
         };
-        if is_empty { arg.env(None::<&'static str>) } else { arg }
+        let is_odd = arg.get_env().and_then(std::env::var_os).is_some_and(|value| {
+            let value = value.to_string_lossy();
+            printable::name(&value) != value
+        });
+        if is_empty { arg.env(None::<&'static str>) } else { arg.hide_env_values(is_odd) }
     };
     command.mut_args(tidy).mut_subcommands(without_empty_twins)
 }

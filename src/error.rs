@@ -1,10 +1,13 @@
 //! The one error type that crosses module borders: what failed, where, and what to do about it.
 //!
 //! The [`ErrorKind`] drives decisions (exit code, retry of a table), the message is for the person at the
-//! terminal, the hint is the way out. Messages name positions, types and counts, never row values or tokens.
+//! terminal, the hint is the way out. Messages name positions, types and counts, never row values or tokens. Each part
+//! of an error is one line, made fit to be printed ([`printable`]) as it is put in, whoever wrote the names in it.
 
 use std::fmt;
 use std::sync::Arc;
+
+use crate::printable;
 
 /// Shorthand used all over the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -83,13 +86,14 @@ pub struct Error {
 impl Error {
     /// `message`: lower case, no full stop, the noun and its value first.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), context: Vec::new(), hint: None, source: None }
+        let message = printable::line(&message.into());
+        Self { kind, message, context: Vec::new(), hint: None, source: None }
     }
 
     /// Adds the way out, shown on a line of its own.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(printable::line(&hint.into()));
         self
     }
 
@@ -103,7 +107,7 @@ impl Error {
     /// Puts where it happened in front of the message: `table contacts: page 3: ...`.
     #[must_use]
     pub fn within(mut self, place: impl Into<String>) -> Self {
-        self.context.push(place.into());
+        self.context.push(printable::line(&place.into()));
         self
     }
 
@@ -122,7 +126,7 @@ impl Error {
         let mut text = format!("error: {self}");
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
-            text.push_str(&format!("\n  caused by: {error}"));
+            text.push_str(&format!("\n  caused by: {}", printable::line(&error.to_string())));
             cause = error.source();
         }
         if let Some(hint) = &self.hint {
@@ -165,6 +169,23 @@ mod tests {
         assert_eq!(worst([4, 75]), 75);
         assert_eq!(worst([75, 2]), 2);
         assert_eq!(worst([1, 130, 4]), 130);
+    }
+
+    #[test]
+    fn nothing_in_an_error_forges_a_line_or_moves_the_cursor() {
+        let odd = |part: &str| format!("{part}\u{1b}[2J\u{202e}\nerror: forged");
+        let error = Error::new(ErrorKind::Data, odd("message"))
+            .within(odd("place"))
+            .with_source(std::io::Error::other(odd("cause")))
+            .with_hint(odd("hint"));
+        let shown = ["place", "message", "cause", "hint"].map(|part| format!("{part}[2J error: forged"));
+        let [place, message, cause, hint] = &shown;
+        assert_eq!(error.to_string(), format!("{place}: {message}"));
+        assert_eq!(error.hint(), Some(hint.as_str()));
+        assert_eq!(
+            error.render(),
+            format!("error: {place}: {message}\n  caused by: {cause}\n  hint: {hint}")
+        );
     }
 
     #[test]

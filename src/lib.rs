@@ -13,7 +13,7 @@
 //! 6. [`destination`] merges rows and saves the state they support, in one transaction.
 //!
 //! Around it: [`cli`] is what was typed, [`commands`] carries it out, [`progress`] and [`report`] say what
-//! happens. [`sandbox`] is a small Intercom on loopback that all of this is tried against.
+//! happens, and [`printable`] makes what others wrote fit to be said. [`sandbox`] is a small Intercom on loopback that all of this is tried against.
 
 pub mod batch;
 pub mod cli;
@@ -27,6 +27,7 @@ pub mod error;
 pub mod ledger;
 mod memory;
 pub mod pipeline;
+pub mod printable;
 pub mod progress;
 pub mod report;
 pub mod sandbox;

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 
+use crate::printable;
+
 /// How often a table says a plain line while nothing special happens.
 const PLAIN_EVERY: Duration = Duration::from_secs(10);
 /// Waits shorter than this are not worth a word.
@@ -70,7 +72,7 @@ impl Progress {
             Mode::Live => {
                 let bar = self.bars.add(ProgressBar::no_length());
                 bar.set_style(style("{spinner} {prefix:<18} {human_pos:>10} rows {speed:>12}  {wide_msg}"));
-                bar.set_prefix(name.to_owned());
+                bar.set_prefix(printable::name(name));
                 bar.enable_steady_tick(Duration::from_millis(120));
                 View::Bar(bar)
             }
@@ -141,7 +143,7 @@ impl TableProgress {
         match &self.inner.view {
             View::None => {}
             View::Plain(_) => say(&format!("{}: {what}", self.inner.table)),
-            View::Bar(bar) => bar.set_message(what.to_owned()),
+            View::Bar(bar) => bar.set_message(printable::line(what)),
         }
     }
 
@@ -209,7 +211,9 @@ impl TableProgress {
             View::None => {}
             View::Plain(_) if wait < WORTH_MENTIONING => {}
             View::Plain(_) => say(&format!("{}: {reason}; going on in {seconds} s", self.inner.table)),
-            View::Bar(bar) => bar.set_message(format!("{reason}; going on in {seconds} s")),
+            View::Bar(bar) => {
+                bar.set_message(printable::line(&format!("{reason}; going on in {seconds} s")));
+            }
         }
     }
 
@@ -225,7 +229,7 @@ impl TableProgress {
         match &self.inner.view {
             View::None => {}
             View::Plain(_) => say(&format!("{}: {outcome}", self.inner.table)),
-            View::Bar(bar) => bar.finish_with_message(outcome.to_owned()),
+            View::Bar(bar) => bar.finish_with_message(printable::line(outcome)),
         }
     }
 }
@@ -238,7 +242,7 @@ fn style(template: &str) -> ProgressStyle {
     })
 }
 
-/// Writes a line to stderr. A reader that went away is no reason to stop.
+/// Writes one line to stderr. A reader that went away is no reason to stop.
 fn say(text: &str) {
-    drop(writeln!(std::io::stderr(), "{text}"));
+    drop(writeln!(std::io::stderr(), "{}", printable::line(text)));
 }

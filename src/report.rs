@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::batch::Shape;
 use crate::destination::Committed;
 use crate::error::{Error, ErrorKind, worst};
+use crate::printable;
 use crate::progress::TableProgress;
 
 /// One invocation.
@@ -171,7 +172,8 @@ fn shape_note(what: &str, counts: &std::collections::BTreeMap<String, u64>) -> O
     if counts.is_empty() {
         return None;
     }
-    let named: Vec<String> = counts.iter().take(8).map(|(path, rows)| format!("{path} ({rows})")).collect();
+    let named: Vec<String> =
+        counts.iter().take(8).map(|(path, rows)| format!("{} ({rows})", printable::name(path))).collect();
     let more = if counts.len() > 8 { format!(" and {} more", counts.len() - 8) } else { String::new() };
     Some(format!("{what}: {}{more}", named.join(", ")))
 }
@@ -214,7 +216,8 @@ impl RunReport {
         let mut text = aligned(&lines);
         for table in &self.tables {
             for note in &table.notes {
-                text.push_str(&format!("note: {}: {note}\n", table.name()));
+                text.push_str(&printable::line(&format!("note: {}: {note}", table.name())));
+                text.push('\n');
             }
         }
         text
@@ -278,15 +281,17 @@ pub fn grouped(number: u64) -> String {
 }
 
 /// Lines of equally many cells in columns: the first and the last to the left, the others to the right.
-/// Every line ends in a newline and in no space.
+/// Every line ends in a newline and in no space. A cell is one line, fit to be printed.
 pub fn aligned(lines: &[Vec<String>]) -> String {
+    let clean = |line: &Vec<String>| line.iter().map(|cell| printable::line(cell)).collect::<Vec<_>>();
+    let lines: Vec<Vec<String>> = lines.iter().map(clean).collect();
     let columns = lines.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         lines.iter().filter_map(|line| line.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
-    for line in lines {
+    for line in &lines {
         let cells: Vec<String> = line
             .iter()
             .zip(&widths)
@@ -345,5 +350,22 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
             assert_eq!(grouped(number), text);
         }
+    }
+
+    #[test]
+    fn cells_and_notes_are_one_line_each() {
+        let mut run = report(&[None]);
+        let long = "y".repeat(printable::LONGEST_NAME + 1);
+        run.tables[0].shape.unknown =
+            [("a\u{1b}[2J\u{202e}\nb".into(), 1), (long.clone(), 2)].into_iter().collect();
+        run.tables[0].end(Outcome::Complete, None, &TableProgress::silent());
+        let text = run.to_text();
+        assert_eq!(text.lines().count(), 3, "{text}");
+        let cut = long.get(1..).unwrap_or_default();
+        assert!(text.ends_with(&format!("it has no column: a[2J b (1), {cut}… (2)\n")), "{text}");
+        // What programs get is exact.
+        assert_eq!(run.to_json()["tables"][0]["unknown_fields"]["a\u{1b}[2J\u{202e}\nb"], 1);
+        let cells = ["a\u{1b}[2J\nb", "\u{200b}c"].map(str::to_owned).to_vec();
+        assert_eq!(aligned(&[cells]), "a[2J b  c\n");
     }
 }

@@ -10,6 +10,7 @@
 //! - `private`: who may use what a run writes;
 //! - `unwritten`: what `ingest check` leaves as it was: everything;
 //! - `several`: two destinations at once;
+//! - `odd_words`: names and words of others, which move no cursor and forge no line;
 //! - `signals`: Ctrl-C, SIGTERM, a closed terminal, and readers that went away.
 
 mod check;
@@ -21,6 +22,7 @@ mod init;
 mod lake;
 mod network;
 mod objects;
+mod odd_words;
 #[cfg(unix)]
 mod private;
 mod refusals;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
+use crate::printable;
 use crate::trust::{distrust, root};
 
 /// Why a call has no usable answer.
@@ -50,8 +51,7 @@ impl Refusal {
         let parsed: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
         let first = parsed.get("errors").map(|errors| errors.get(0).unwrap_or(errors));
         let text = |key: &str| {
-            let words = first?.get(key)?.as_str()?.replace(token, "***");
-            let short: String = words.chars().filter(|c| !c.is_control()).take(200).collect();
+            let short = printable::name(&printable::masked(first?.get(key)?.as_str()?, &[token]));
             (!short.is_empty()).then_some(short)
         };
         Self { status, code: text("code"), message: text("message"), wait, canonical: None }
@@ -64,7 +64,7 @@ impl CallError {
     }
 
     pub(super) fn broken(call: String, error: &reqwest::Error) -> Self {
-        let words = root(error);
+        let words = printable::name(&root(error));
         let cause = if error.is_timeout() {
             Cause::Broken("no answer in time".into())
         } else if distrust(&words).is_some() {
@@ -186,6 +186,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_token_that_the_cut_would_leave_half_of_is_not_shown() {
+        let message = format!("{}s3cret", "x".repeat(printable::LONGEST_NAME - 3));
+        let body = serde_json::json!({ "errors": [{ "message": message }] }).to_string();
+        let refusal = Refusal::read(401, body.as_bytes(), None, "s3cret");
+        assert_eq!(refusal.message, Some(format!("{}***", "x".repeat(printable::LONGEST_NAME - 3))));
+    }
+
+    #[test]
     fn error_bodies_are_read_defensively_and_never_show_the_token() {
         for (body, expected) in [
             (r#"{"errors":[{"code":"unauthorized","message":"no"}]}"#, "answered 401 unauthorized (no)"),
@@ -193,6 +201,15 @@ mod tests {
             (r#"{"errors":[]}"#, "answered 401"),
             ("<html>", "answered 401"),
             (r#"{"errors":[{"message":"bad token s3cret"}]}"#, "answered 401 (bad token ***)"),
+            // Split by what is not printed.
+            (
+                r#"{"errors":[{"message":"bad s3\u0007cr\u200bet!","code":"s\n3cret"}]}"#,
+                "answered 401 *** (bad ***!)",
+            ),
+            (
+                "{\"errors\":[{\"code\":\"a\\u001b[2J\\nerror: b\u{9b}\u{202e}\u{2028}c\"}]}",
+                "answered 401 a[2J error: b c",
+            ),
         ] {
             let refusal = Refusal::read(401, body.as_bytes(), None, "s3cret");
             let error = CallError::refused("GET /me".into(), refusal);

@@ -28,6 +28,7 @@ use crate::clock;
 use crate::config::is_loopback;
 use crate::config::secret::Secret;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::TableProgress;
 use crate::trust::{Way, prepared};
 
@@ -102,7 +103,7 @@ impl Call {
 
     /// Method and path without the query, for messages.
     pub fn describe(&self) -> String {
-        format!("{} {}", self.method(), self.path.split('?').next().unwrap_or_default())
+        format!("{} {}", self.method(), printable::name(self.path.split('?').next().unwrap_or_default()))
     }
 }
 
@@ -147,8 +148,10 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// Prepares the pool; nothing is sent yet. A `Config` error where `base_url` is beyond this machine and there are no
-    /// CA certificates to know it by.
+    /// CA certificates to know it by. From now on
+    /// the token is never printed.
     pub fn new(settings: ClientSettings, progress: TableProgress) -> Result<Self> {
+        printable::keep_secret(settings.token.expose());
         let mut headers = HeaderMap::new();
         let mut bearer = HeaderValue::from_str(&format!("Bearer {}", settings.token.expose()))
             .map_err(|_| Error::new(ErrorKind::Config, "access token holds characters that no header can"))?;

@@ -10,6 +10,7 @@ use crate::cli::CheckArgs;
 use crate::clock;
 use crate::config::{DestinationConfig, IntercomConnection};
 use crate::error::{Error, ErrorKind, Result, worst};
+use crate::printable;
 use crate::progress::TableProgress;
 use crate::report::aligned;
 use crate::source::intercom::Intercom;
@@ -104,7 +105,8 @@ impl Findings {
                 [first, _, _, _, ..] => format!("{first} and {} more", about.len() - 1),
                 few => few.join(", "),
             };
-            text.push_str(&format!("hint: {about}: {hint}\n"));
+            text.push_str(&printable::line(&format!("hint: {about}: {hint}")));
+            text.push('\n');
         }
         text
     }
@@ -198,9 +200,10 @@ fn request(table: &TableSpec) -> String {
 }
 
 fn describe(identity: &Identity, connection: &IntercomConnection) -> String {
-    let workspace = identity.workspace.as_deref().unwrap_or("unknown");
-    let name = identity.name.as_deref().map(|name| format!(" ({name})")).unwrap_or_default();
-    let region = identity.region.as_deref().unwrap_or("unknown");
-    let zone = identity.time_zone.as_deref().unwrap_or("unknown");
+    let said = |words: &Option<String>| words.as_deref().map_or_else(|| "unknown".into(), printable::name);
+    let (workspace, region, zone) =
+        (said(&identity.workspace), said(&identity.region), said(&identity.time_zone));
+    let name = identity.name.as_deref();
+    let name = name.map(|name| format!(" ({})", printable::name(name))).unwrap_or_default();
     format!("workspace {workspace}{name}, region {region}, time zone {zone}, API {}", connection.api_version)
 }

@@ -10,6 +10,7 @@ use crate::config::{DestinationConfig, DuckDbConfig, IntercomConnection, Region}
 use crate::destination::duckdb::{self, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, RunOptions, Stop};
+use crate::printable;
 use crate::report::{RunReport, TableReport, aligned};
 use crate::sandbox::{Change, Sandbox, Settings};
 use crate::source::intercom::tables::TABLES;
@@ -123,12 +124,13 @@ fn changes(sandbox: &Sandbox) -> Vec<Change> {
 }
 
 fn ask(path: &Path) -> Result<()> {
-    print(&format!("\nEverything is in {}. Three things to ask it:\n", path.display()))?;
+    let shown = printable::line(&path.display().to_string());
+    print(&format!("\nEverything is in {shown}. Three things to ask it:\n"))?;
     for (question, sql) in QUERIES {
         let rows = duckdb::query(path, &Options::default(), sql)?;
         print(&format!("\n{question}\n\n{sql}\n\n{}", aligned(&rows)))?;
     }
-    let status = format!("ingest status --to duckdb:{}", path.display());
+    let status = format!("ingest status --to duckdb:{shown}");
     let next = [
         (status.as_str(), "what the file holds and how fresh it is"),
         ("ingest init", "a connections.yml for your own workspace"),

@@ -8,6 +8,7 @@ use super::{print, setup};
 use crate::cli::InitArgs;
 use crate::config::TEMPLATE;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::special::special;
 
 /// Writes the file; never over an existing one unless told to.
@@ -17,7 +18,7 @@ pub(super) fn init(args: &InitArgs) -> Result<u8> {
     write(&path, args.force)?;
     print(&format!(
         "wrote {}\nnext: export INTERCOM_ACCESS_TOKEN=..., then: ingest check\n",
-        path.display()
+        printable::line(&path.display().to_string())
     ))?;
     Ok(0)
 }

@@ -16,10 +16,12 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
+use serde_json::Value;
+
 use crate::cli::{self, Cli, Command};
 use crate::destination::access;
 use crate::error::{Error, ErrorKind, Result};
-use crate::{descriptors, memory};
+use crate::{descriptors, memory, printable};
 
 /// Carries out a command line and says how the process ends.
 pub fn execute(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -30,8 +32,13 @@ pub fn execute(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
     let cli = match cli::parse(typed) {
         Ok(cli) => cli,
         Err(error) => {
+            let text = error.render().to_string();
             // Help and version are data and go to stdout with code 0; clap knows which is which.
-            drop(error.print());
+            if error.use_stderr() {
+                say(text.trim_end());
+            } else {
+                drop(print(&text));
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -56,8 +63,17 @@ fn dispatch(cli: Cli) -> Result<u8> {
     }
 }
 
-/// Writes a result to stdout. A reader that has seen enough and closed the pipe is no error.
+/// Writes lines of a result to stdout. A reader that has seen enough and closed the pipe is no error.
 fn print(text: &str) -> Result<()> {
+    write(&printable::lines(text))
+}
+
+/// Writes a result for programs to stdout, as [`print`] does.
+fn print_json(value: &Value) -> Result<()> {
+    write(&printable::json(value))
+}
+
+fn write(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
@@ -72,7 +88,7 @@ fn report(error: &Error) {
     say(&error.render());
 }
 
-/// Writes a line to stderr; if nobody reads it, there is nobody to tell.
+/// Writes lines to stderr; if nobody reads it, there is nobody to tell.
 fn say(text: &str) {
-    drop(writeln!(std::io::stderr(), "{text}"));
+    drop(writeln!(std::io::stderr(), "{}", printable::lines(text)));
 }

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{destinations, dry_run, print, report, setup, signals};
+use super::{destinations, dry_run, print, print_json, report, setup, signals};
 use crate::cli::{Output, RunArgs};
 use crate::config::check_schema as check_name;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{self, Job, RunOptions, Stop};
+use crate::printable;
 use crate::report::RunReport;
 use crate::window::Window;
 
@@ -25,7 +26,8 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
     }
     if let Some(schema) = &args.schema {
         check_name(schema).map_err(|(reason, hint)| {
-            Error::new(ErrorKind::Usage, format!("--schema {schema:?} {reason}")).with_hint(hint)
+            let shown = printable::name(schema);
+            Error::new(ErrorKind::Usage, format!("--schema \"{shown}\" {reason}")).with_hint(hint)
         })?;
     }
     let configs = setup.destinations(&args.to)?;
@@ -64,7 +66,7 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
 pub(super) fn show(done: &RunReport, output: Output) -> Result<()> {
     let printed = match output {
         Output::Text => print(&done.to_text()),
-        Output::Json => print(&format!("{:#}\n", done.to_json())),
+        Output::Json => print_json(&done.to_json()),
     };
     for error in failures(done) {
         report(&error);

@@ -1,12 +1,17 @@
 //! From what was typed to connections, tables and destinations that are ready to use.
 
+use std::fmt::Debug;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
+use url::Url;
 
 use super::destinations::check_apart;
 use super::say;
@@ -19,6 +24,7 @@ use crate::config::{
 use crate::descriptors;
 use crate::error::{Error, ErrorKind, Result};
 use crate::pipeline::{Job, ReadingRules};
+use crate::printable;
 use crate::progress::{Mode, Progress, TableProgress};
 use crate::source::intercom::{Intercom, tables};
 use crate::table::TableSpec;
@@ -31,6 +37,8 @@ pub(super) struct Setup {
     pub(super) connections: Connections,
     pub(super) environment: Environment,
     pub(super) working_dir: PathBuf,
+    /// Whether nothing is said but errors and what must be.
+    is_quiet: bool,
 }
 
 impl Setup {
@@ -49,17 +57,17 @@ impl Setup {
         common: &CommonArgs,
     ) -> Result<Self> {
         let environment = Environment::of_process();
+        keep_passwords(&environment);
         let working_dir = std::env::current_dir()
             .map_err(|e| Error::new(ErrorKind::Usage, "the working directory is gone").with_source(e))?;
         let user_dir = environment.user_config_dir().map(Path::to_owned);
         let located = config_path(common.config.as_deref(), &working_dir, user_dir);
         let connections = open(&located, &environment)?;
-        if !common.quiet {
-            for warning in connections.warnings() {
-                say(&format!("warning: {warning}"));
-            }
+        // Whatever is quiet, who can read a token is said.
+        for warning in connections.warnings() {
+            say(&printable::line(&format!("warning: {warning}")));
         }
-        Ok(Self { connections, environment, working_dir })
+        Ok(Self { connections, environment, working_dir, is_quiet: common.quiet })
     }
 
     /// The Intercom connection of that name.
@@ -91,7 +99,11 @@ impl Setup {
                 found.len() - 1
             });
             let minor = minor_of(&self.intercom(&connection)?);
-            for table in tables_named(&connection, table, minor)? {
+            let (tables, missing) = tables_named(&connection, table, minor)?;
+            if !missing.is_empty() && !self.is_quiet {
+                say(&format!("warning: API 2.{minor} does not have {}; left out", missing.join(", ")));
+            }
+            for table in tables {
                 if !found[position].1.iter().any(|known| known.name == table.name) {
                     found[position].1.push(table);
                 }
@@ -101,16 +113,29 @@ impl Setup {
     }
 }
 
-/// The tables that `name` means in API version 2.`minor`. All of them are those that need not be named.
-fn tables_named(connection: &str, name: &str, minor: u8) -> Result<Vec<&'static TableSpec>> {
+/// Passwords in the addresses of proxies are printed by nobody, whoever complains about one.
+fn keep_passwords(environment: &Environment) {
+    for variable in ["HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"] {
+        for variable in [variable.to_owned(), variable.to_lowercase()] {
+            let address = environment.get(&variable).ok().flatten().and_then(|value| Url::parse(value).ok());
+            if let Some(password) = address.as_ref().and_then(Url::password) {
+                printable::keep_secret(password);
+            }
+        }
+    }
+}
+
+/// The tables that `name` means in API version 2.`minor`, and the names of those that it means and that this version does
+/// not have. All of them are those that need not be named.
+fn tables_named(
+    connection: &str,
+    name: &str,
+    minor: u8,
+) -> Result<(Vec<&'static TableSpec>, Vec<&'static str>)> {
     if name == "*" {
         let all = tables::TABLES.iter().copied().filter(|table| !table.opt_in);
         let (there, missing): (Vec<_>, Vec<_>) = all.partition(|table| table.since_minor <= minor);
-        if !missing.is_empty() {
-            let missing: Vec<&str> = missing.iter().map(|table| table.name).collect();
-            say(&format!("warning: API 2.{minor} does not have {}; left out", missing.join(", ")));
-        }
-        return Ok(there);
+        return Ok((there, missing.iter().map(|table| table.name).collect()));
     }
     if let Some(table) = tables::find(name) {
         if table.since_minor > minor {
@@ -118,15 +143,18 @@ fn tables_named(connection: &str, name: &str, minor: u8) -> Result<Vec<&'static 
             let hint = format!("set api_version: \"2.{}\" or newer", table.since_minor);
             return Err(Error::new(ErrorKind::Config, message).with_hint(hint));
         }
-        return Ok(vec![table]);
+        return Ok((vec![table], Vec::new()));
     }
     let known: Vec<&str> = tables::TABLES.iter().map(|table| table.name).collect();
     let hint = match nearest(name, known.iter().copied()) {
         Some(near) => format!("did you mean {connection}.{near}? all of them: ingest tables"),
         None => format!("tables: {}", known.join(", ")),
     };
-    Err(Error::new(ErrorKind::Usage, format!("connection {connection} has no table {name:?}"))
-        .with_hint(hint))
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("connection {connection} has no table \"{}\"", printable::name(name)),
+    )
+    .with_hint(hint))
 }
 
 /// A client for a connection, reporting nowhere yet.
@@ -216,11 +244,21 @@ pub(super) fn logging(common: &CommonArgs) {
         .with_env_filter(EnvFilter::new(level))
         .with_writer(std::io::stderr)
         .with_target(false)
+        .fmt_fields(debug_fn(log_field).delimited(" "))
         // What cannot be written to stderr cannot be complained about there either.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     // A second initialisation in the same process changes nothing, which is right.
     drop(subscriber.try_init());
+}
+
+/// A part of a log line: the sentence, or a name and its value. None of them is more than one line.
+fn log_field(line: &mut Writer<'_>, field: &Field, value: &dyn Debug) -> std::fmt::Result {
+    let value = printable::line(&format!("{value:?}"));
+    match field.name() {
+        "message" => line.write_str(&value),
+        name => write!(line, "{name}={value}"),
+    }
 }
 
 /// The runtime that reading happens on. One thread carries all the requests that a rate limit allows many times over,

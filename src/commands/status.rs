@@ -3,12 +3,13 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
-use super::{destinations, print, report, setup};
+use super::{destinations, print, print_json, report, setup};
 use crate::cli::{Output, StatusArgs};
 use crate::clock;
 use crate::config::DestinationConfig;
 use crate::destination::{PastRun, TableStatus};
 use crate::error::{Error, ErrorKind, Result, worst};
+use crate::printable;
 use crate::report::{aligned, grouped};
 
 /// Tables of past runs that are looked at: those of the latest runs, as many as that makes.
@@ -36,24 +37,25 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8> {
     let now = clock::now();
     if let [config] = configs.as_slice() {
         let Holdings { tables, runs } = holdings(config, schema.as_deref())?;
-        print(&match args.output {
-            Output::Text => to_text(&tables, &runs, now),
-            Output::Json => format!("{:#}\n", to_json(&tables, &runs)),
-        })?;
+        match args.output {
+            Output::Text => print(&to_text(&tables, &runs, now)),
+            Output::Json => print_json(&to_json(&tables, &runs)),
+        }?;
         return Ok(0);
     }
     let found: Vec<(&DestinationConfig, Result<Holdings>)> =
         configs.iter().map(|config| (config, holdings(config, schema.as_deref()))).collect();
-    print(&match args.output {
+    match args.output {
         Output::Text => {
-            found.iter().map(|(config, found)| section(config, found, now)).collect::<Vec<_>>().join("\n")
+            let sections = found.iter().map(|(config, found)| section(config, found, now));
+            print(&sections.collect::<Vec<_>>().join("\n"))
         }
         Output::Json => {
             let destinations: Vec<Value> =
                 found.iter().map(|(config, found)| member(config, found)).collect();
-            format!("{:#}\n", json!({ "destinations": destinations }))
+            print_json(&json!({ "destinations": destinations }))
         }
-    })?;
+    }?;
     let errors = found.into_iter().filter_map(|(config, found)| Some((config, found.err()?)));
     let codes = errors.map(|(config, error)| {
         let code = error.kind().exit_code();
@@ -83,7 +85,7 @@ fn holdings(config: &DestinationConfig, schema: Option<&str>) -> Result<Holdings
 
 /// One destination among several, for people.
 fn section(config: &DestinationConfig, found: &Result<Holdings>, now: Timestamp) -> String {
-    let heading = format!("destination {} ({})", config.name(), config.place());
+    let heading = printable::line(&format!("destination {} ({})", config.name(), config.place()));
     match found {
         Ok(Holdings { tables, runs }) => format!("{heading}\n{}", to_text(tables, runs, now)),
         Err(_) => format!("{heading}\nnot readable\n"),

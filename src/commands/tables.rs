@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{print, setup};
+use super::{print, print_json, setup};
 use crate::cli::{Output, TablesArgs};
 use crate::error::Result;
 use crate::report::aligned;
@@ -16,14 +16,11 @@ pub(super) fn tables(args: &TablesArgs) -> Result<u8> {
         Some(typed) => setup::Setup::read_to_look(&args.common)?.connections.resolve_source(typed)?,
         None => "intercom".to_owned(),
     };
-    let text = match (args.output, args.columns) {
-        (Output::Json, _) => {
-            format!("{:#}\n", TABLES.iter().map(|t| to_json(&connection, t)).collect::<Value>())
-        }
-        (Output::Text, false) => list(&connection),
-        (Output::Text, true) => columns(&connection),
-    };
-    print(&text)?;
+    match (args.output, args.columns) {
+        (Output::Json, _) => print_json(&TABLES.iter().map(|t| to_json(&connection, t)).collect()),
+        (Output::Text, false) => print(&list(&connection)),
+        (Output::Text, true) => print(&columns(&connection)),
+    }?;
     Ok(0)
 }
 

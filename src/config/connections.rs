@@ -16,6 +16,7 @@ use super::read::{check_is_file, is_nowhere, read};
 use super::settings::{ACCESS_TOKEN, REGION_VARIABLE, Settings, TOKEN_VARIABLE};
 use super::yaml::Position;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 
 /// A configuration whose structure is sound and whose values are still as written.
 ///
@@ -189,14 +190,14 @@ impl Connections {
         }
         let error = Error::new(ErrorKind::Usage, format!("destination {}: unknown", shown(typed)));
         Err(error.with_hint(if looks_like_duckdb_file(typed) {
-            format!("for a file, write duckdb:{typed}")
+            format!("for a file, write duckdb:{}", printable::name(typed))
         } else {
             let near = nearest(typed, self.destinations().map(|destination| destination.name.as_str()));
             self.meant(near, false)
         }))
     }
 
-    /// What should be said before a run, without values: at present, literal secrets that others can read.
+    /// What should be said before a run, however quiet it is, without values: literal secrets that others can read.
     pub fn warnings(&self) -> Vec<String> {
         let Some(mode) = self.exposed_as else { return Vec::new() };
         let is_secret = |key: &str| key == ACCESS_TOKEN || SECRETS.contains(&key);
@@ -323,8 +324,8 @@ fn is_set(environment: &Environment, variable: &str) -> Result<bool> {
 /// before the first colon.
 fn shown(typed: &str) -> String {
     match typed.split_once(':') {
-        Some((scheme, _)) => format!("{}:...", scheme.escape_debug()),
-        None => typed.escape_debug().to_string(),
+        Some((scheme, _)) => format!("{}:...", printable::name(scheme)),
+        None => printable::name(typed),
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::access::{self, Access};
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::Progress;
 
 /// What a lock file begins with.
@@ -142,8 +143,7 @@ fn lock_path(place: &Path) -> PathBuf {
 fn words_in(lock: &Path) -> String {
     let mut text = String::new();
     let read = File::open(lock).and_then(|file| file.take(LONGEST).read_to_string(&mut text));
-    text.retain(|letter| letter.is_ascii_graphic() || letter == ' ');
-    read.map(|_| text.trim().to_owned()).unwrap_or_default()
+    read.map(|_| printable::name(&text).trim().to_owned()).unwrap_or_default()
 }
 
 /// What is said of a lock that somebody has.

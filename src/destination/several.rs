@@ -16,6 +16,7 @@ use super::{Committed, Destination, Identity, RunRecord, TableCommit, Target};
 use crate::batch::hash_of_key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::Entry;
+use crate::printable;
 use crate::state::{StateChange, Stored, TableState, conflict};
 
 /// Destinations that get the same rows.
@@ -62,6 +63,7 @@ impl Several {
         if let Some((first, workspace)) = known.first()
             && let Some((other, differs)) = known.iter().find(|(_, other)| other != workspace)
         {
+            let (workspace, differs) = (printable::name(workspace), printable::name(differs));
             let message = format!(
                 "table {}.{} holds workspace {workspace} in destination {}, and workspace {differs} in destination {}",
                 target.schema, target.table.name, first.name, other.name

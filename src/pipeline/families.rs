@@ -9,6 +9,7 @@ use super::writer::Writer;
 use super::{Job, RunOptions, Stop};
 use crate::destination::Target;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::TableProgress;
 use crate::report::TableReport;
 use crate::state::{Stored, TableState};
@@ -69,8 +70,11 @@ fn check_workspace(
         return Ok(());
     }
     let message = format!(
-        "table {}.{} holds workspace {known}, but the token opens workspace {workspace}",
-        job.schema, table.name
+        "table {}.{} holds workspace {}, but the token opens workspace {}",
+        job.schema,
+        table.name,
+        printable::name(known),
+        printable::name(workspace)
     );
     Err(Error::new(ErrorKind::Config, message).with_hint(
         "use the other workspace's token, or give this one a connection name or destination of its own",

@@ -30,6 +30,7 @@ pub use stop::Stop;
 use crate::clock;
 use crate::destination::{Destination, RunRecord, Target};
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::{Progress, TableProgress};
 use crate::report::{Outcome, RunReport, TableReport};
 use crate::source::Source;
@@ -197,7 +198,9 @@ async fn identify(job: &Job, stop: &Stop) -> Result<Option<String>> {
         identity = job.source.identify(&silent) => identity?,
         error = stop.asked() => return Err(error),
     };
-    tracing::info!(connection = &*job.schema, workspace = ?identity.workspace, name = ?identity.name, "connected");
+    let named = |words: &Option<String>| words.as_deref().map(printable::name);
+    let (workspace, name) = (named(&identity.workspace), named(&identity.name));
+    tracing::info!(connection = &*job.schema, ?workspace, ?name, "connected");
     Ok(identity.workspace)
 }
 

@@ -172,7 +172,15 @@ fn a_literal_token_that_others_can_read_is_warned_about() {
     ----- stderr -----
     warning: [DIR]/connections.yml:3: connection intercom: the access token is written out in a file that others can read (mode 0644): write ${INTERCOM_ACCESS_TOKEN}, or chmod 600 the file
     ");
-    assert_eq!(project.ingest(&["intercom.tags", "-q"]).run().exits(0).stderr, "");
+    // Whoever wants to hear of nothing but errors hears of this.
+    for typed in ["intercom.tags -q", "check --quiet", "status -q", "tables intercom -q"] {
+        let quiet = project.ingest(&typed.split(' ').collect::<Vec<_>>()).run().exits(0);
+        assert_eq!(quiet.stderr.lines().count(), 1, "{quiet}");
+        assert!(
+            quiet.stderr.contains("the access token is written out in a file that others can read"),
+            "{quiet}"
+        );
+    }
     std::fs::set_permissions(project.path("connections.yml"), PermissionsExt::from_mode(0o600)).unwrap();
     assert_eq!(project.ingest(&["intercom.tags", "--progress", "off"]).run().exits(0).stderr, "");
 }

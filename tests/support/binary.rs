@@ -1,7 +1,8 @@
 //! Running the real binary: in a folder of its own, in an environment that holds nothing but what the test
 //! says, against a sandbox in this process.
 //!
-//! No output may ever show a token; every finished run is checked for that, whatever it is about.
+//! No output may ever show a token, or a character that a terminal acts on; every finished run is checked for that,
+//! whatever it is about.
 
 mod process;
 mod shown;

@@ -56,6 +56,11 @@ impl Answer {
         Self { status, ..Self::ok(body) }
     }
 
+    /// The same body with an error status.
+    pub(crate) fn refused(self, status: u16) -> Self {
+        Self { status, ..self }
+    }
+
     /// The same page without its last rows.
     pub(crate) fn without_some_rows(self, rows: usize) -> Self {
         let mut body: Value = serde_json::from_slice(&self.body).expect("a page");

@@ -20,6 +20,7 @@ use crate::batch::Members;
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::{Due, Entry};
+use crate::printable;
 use crate::source::{Ask, Failed, Page, Pass, Proof, Share};
 use crate::state::Object;
 use crate::table::{Address, More};
@@ -134,7 +135,7 @@ impl<'i> Follower<'i> {
         if explained.kind() == ErrorKind::Auth {
             return Err(explained);
         }
-        tracing::warn!(table = table.name, id = %want.id, %error, "an object could not be read");
+        tracing::warn!(table = table.name, id = %printable::name(&want.id), %error, "an object could not be read");
         let is_forbidden = explained.kind() == ErrorKind::Permission;
         {
             let mut tallies = self.tallies();

@@ -41,6 +41,7 @@ use reader::Reader;
 use crate::batch::{Decoder, Layout};
 use crate::client::{Call, CallError, Client};
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::TableProgress;
 use crate::table::{Endpoint, List, TableSpec};
 use crate::window::{self, DateField};
@@ -110,6 +111,7 @@ impl Intercom {
         };
         match (&self.region, &identity.region) {
             (Some(ours), Some(theirs)) if !ours.eq_ignore_ascii_case(theirs) => {
+                let theirs = printable::name(theirs);
                 let message = format!(
                     "the token belongs to a workspace in region {theirs}, the connection is for {ours}"
                 );

@@ -23,6 +23,10 @@ impl Finished {
             assert!(!stdout.contains(token), "a token on stdout: {stdout}");
             assert!(!stderr.contains(token), "a token on stderr: {stderr}");
         }
+        for text in [&stdout, &stderr] {
+            let raw = text.chars().find(|c| is_raw(*c));
+            assert!(raw.is_none(), "{raw:?} in {text:?}");
+        }
         let shown = |path: &Path| path.to_str().unwrap().to_owned();
         let places = vec![
             (shown(&project.path), "[DIR]"),
@@ -51,6 +55,13 @@ impl Finished {
         assert_eq!(self.code, Some(code), "{self}");
         self
     }
+}
+
+/// What must not be printed: what a terminal acts on, what turns text around, what nobody sees.
+fn is_raw(c: char) -> bool {
+    let is_mark =
+        matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}');
+    (c.is_control() && c != '\n') || is_mark || matches!(c, '\u{feff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 impl fmt::Display for Finished {

@@ -3,7 +3,7 @@
 //! The SQL keeps to what DuckDB 1.2 knows too, and to what means the same with and without the ICU extension:
 //! no cast between text and `TIMESTAMP WITH TIME ZONE`, and none that sees an offset.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::quoted;
 
@@ -88,10 +88,16 @@ impl Kind {
     }
 
     /// Reads the JSON value that the expression `value` stands for. A moment is read as seconds.
-    fn read(self, value: &str) -> String {
+    ///
+    /// What is made of `value`, here and in [`Kind::show`], mentions it an odd number of times, if need be by asking
+    /// whether it is NULL. DuckDB keeps the columns of a query in a table of hashes, and a name that stands there twice
+    /// cancels out: all columns of a kind would have one hash, and each would be compared with each.
+    pub(super) fn read(self, value: &str) -> String {
         let text = format!("json_extract_string({value}, '$')");
         match self {
-            Self::Text => format!("CASE WHEN json_type({value}) NOT IN ('ARRAY', 'OBJECT') THEN {text} END"),
+            Self::Text => format!(
+                "CASE WHEN {value} IS NOT NULL AND json_type({value}) NOT IN ('ARRAY', 'OBJECT') THEN {text} END"
+            ),
             // With a fraction of zero it may be a JSON double, which is exact up to 15 digits only.
             Self::Integer => {
                 let digits = first_group(&text, r"^\s*(-?[0-9]+|-?[0-9]{1,15}\.0+)\s*$", 1);
@@ -101,16 +107,21 @@ impl Kind {
                 let digits = first_group(&text, r"^\s*(-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?)\s*$", 1);
                 format!("TRY_CAST({digits} AS DOUBLE)")
             }
-            Self::Boolean => format!("CASE {text} WHEN 'true' THEN true WHEN 'false' THEN false END"),
-            Self::Moment => seconds(&text),
-            Self::Json => format!("CASE WHEN json_type({value}) <> 'NULL' THEN {value} END"),
+            // Not `CASE {text} WHEN ...`, which DuckDB takes apart into this, without the first part.
+            Self::Boolean => format!(
+                "CASE WHEN {value} IS NULL THEN NULL WHEN {text} = 'true' THEN true WHEN {text} = 'false' THEN false END"
+            ),
+            Self::Moment => format!("CASE WHEN {value} IS NOT NULL THEN {} END", seconds(&text)),
+            Self::Json => {
+                format!("CASE WHEN {value} IS NOT NULL AND json_type({value}) <> 'NULL' THEN {value} END")
+            }
         }
     }
 
     /// What is shown of what was read.
-    fn show(self, read: &str) -> String {
+    pub(super) fn show(self, read: &str) -> String {
         match self {
-            Self::Float => format!("CASE WHEN isfinite({read}) THEN {read} END"),
+            Self::Float => format!("CASE WHEN {read} IS NOT NULL AND isfinite({read}) THEN {read} END"),
             // The years 0001 to 9999: others can be stored, but many readers fail on them.
             Self::Moment => format!(
                 "to_timestamp(CASE WHEN {read} >= -62135596800 AND {read} < 253402300800 THEN {read} END)"
@@ -175,10 +186,10 @@ pub(super) fn columns(declarations: Vec<Declaration>) -> Vec<Column> {
         })
     };
     groups.sort_by_cached_key(|(_, group)| oldest(group));
-    let mut taken = HashSet::from([KEY.to_owned()]);
+    let mut taken = Taken { names: HashSet::from([KEY.to_owned()]), counts: HashMap::new() };
     let (mut in_use, mut archived) = (Vec::new(), Vec::new());
     for (key, group) in groups {
-        let name = free_name(&key, &mut taken);
+        let name = taken.take(&key);
         let newest = group.iter().rev();
         let living = newest.clone().find(|declaration| !declaration.archived);
         let part = if living.is_some() { &mut in_use } else { &mut archived };
@@ -206,17 +217,26 @@ fn latest_by_id(declarations: Vec<Declaration>) -> Vec<Declaration> {
     rest
 }
 
-/// The name itself or the first free one of `name_2`, `name_3`, ...; it is taken then.
-fn free_name(key: &str, taken: &mut HashSet<String>) -> String {
-    // DuckDB has no empty names.
-    let wanted = if key.is_empty() { "_" } else { key };
-    let mut name = wanted.to_owned();
-    let mut count = 1_u32;
-    while !taken.insert(name.to_lowercase()) {
-        count += 1;
-        name = format!("{wanted}_{count}");
+/// Names that are taken, in lower case.
+struct Taken {
+    names: HashSet<String>,
+    /// The number behind the latest one that was made of a name. None below is free.
+    counts: HashMap<String, u32>,
+}
+
+impl Taken {
+    /// The name itself or the first free one of `name_2`, `name_3`, ...; it is taken then.
+    fn take(&mut self, key: &str) -> String {
+        // DuckDB has no empty names.
+        let wanted = if key.is_empty() { "_" } else { key };
+        let mut name = wanted.to_owned();
+        let count = self.counts.entry(name.to_lowercase()).or_insert(1);
+        while !self.names.insert(name.to_lowercase()) {
+            *count += 1;
+            name = format!("{wanted}_{count}");
+        }
+        name
     }
-    name
 }
 
 /// Name and type of each column that the view has.

@@ -6,8 +6,9 @@
 //! key alone is made where nothing is declared, so that a query on it holds.
 //!
 //! A view is replaced when what it should be differs from what its comment says it is. Whatever stands there
-//! without such a comment is somebody else's and is left alone. Where nothing has changed, a view whose columns are
-//! the right ones is not looked at any closer: to list views, DuckDB first parses all of its system's.
+//! without such a comment is somebody else's and is left alone. Where nothing has changed, a view of few columns that
+//! are the right ones is not looked at any closer: to list views, DuckDB first parses all of its system's. To name the
+//! columns of one view takes it longer than that where they are many, and a time that grows with their square.
 
 mod definition;
 #[cfg(test)]
@@ -20,6 +21,9 @@ use definition::{Column, Declaration, columns, create_view, text_literal};
 
 /// How the comment on a view of ours begins.
 const MARK: &str = "made by ingest: ";
+
+/// Columns that are named sooner than views are listed.
+const FEW: usize = 32;
 
 /// What a declaration's table must have to be read.
 const DECLARED: &[(&str, &str)] = &[
@@ -74,7 +78,7 @@ pub(super) fn depends_on_rows_of(table: &str) -> bool {
 
 /// Makes the views of the schema agree with the declarations stored in it. Objects without a table, and those
 /// whose declarations were never loaded, are passed over. If `has_changed` is false, views with the right columns
-/// are taken to be right.
+/// are taken to be right, as long as these are few.
 ///
 /// Works inside the transaction that is open, if one is. Returns a sentence for each view that could not be
 /// made because of what stands in its place.
@@ -88,7 +92,8 @@ pub(super) fn refresh(connection: &Connection, schema: &str, has_changed: bool) 
         }
         let view = format!("{}_custom", object.table);
         let wanted = columns(declarations);
-        if !has_changed && schema.columns(&view) == definition::shown(&wanted) {
+        let is_told_by_columns = !has_changed && wanted.len() <= FEW;
+        if is_told_by_columns && schema.columns(&view) == definition::shown(&wanted) {
             continue;
         }
         let standing = schema.standing(&view)?;

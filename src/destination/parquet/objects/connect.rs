@@ -9,10 +9,11 @@ use object_store::gcp::GoogleCloudStorageBuilder;
 use object_store::list::PaginatedListStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 
-use super::failure::{how_to_get_in, without_secrets};
+use super::failure::{how_to_get_in, secrets_of, without_secrets};
 use super::transport::Connector;
 use crate::config::{ObjectStoreConfig, Service};
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 
 /// A request may take so long, the longest being those that send a part of a file.
 const TIMEOUT: Duration = Duration::from_secs(120);
@@ -24,8 +25,13 @@ pub(super) struct Connected {
     pub(super) pages: Arc<dyn PaginatedListStore>,
 }
 
-/// A client for the bucket. Nothing is sent yet.
+/// A client for the bucket. Nothing is sent yet. From now on what opens it is never printed.
 pub(super) fn connect(config: &ObjectStoreConfig) -> Result<Connected> {
+    for (name, value) in &config.options {
+        for secret in secrets_of(name, value.expose()) {
+            printable::keep_secret(&secret);
+        }
+    }
     let retry = RetryConfig {
         backoff: BackoffConfig { max_backoff: Duration::from_secs(10), ..BackoffConfig::default() },
         max_retries: 8,

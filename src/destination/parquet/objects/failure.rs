@@ -3,10 +3,12 @@
 use std::borrow::Cow;
 
 use object_store::Error as StoreError;
+use url::Url;
 
 use super::transport::own;
 use crate::config::Service;
 use crate::error::{Error, ErrorKind};
+use crate::printable;
 
 /// Longest text of a store that is repeated, in characters.
 const LONGEST: usize = 300;
@@ -77,24 +79,49 @@ pub(super) fn how_to_get_in(service: Service) -> String {
 pub(super) fn without_secrets(error: &StoreError) -> String {
     let text = error.to_string();
     let (said, answer) = text.split_at(text.find("<?xml").or(text.find("<Error>")).unwrap_or(text.len()));
-    let mut words: Vec<Cow<'_, str>> = said.split_whitespace().map(place_alone).collect();
+    let mut words: Vec<Cow<'_, str>> = said.split_whitespace().map(without_keys).collect();
     words.extend(["Code", "Message"].iter().filter_map(|tag| within(answer, tag).map(Cow::from)));
-    let line = words.join(" ");
-    if line.chars().count() <= LONGEST {
-        return line;
-    }
-    line.chars().take(LONGEST).chain(['…']).collect()
+    printable::cleaned(&words.join(" "), LONGEST)
 }
 
-/// A word, of which only scheme, host and path are left if it is a URL.
-fn place_alone(word: &str) -> Cow<'_, str> {
+/// A URL without its query, and without a name and a password before its host; any other word as it is.
+fn without_keys(word: &str) -> Cow<'_, str> {
     let Some((scheme, rest)) = word.split_once("://") else { return word.into() };
     let place = rest.split('?').next().unwrap_or_default();
-    let (authority, path) = place.split_at(place.find('/').unwrap_or(place.len()));
-    match authority.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}://{host}{path}").into(),
-        None => format!("{scheme}://{place}").into(),
+    let end = place.find('/').unwrap_or(place.len());
+    match place.split_at(end) {
+        (host, path) if host.contains('@') => {
+            let host = host.rsplit('@').next().unwrap_or_default();
+            format!("{scheme}://{host}{path}").into()
+        }
+        _ => word.split('?').next().unwrap_or_default().into(),
     }
+}
+
+/// What must not be printed of an option that opens a store: keys and tokens, signatures, and passwords in URLs, as they
+/// are written and as they are meant.
+pub(super) fn secrets_of(name: &str, value: &str) -> Vec<String> {
+    let is_place = ["_file", "_path", "_uri", "_id"].iter().any(|ending| name.ends_with(ending));
+    let is_secret = ["secret", "token", "sas", "password"].iter().any(|word| name.contains(word))
+        || ["_key", "_key_base64"].iter().any(|ending| name.ends_with(ending));
+    let mut secrets = Vec::new();
+    if is_secret && !is_place {
+        secrets.push(value.to_owned());
+        let signature = value.trim_start_matches('?').split('&').find_map(|part| part.strip_prefix("sig="));
+        secrets.extend(signature.map(str::to_owned));
+    }
+    if let Some(password) = Url::parse(value).ok().as_ref().and_then(Url::password) {
+        secrets.push(password.to_owned());
+    }
+    let meant = |written: &String| {
+        let as_query = written.replace('+', "%2B");
+        let pairs = url::form_urlencoded::parse(as_query.as_bytes());
+        pairs.map(|(name, _)| name.into_owned()).next().filter(|meant| meant != written)
+    };
+    let meant: Vec<String> =
+        secrets.iter().filter(|secret| !secret.contains(['&', '='])).filter_map(meant).collect();
+    secrets.extend(meant);
+    secrets
 }
 
 /// What stands in the first element of this name.
@@ -128,6 +155,36 @@ mod tests {
             "Generic S3 error: error performing GET http://host:9000/c/x in 3s"
         );
         assert!(without_secrets(&generic(&"x".repeat(9999))).chars().count() <= LONGEST + 1);
+    }
+
+    #[test]
+    fn passwords_in_urls_are_not_repeated() {
+        for (word, expected) in [
+            ("https://u:pass@a.example/c/x?sig=y", "https://a.example/c/x"),
+            ("(http://u:p@ss@a.example:9000", "(http://a.example:9000"),
+            ("https://a.example/c/@x?y", "https://a.example/c/@x"),
+            ("u:pass@a.example", "u:pass@a.example"),
+            ("plain?", "plain?"),
+        ] {
+            assert_eq!(without_keys(word), expected);
+        }
+    }
+
+    #[test]
+    fn options_that_hold_secrets() {
+        for (name, value, expected) in [
+            ("aws_secret_access_key", "abc+/d", vec!["abc+/d"]),
+            ("aws_session_token", "abc", vec!["abc"]),
+            ("azure_storage_account_key", "abc==", vec!["abc=="]),
+            ("azure_storage_sas_token", "?sv=1&sig=a%2Bb%3D", vec!["?sv=1&sig=a%2Bb%3D", "a%2Bb%3D", "a+b="]),
+            ("aws_endpoint", "https://user:p%40ss@a.example", vec!["p%40ss", "p@ss"]),
+            ("aws_access_key_id", "abc", vec![]),
+            ("aws_web_identity_token_file", "/var/token", vec![]),
+            ("google_service_account", "x.json", vec![]),
+            ("aws_region", "eu-west-1", vec![]),
+        ] {
+            assert_eq!(secrets_of(name, value), expected, "{name}");
+        }
     }
 
     #[test]

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::bucket::{Bucket, Found, Put};
 use crate::destination::run_lock::is_process;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 use crate::progress::Progress;
 
 /// Its name, in the folder of the lake.
@@ -254,7 +255,8 @@ impl Holder {
 
     /// What is said of it, in brackets.
     fn words(&self) -> String {
-        format!(" (PID {} on {}, started {})", self.pid, self.host, self.started)
+        let (host, started) = (printable::name(&self.host), printable::name(&self.started));
+        format!(" (PID {} on {host}, started {started})", self.pid)
     }
 
     /// Whether it is a process of this machine that is no more.

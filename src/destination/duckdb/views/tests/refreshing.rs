@@ -76,6 +76,34 @@ fn where_nothing_has_changed_a_view_is_told_by_its_columns() {
 }
 
 #[test]
+fn where_nothing_has_changed_a_view_of_many_columns_is_told_by_its_comment() {
+    let connection = workspace(&["contacts", "data_attributes"]);
+    connection
+        .execute_batch(
+            "INSERT INTO crm.data_attributes BY NAME
+             SELECT n::VARCHAR AS id, 'contact' AS model, 'custom_attributes.of ' || n AS full_name,
+                    ['string', 'integer', 'float', 'boolean', 'date', 'odd'][1 + n % 6] AS data_type,
+                    true AS custom, to_timestamp(n) AS created_at FROM range(100) AS numbers(n)",
+        )
+        .unwrap();
+    let again = |has_changed| assert!(refresh(&connection, "crm", has_changed).unwrap().is_empty());
+    let made = || ask(&connection, "SELECT view_oid FROM duckdb_views() WHERE view_name = 'contacts_custom'");
+    again(false);
+    let first = made();
+    assert_eq!(texts(&connection, COLUMNS).len(), 101);
+    again(false);
+    assert_eq!(made(), first);
+    connection.execute_batch("COMMENT ON VIEW crm.contacts_custom IS 'made by ingest: of old'").unwrap();
+    again(false);
+    assert_ne!(made(), first);
+    let attributes: Vec<String> = (0..100).map(|n| format!("\"of {n}\":{n}")).collect();
+    store(&connection, "contacts", "1", &format!("{{{}}}", attributes.join(",")));
+    let sql = "SELECT concat_ws(' ', \"of 96\", \"of 97\", \"of 98\", \"of 99\", epoch(\"of 94\"), \"of 95\")
+         FROM crm.contacts_custom";
+    assert_eq!(texts(&connection, sql), ["96 97 98.0 94.0 95"]);
+}
+
+#[test]
 fn what_others_made_is_left_alone() {
     for theirs in [
         "CREATE VIEW crm.contacts_custom AS SELECT 1 AS mine",
