@@ -6,6 +6,7 @@
 //! - `refusals`: what Intercom does not let us do, and not reaching it at all;
 //! - `destinations`: files that cannot be written, or not now;
 //! - `lake`: a folder of Parquet files instead of a database;
+//! - `due`: tables that are fresh enough to be left out;
 //! - `several`: two destinations at once;
 //! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
 
@@ -13,6 +14,7 @@ mod check;
 mod configuration;
 mod demo;
 mod destinations;
+mod due;
 mod help;
 mod init;
 mod lake;

@@ -7,10 +7,10 @@ use super::read::names;
 use crate::config::DestinationConfig;
 use crate::error::Result;
 use crate::pipeline::plan::{Reading, Situation};
-use crate::pipeline::together;
 use crate::pipeline::{Job, RunOptions, pass_start, targets};
+use crate::pipeline::{due, together};
 use crate::progress::TableProgress;
-use crate::report::{aligned, grouped};
+use crate::report::{aligned, grouped, not_due};
 use crate::source::{Ask, Order, Pass};
 use crate::state::TableState;
 use crate::table::{Endpoint, Inside, More, TableSpec};
@@ -33,9 +33,12 @@ pub(super) async fn plan(
     for job in jobs {
         job.source.identify(&TableProgress::silent()).await?;
         let stored: Vec<Option<TableState>> = job.tables.iter().map(|_| states.next().flatten()).collect();
+        let now = pass_start(&*job.source);
         for table in &job.tables {
             let family = Family::of(job, table, &stored);
-            let [rows, requests, what] = if family.head().name == table.name {
+            let [rows, requests, what] = if let Some(until) = family.not_due_until(table, run, now) {
+                ["-".into(), "0".into(), not_due(until)]
+            } else if family.head().name == table.name {
                 family.read_first(run).await?
             } else {
                 family.read_beside(table)
@@ -66,6 +69,13 @@ impl<'j> Family<'j> {
     fn head(&self) -> &'static TableSpec {
         let is_lead = |(table, _): &&(&'static TableSpec, _)| table.name == self.lead.name;
         self.members.iter().find(is_lead).or(self.members.first()).map_or(self.lead, |(table, _)| *table)
+    }
+
+    /// Until when the table need not be read, nor any other of the family.
+    fn not_due_until(&self, table: &TableSpec, run: &RunOptions, now: Timestamp) -> Option<Timestamp> {
+        let until = due::family_not_due(self.members.iter().copied(), &self.job.reading, run, now)?;
+        let mut of_tables = self.members.iter().zip(until);
+        of_tables.find(|((member, _), _)| member.name == table.name).map(|(_, until)| until)
     }
 
     /// Rows, requests and words for the head.
