@@ -18,5 +18,6 @@ mod refresh;
 mod seconds;
 mod stamps;
 mod start_date;
+mod sweeps;
 mod versions;
 mod zones;

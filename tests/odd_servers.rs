@@ -1,5 +1,7 @@
 //! Servers that keep the contract in a way of their own, or break it in ways the sandbox does not.
 
+mod groups;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

@@ -105,6 +105,19 @@ impl<'j> Family<'j> {
         ["unknown".into(), requests.into(), format!("with {}{more}", self.head().name)]
     }
 
+    /// What would be read of the members of groups.
+    fn sweep(&self, groups: &TableSpec, run: &RunOptions) -> String {
+        let is_known =
+            self.members.iter().any(|(_, stored)| stored.is_some_and(|state| state.checkpoint.is_some()));
+        let (name, every) = (groups.name, self.job.reading.sweep_every);
+        if !is_known || run.full_refresh || run.is_bounded() || every.is_zero() {
+            return format!("everything, one search for each of the {name}");
+        }
+        format!(
+            "one search for each of the {name}, more where the number of members has changed or is older than {every:#}"
+        )
+    }
+
     /// What would be read of the lead, for all members.
     fn intent(&self, run: &RunOptions, now: Timestamp) -> (String, Ask) {
         let dated = |by, window| Ask::dated(by, window, Order::OldestFirst);
@@ -112,7 +125,7 @@ impl<'j> Family<'j> {
             Endpoint::Search { .. } => DateField::UpdatedAt,
             Endpoint::Log { .. } => DateField::CreatedAt,
             Endpoint::Sweep { groups, .. } => {
-                return (format!("everything, one search for each of the {}", groups.name), Ask::Everything);
+                return (self.sweep(groups, run), Ask::Everything);
             }
             _ => return ("everything, as in every run".into(), Ask::Everything),
         };

@@ -127,6 +127,7 @@ impl Family<'_> {
             missing: 0,
             cut: 0,
             unread: 0,
+            incomplete: None,
             is_refreshed: false,
             needs_refresh: false,
             ledger: None,

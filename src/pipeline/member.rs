@@ -33,6 +33,8 @@ pub(super) struct MemberRun {
     pub(super) cut: u64,
     /// Parents that were to be read again and could not be.
     pub(super) unread: u64,
+    /// See [`Share::incomplete`].
+    pub(super) incomplete: Option<Error>,
     /// Whether the refresh under way counts for it.
     pub(super) is_refreshed: bool,
     /// Whether it cannot do without that refresh.
@@ -85,6 +87,7 @@ impl MemberRun {
         self.missing += share.missing;
         self.cut += share.cut;
         self.unread += share.unread;
+        self.incomplete = self.incomplete.take().or(share.incomplete.take());
         share
     }
 }

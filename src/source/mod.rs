@@ -190,7 +190,8 @@ pub struct Share {
     pub batch: RecordBatch,
     /// What did not fit the declaration.
     pub shape: Shape,
-    /// Of tables that are replaced per parent: whose rows they are, in the order of the rows.
+    /// Of tables that are replaced per parent: whose rows they are, in the order of the rows. One that is not whole is
+    /// there, and what is stored of it stays.
     pub owners: Vec<Owner>,
     /// What is to be noted about the parents of these rows.
     pub entries: Vec<Entry>,
@@ -200,12 +201,23 @@ pub struct Share {
     pub cut: u64,
     /// Parents that were to be read again and could not be.
     pub unread: u64,
+    /// Why the rows of some parents could not be had, so that the table is not complete with those of the others.
+    pub incomplete: Option<Error>,
 }
 
 impl Share {
     /// Rows that need no word about their parents.
     pub fn of(batch: RecordBatch, shape: Shape) -> Self {
-        Self { batch, shape, owners: Vec::new(), entries: Vec::new(), missing: 0, cut: 0, unread: 0 }
+        Self {
+            batch,
+            shape,
+            owners: Vec::new(),
+            entries: Vec::new(),
+            missing: 0,
+            cut: 0,
+            unread: 0,
+            incomplete: None,
+        }
     }
 }
 

@@ -341,6 +341,7 @@ fn joined(shares: Vec<Share>) -> Result<Share> {
         joined.cut += share.cut;
         joined.unread += share.unread;
         joined.shape.add(&share.shape);
+        joined.incomplete = joined.incomplete.or(share.incomplete);
     }
     if batches.len() > 1 {
         joined.batch = concat_batches(&Arc::clone(batches[0].schema_ref()), &batches)
