@@ -130,6 +130,10 @@ pub struct RunArgs {
     /// Merge at most this many rows of each table, for a first look; moves no checkpoint
     #[arg(long, value_name = "ROWS", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
+    /// Leave out tables that are complete as of less than this ago
+    #[arg(long, value_name = "TIME", value_parser = duration,
+          conflicts_with_all = ["full_refresh", "interval_start", "interval_end", "limit"])]
+    pub if_older_than: Option<Duration>,
     /// Say what would be asked, and read and write nothing
     #[arg(long)]
     pub dry_run: bool,

@@ -1,14 +1,14 @@
 //! What is known of rows that are read one object at a time, so that only changed objects are asked for.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BinaryHeap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 
 use crate::window::{DAY, LAG};
 
-/// One object that was read for the rows inside it.
+/// One object that was read for the rows inside it, or a group for its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Key of the parent.
@@ -57,6 +57,8 @@ pub struct LedgerRules {
     pub since: Option<Timestamp>,
     /// Objects that were read before this moment are due to be read again some time, changed or not.
     pub due_before: Option<Timestamp>,
+    /// Whether the entries themselves are kept in mind. For those of groups, of which there are few.
+    pub keeps: bool,
 }
 
 /// The objects that need not be read again unless they change.
@@ -69,6 +71,8 @@ pub struct Ledger {
     entries: u64,
     /// Of those that are due the [`MOST_DUE`] that come first, the last of them on top.
     due: BinaryHeap<Due>,
+    /// All entries, if the rules say so.
+    kept: HashMap<String, Entry>,
 }
 
 /// An object that is due to be read again, as it was noted. In the order in which they are read: by the day on which they
@@ -110,6 +114,24 @@ impl Ledger {
                 self.due.pop();
             }
         }
+        if self.rules.keeps {
+            self.kept.insert(entry.key.clone(), entry.clone());
+        }
+    }
+
+    /// What was noted of a group, whenever that was.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.kept.get(key)
+    }
+
+    /// What was noted of all groups, in no order.
+    pub fn kept(&self) -> impl Iterator<Item = &Entry> {
+        self.kept.values()
+    }
+
+    /// See [`LedgerRules::since`].
+    pub fn since(&self) -> Option<Timestamp> {
+        self.rules.since
     }
 
     /// Objects noted.
@@ -170,7 +192,7 @@ mod tests {
     #[test]
     fn what_was_read_longest_ago_comes_first_and_of_one_day_the_youngest_objects() {
         let moment = |hours: i64| Timestamp::from_microsecond(hours * HOUR).unwrap();
-        let rules = LedgerRules { since: Some(moment(50)), due_before: Some(moment(100)) };
+        let rules = LedgerRules { since: Some(moment(50)), due_before: Some(moment(100)), keeps: false };
         let mut ledger = Ledger::new(rules);
         for (key, version, fetched_at) in [
             ("long ago", Some(10), 40),

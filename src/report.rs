@@ -35,6 +35,8 @@ pub enum Outcome {
     Failed,
     /// Stopped from outside; what was proven is saved.
     Interrupted,
+    /// Not read, since it is fresh enough.
+    Skipped,
 }
 
 impl Outcome {
@@ -53,6 +55,7 @@ impl Outcome {
             Self::Partial => "partial",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -80,6 +83,8 @@ pub struct TableReport {
     pub elapsed: Duration,
     /// Every change before this moment is in the table.
     pub checkpoint: Option<Timestamp>,
+    /// Of a table that was not read: until when it need not be.
+    pub not_due_until: Option<Timestamp>,
     /// Rows of the table that are not stamped as deleted.
     pub live: Option<u64>,
     /// Rows the source says there are.
@@ -107,6 +112,7 @@ impl TableReport {
             retries: 0,
             elapsed: Duration::ZERO,
             checkpoint: None,
+            not_due_until: None,
             live: None,
             counted: None,
             shape: Shape::default(),
@@ -195,11 +201,12 @@ impl RunReport {
         let mut lines = vec![header.map(str::to_owned).to_vec()];
         for table in &self.tables {
             let done = table.committed;
-            let outcome = match (table.outcome, table.checkpoint) {
-                (Outcome::Complete, Some(checkpoint)) => {
+            let outcome = match (table.outcome, table.checkpoint, table.not_due_until) {
+                (Outcome::Complete, Some(checkpoint), _) => {
                     format!("complete as of {}", checkpoint.strftime("%F %TZ"))
                 }
-                (outcome, _) => outcome.as_str().to_owned(),
+                (Outcome::Skipped, _, Some(until)) => not_due(until),
+                (outcome, ..) => outcome.as_str().to_owned(),
             };
             lines.push(vec![
                 table.name(),
@@ -242,6 +249,7 @@ fn table_json(table: &TableReport) -> Value {
         "outcome": table.outcome.as_str(),
         "mode": table.mode,
         "checkpoint": table.checkpoint.map(|at| at.to_string()),
+        "not_due_until": table.not_due_until.map(|at| at.to_string()),
         "rows": {
             "read": table.read,
             "new": table.committed.new,
@@ -265,6 +273,11 @@ fn table_json(table: &TableReport) -> Value {
             "hint": error.hint(),
         })),
     })
+}
+
+/// That a table need not be read before this moment, in whole seconds.
+pub fn not_due(until: Timestamp) -> String {
+    format!("not due until {}", until.strftime("%F %TZ"))
 }
 
 /// Digits in groups of three.

@@ -7,6 +7,7 @@
 //! - `destinations`: files that cannot be written, or not now;
 //! - `network`: certificates, proxies, and addresses that must not be used;
 //! - `lake`: a folder of Parquet files instead of a database;
+//! - `due`: tables that are fresh enough to be left out;
 //! - `private`: who may use what a run writes;
 //! - `unwritten`: what `ingest check` leaves as it was: everything;
 //! - `several`: two destinations at once;
@@ -17,6 +18,7 @@ mod check;
 mod configuration;
 mod demo;
 mod destinations;
+mod due;
 mod help;
 mod init;
 mod lake;

@@ -19,5 +19,6 @@ mod refresh;
 mod seconds;
 mod stamps;
 mod start_date;
+mod sweeps;
 mod versions;
 mod zones;

@@ -1,5 +1,7 @@
 //! Servers that keep the contract in a way of their own, or break it in ways the sandbox does not.
 
+mod groups;
+
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -48,13 +50,7 @@ async fn read_trying(attempts: u32, server: &OddServer, table: &str, folder: &Pa
         schema: "crm".into(),
         source: Arc::new(Intercom::new(client, 14, None)),
         tables: vec![tables::find(table).unwrap()],
-        reading: ReadingRules {
-            api_version: "2.14".to_owned(),
-            start_date: None,
-            lookback: SignedDuration::ZERO,
-            refresh_every: None,
-            parts_refresh_every: None,
-        },
+        reading: ReadingRules { refresh_every: None, parts_refresh_every: None, ..ReadingRules::of("2.14") },
     };
     let progress = Progress::new(Mode::Off);
     let file = folder.join("data.duckdb");

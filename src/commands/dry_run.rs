@@ -7,10 +7,10 @@ use super::read::names;
 use crate::config::DestinationConfig;
 use crate::error::Result;
 use crate::pipeline::plan::{Reading, Situation};
-use crate::pipeline::together;
 use crate::pipeline::{Job, RunOptions, pass_start, targets};
+use crate::pipeline::{due, together};
 use crate::progress::TableProgress;
-use crate::report::{aligned, grouped};
+use crate::report::{aligned, grouped, not_due};
 use crate::source::{Ask, Order, Pass};
 use crate::state::TableState;
 use crate::table::{Endpoint, Inside, More, TableSpec};
@@ -33,9 +33,12 @@ pub(super) async fn plan(
     for job in jobs {
         job.source.identify(&TableProgress::silent()).await?;
         let stored: Vec<Option<TableState>> = job.tables.iter().map(|_| states.next().flatten()).collect();
+        let now = pass_start(&*job.source);
         for table in &job.tables {
             let family = Family::of(job, table, &stored);
-            let [rows, requests, what] = if family.head().name == table.name {
+            let [rows, requests, what] = if let Some(until) = family.not_due_until(table, run, now) {
+                ["-".into(), "0".into(), not_due(until)]
+            } else if family.head().name == table.name {
                 family.read_first(run).await?
             } else {
                 family.read_beside(table)
@@ -68,6 +71,13 @@ impl<'j> Family<'j> {
         self.members.iter().find(is_lead).or(self.members.first()).map_or(self.lead, |(table, _)| *table)
     }
 
+    /// Until when the table need not be read, nor any other of the family.
+    fn not_due_until(&self, table: &TableSpec, run: &RunOptions, now: Timestamp) -> Option<Timestamp> {
+        let until = due::family_not_due(self.members.iter().copied(), &self.job.reading, run, now)?;
+        let mut of_tables = self.members.iter().zip(until);
+        of_tables.find(|((member, _), _)| member.name == table.name).map(|(_, until)| until)
+    }
+
     /// Rows, requests and words for the head.
     async fn read_first(&self, run: &RunOptions) -> Result<[String; 3]> {
         let now = pass_start(&*self.job.source);
@@ -95,6 +105,19 @@ impl<'j> Family<'j> {
         ["unknown".into(), requests.into(), format!("with {}{more}", self.head().name)]
     }
 
+    /// What would be read of the members of groups.
+    fn sweep(&self, groups: &TableSpec, run: &RunOptions) -> String {
+        let is_known =
+            self.members.iter().any(|(_, stored)| stored.is_some_and(|state| state.checkpoint.is_some()));
+        let (name, every) = (groups.name, self.job.reading.sweep_every);
+        if !is_known || run.full_refresh || run.is_bounded() || every.is_zero() {
+            return format!("everything, one search for each of the {name}");
+        }
+        format!(
+            "one search for each of the {name}, more where the number of members has changed or is older than {every:#}"
+        )
+    }
+
     /// What would be read of the lead, for all members.
     fn intent(&self, run: &RunOptions, now: Timestamp) -> (String, Ask) {
         let dated = |by, window| Ask::dated(by, window, Order::OldestFirst);
@@ -102,7 +125,7 @@ impl<'j> Family<'j> {
             Endpoint::Search { .. } => DateField::UpdatedAt,
             Endpoint::Log { .. } => DateField::CreatedAt,
             Endpoint::Sweep { groups, .. } => {
-                return (format!("everything, one search for each of the {}", groups.name), Ask::Everything);
+                return (self.sweep(groups, run), Ask::Everything);
             }
             _ => return ("everything, as in every run".into(), Ask::Everything),
         };

@@ -39,8 +39,13 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
         let client = setup::client(&connection, args.rate_limit, args.concurrency)?;
         jobs.push(setup::job(&connection, client, tables, args.schema.as_deref()));
     }
-    let run_options =
-        RunOptions { full_refresh: args.full_refresh, interval, limit: args.limit, ..RunOptions::default() };
+    let run_options = RunOptions {
+        full_refresh: args.full_refresh,
+        interval,
+        limit: args.limit,
+        if_older_than: args.if_older_than.map(setup::signed),
+        ..RunOptions::default()
+    };
     if args.dry_run {
         let plan = setup::runtime()?.block_on(dry_run::plan(&jobs, &configs, &run_options))?;
         print(&plan)?;

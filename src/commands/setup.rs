@@ -199,6 +199,11 @@ pub(super) fn minor_of(connection: &IntercomConnection) -> u8 {
     minor.and_then(|minor| minor.parse().ok()).unwrap_or(14)
 }
 
+/// A configured duration; those have a bound far below what fits.
+pub(super) fn signed(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
 /// What a connection contributes to a run.
 pub(super) fn job(
     connection: &IntercomConnection,
@@ -206,7 +211,6 @@ pub(super) fn job(
     tables: Vec<&'static TableSpec>,
     schema: Option<&str>,
 ) -> Job {
-    let signed = |duration: Duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
     Job {
         schema: Arc::from(schema.unwrap_or(&connection.name)),
         source: Arc::new(source(connection, client)),
@@ -217,6 +221,12 @@ pub(super) fn job(
             lookback: signed(connection.lookback_window),
             refresh_every: connection.full_refresh_every.map(signed),
             parts_refresh_every: connection.parts_refresh_every.map(signed),
+            sweep_every: signed(connection.sweep_every),
+            tables_every: connection
+                .tables_every
+                .iter()
+                .map(|(table, every)| (*table, signed(*every)))
+                .collect(),
         },
     }
 }

@@ -1,5 +1,8 @@
 //! `ingest status`: what a destination holds, how fresh it is, and how the last runs went.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -9,8 +12,13 @@ use crate::clock;
 use crate::config::DestinationConfig;
 use crate::destination::{PastRun, TableStatus};
 use crate::error::{Error, ErrorKind, Result, worst};
+use crate::pipeline::due;
+use crate::pipeline::plan::Situation;
 use crate::printable;
-use crate::report::{aligned, grouped};
+use crate::report::{aligned, grouped, not_due};
+use crate::source::intercom::tables;
+use crate::state::TableState;
+use crate::window::DateField;
 
 /// Tables of past runs that are looked at: those of the latest runs, as many as that makes.
 const RUNS: usize = 400;
@@ -23,7 +31,12 @@ const TOLD_APART: usize = 4;
 struct Holdings {
     tables: Vec<TableStatus>,
     runs: Vec<PastRun>,
+    /// In the order of the tables: until when they are not read, as far as the configuration says.
+    not_due_until: Vec<Option<Timestamp>>,
 }
+
+/// How often at most tables are read, by connection and table.
+type Every = BTreeMap<String, BTreeMap<&'static str, Duration>>;
 
 /// Prints the status.
 pub(super) fn status(args: &StatusArgs) -> Result<u8> {
@@ -34,17 +47,19 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8> {
         None => None,
     };
     let configs = setup.destinations(&args.to)?;
+    let every = every(&setup)?;
     let now = clock::now();
+    let holdings = |config| holdings(config, schema.as_deref(), &every, now);
     if let [config] = configs.as_slice() {
-        let Holdings { tables, runs } = holdings(config, schema.as_deref())?;
+        let holdings = holdings(config)?;
         match args.output {
-            Output::Text => print(&to_text(&tables, &runs, now)),
-            Output::Json => print_json(&to_json(&tables, &runs)),
+            Output::Text => print(&to_text(&holdings, now)),
+            Output::Json => print_json(&to_json(&holdings)),
         }?;
         return Ok(0);
     }
     let found: Vec<(&DestinationConfig, Result<Holdings>)> =
-        configs.iter().map(|config| (config, holdings(config, schema.as_deref()))).collect();
+        configs.iter().map(|config| (config, holdings(config))).collect();
     match args.output {
         Output::Text => {
             let sections = found.iter().map(|(config, found)| section(config, found, now));
@@ -65,8 +80,40 @@ pub(super) fn status(args: &StatusArgs) -> Result<u8> {
     Ok(worst(codes.collect::<Vec<_>>()))
 }
 
+/// What the configuration says of single tables. That of a run into another schema is not known here.
+fn every(setup: &setup::Setup) -> Result<Every> {
+    let of = |(name, _): (&str, &str)| {
+        Ok((name.to_lowercase(), setup.connections.tables_every(name, &setup.environment)?))
+    };
+    setup.connections.source_names().into_iter().map(of).collect()
+}
+
+/// Until when a table is not read again, if the configuration says so.
+fn not_due_until(table: &TableStatus, every: &Every, now: Timestamp) -> Option<Timestamp> {
+    let every = due::every_of(tables::find(&table.table)?, every.get(&table.schema.to_lowercase())?)?;
+    let TableState { api_version, columns, proven_from, .. } = &table.state;
+    let situation = Situation {
+        stored: Some(&table.state),
+        now,
+        api_version,
+        columns,
+        changes_by: DateField::UpdatedAt,
+        start_date: *proven_from,
+        lookback: SignedDuration::ZERO,
+        refresh_every: None,
+        permission_gained: false,
+        full_refresh: false,
+    };
+    due::not_due_until(&situation, setup::signed(every)).filter(|_| table.live.is_some())
+}
+
 /// What one destination holds; of one schema, if that is all that is wanted.
-fn holdings(config: &DestinationConfig, schema: Option<&str>) -> Result<Holdings> {
+fn holdings(
+    config: &DestinationConfig,
+    schema: Option<&str>,
+    every: &Every,
+    now: Timestamp,
+) -> Result<Holdings> {
     let (mut tables, mut runs) = destinations::status(config, RUNS)?;
     if let Some(schema) = schema {
         tables.retain(|table| table.schema.eq_ignore_ascii_case(schema));
@@ -80,14 +127,15 @@ fn holdings(config: &DestinationConfig, schema: Option<&str>) -> Result<Holdings
             .with_hint(format!("run: ingest {schema}")));
         }
     }
-    Ok(Holdings { tables, runs })
+    let not_due_until = tables.iter().map(|table| not_due_until(table, every, now)).collect();
+    Ok(Holdings { tables, runs, not_due_until })
 }
 
 /// One destination among several, for people.
 fn section(config: &DestinationConfig, found: &Result<Holdings>, now: Timestamp) -> String {
     let heading = printable::line(&format!("destination {} ({})", config.name(), config.place()));
     match found {
-        Ok(Holdings { tables, runs }) => format!("{heading}\n{}", to_text(tables, runs, now)),
+        Ok(holdings) => format!("{heading}\n{}", to_text(holdings, now)),
         Err(_) => format!("{heading}\nnot readable\n"),
     }
 }
@@ -95,7 +143,7 @@ fn section(config: &DestinationConfig, found: &Result<Holdings>, now: Timestamp)
 /// One destination among several, for programs.
 fn member(config: &DestinationConfig, found: &Result<Holdings>) -> Value {
     let mut member = match found {
-        Ok(Holdings { tables, runs }) => to_json(tables, runs),
+        Ok(holdings) => to_json(holdings),
         Err(error) => json!({ "error": { "message": error.to_string(), "hint": error.hint() } }),
     };
     member["name"] = config.name().into();
@@ -103,21 +151,22 @@ fn member(config: &DestinationConfig, found: &Result<Holdings>) -> Value {
     member
 }
 
-fn to_text(tables: &[TableStatus], runs: &[PastRun], now: Timestamp) -> String {
+fn to_text(Holdings { tables, runs, not_due_until }: &Holdings, now: Timestamp) -> String {
     if tables.is_empty() {
         return "no table has been read yet\n".into();
     }
     let mut lines =
         vec![["table", "rows", "deleted", "complete as of", "age", "state"].map(str::to_owned).to_vec()];
-    for table in tables {
+    for (table, until) in tables.iter().zip(not_due_until) {
         let state = &table.state;
+        let until = until.map(|until| format!(", {}", not_due(until))).unwrap_or_default();
         lines.push(vec![
             format!("{}.{}", table.schema, table.table),
             table.live.map_or_else(|| "gone".into(), grouped),
             grouped(table.deleted),
             state.checkpoint.map_or_else(|| "-".into(), |at| at.strftime("%F %TZ").to_string()),
             state.checkpoint.map_or_else(|| "-".into(), |at| age(now.duration_since(at))),
-            standing(table).into(),
+            format!("{}{until}", standing(table)),
         ]);
     }
     let mut text = aligned(&lines);
@@ -157,15 +206,15 @@ fn line(finished_at: i64, (new, changed, removed): (u64, u64, u64), what: String
 
 fn standing(table: &TableStatus) -> &'static str {
     match (&table.state.refresh, table.state.checkpoint) {
-        (Some(_), None) => "first load unfinished",
+        (_, None) => "first load unfinished",
         (Some(_), Some(_)) => "refresh unfinished",
         (None, _) if table.state.shortfalls > 0 => "fewer rows than the source counts",
         (None, _) => "complete",
     }
 }
 
-fn to_json(tables: &[TableStatus], runs: &[PastRun]) -> Value {
-    let table = |table: &TableStatus| {
+fn to_json(Holdings { tables, runs, not_due_until }: &Holdings) -> Value {
+    let table = |(table, until): (&TableStatus, &Option<Timestamp>)| {
         json!({
             "schema": table.schema,
             "table": table.table,
@@ -177,6 +226,7 @@ fn to_json(tables: &[TableStatus], runs: &[PastRun]) -> Value {
             "api_version": table.state.api_version,
             "workspace": table.state.workspace,
             "state": standing(table),
+            "not_due_until": until.map(|at| at.to_string()),
         })
     };
     let run = |run: &PastRun| {
@@ -189,7 +239,7 @@ fn to_json(tables: &[TableStatus], runs: &[PastRun]) -> Value {
         })
     };
     json!({
-        "tables": tables.iter().map(table).collect::<Vec<_>>(),
+        "tables": tables.iter().zip(not_due_until).map(table).collect::<Vec<_>>(),
         "runs": runs.iter().map(run).collect::<Vec<_>>(),
     })
 }

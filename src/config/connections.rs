@@ -1,6 +1,8 @@
 //! The connections of one configuration: listed, chosen by name, and resolved one by one.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::destination::{
     DEFAULT_DESTINATION_NAME, DEFAULT_DUCKDB_FILE, DestinationConfig, DuckDbConfig, parse_uri,
@@ -99,7 +101,7 @@ impl Connections {
     /// The connections of [`Connections::from_environment`], whose token is only missed once it is needed.
     fn of_environment(environment: &Environment) -> Result<Self> {
         let nowhere = Position { line: 0, column: 0 };
-        let setting = |key, text: String| Setting { key, at: nowhere, text: Some(text) };
+        let setting = |key, text: String| Setting { key, table: None, at: nowhere, text: Some(text) };
         let mut settings = vec![setting(ACCESS_TOKEN, format!("${{{TOKEN_VARIABLE}}}"))];
         if is_set(environment, REGION_VARIABLE)? {
             settings.push(setting("region", format!("${{{REGION_VARIABLE}}}")));
@@ -161,6 +163,18 @@ impl Connections {
         let name = self.resolve_source(name)?;
         let entry = self.find(&name).ok_or_else(|| Error::new(ErrorKind::Usage, "no such connection"))?;
         IntercomConnection::from_settings(&name, &self.settings(entry, environment))
+    }
+
+    /// How often at most each table of the source of this name is read, of those about which something is said. Nothing
+    /// else about the source is looked at.
+    pub fn tables_every(
+        &self,
+        name: &str,
+        environment: &Environment,
+    ) -> Result<BTreeMap<&'static str, Duration>> {
+        let name = self.resolve_source(name)?;
+        let entry = self.find(&name).ok_or_else(|| Error::new(ErrorKind::Usage, "no such connection"))?;
+        IntercomConnection::tables_every_from(&self.settings(entry, environment))
     }
 
     /// Where a run writes: the configured destination `typed`, or the `duckdb:PATH`, `parquet:PATH` or URL it is.

@@ -11,6 +11,7 @@ use super::nearest::nearest;
 use super::object_store::LAKE_KEYS;
 use super::yaml::{self, Node, Position, Value};
 use crate::error::{Error, ErrorKind, Result};
+use crate::source::intercom::tables;
 
 /// The connection types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,9 @@ impl Kind {
                 "rate_limit",
                 "full_refresh_every",
                 "parts_refresh_every",
+                "sweep_every",
                 "activity_logs_time_step",
+                TABLES,
             ],
             Self::DuckDb => &["name", "path", "storage_version", "threads", "memory_limit"],
             Self::Parquet => &LAKE_KEYS,
@@ -88,6 +91,8 @@ impl fmt::Display for Origin {
 #[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) key: &'static str,
+    /// The table that it is about, if it stands below that in [`TABLES`].
+    pub(crate) table: Option<&'static str>,
     /// Where the value stands.
     pub(crate) at: Position,
     /// `None` if nothing is written after the key.
@@ -118,6 +123,12 @@ pub(crate) struct Contents {
     pub(crate) entries: Vec<Entry>,
     pub(crate) default_destination: Option<Setting>,
 }
+
+/// The key of a source below which single tables have keys of their own.
+const TABLES: &str = "tables";
+/// How often a table is read.
+pub(crate) const EVERY: &str = "every";
+const OF_A_TABLE: [&str; 1] = [EVERY];
 
 const DEFAULT_DESTINATION: &str = "default_destination";
 const TOP_LEVEL: [&str; 2] = ["connections", DEFAULT_DESTINATION];
@@ -210,6 +221,7 @@ fn entry(kind: Kind, node: Node, origin: &Origin) -> Result<Entry> {
     for (key, value) in fields {
         match kind.keys().iter().copied().find(|known| text_of(&key) == Some(*known)) {
             Some("name") => {}
+            Some(TABLES) => settings.extend(of_tables(value, &place, origin)?),
             Some(known) => settings.push(setting(known, value, &place, origin)?),
             None => {
                 let message = format!("{place}unknown key{}", shown(&key));
@@ -218,6 +230,42 @@ fn entry(kind: Kind, node: Node, origin: &Origin) -> Result<Entry> {
         }
     }
     Ok(Entry { kind, name, at, settings })
+}
+
+/// What is said of single tables.
+fn of_tables(node: Node, place: &str, origin: &Origin) -> Result<Vec<Setting>> {
+    let place = format!("{place}{TABLES}");
+    let mut settings = Vec::new();
+    for (key, value) in mapping(node, &format!("{place}: "), "a mapping from tables to their keys", origin)? {
+        let Some(table) = text_of(&key).and_then(tables::find) else {
+            let known: Vec<&str> = tables::TABLES.iter().map(|table| table.name).collect();
+            let near = text_of(&key).and_then(|word| nearest(word, known.iter().copied()));
+            let hint = match near {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("tables: {}", known.join(", ")),
+            };
+            let message = format!("{place}: unknown table{}", shown(&key));
+            return Err(origin.error(key.at, message).with_hint(hint));
+        };
+        let place = format!("{place}.{}: ", table.name);
+        for (key, value) in mapping(value, &place, "the keys of a table", origin)? {
+            let Some(known) = OF_A_TABLE.into_iter().find(|known| text_of(&key) == Some(*known)) else {
+                let message = format!("{place}unknown key{}", shown(&key));
+                return Err(origin.error(key.at, message).with_hint(known_keys(&key, &OF_A_TABLE)));
+            };
+            settings.push(Setting { table: Some(table.name), ..setting(known, value, &place, origin)? });
+        }
+    }
+    Ok(settings)
+}
+
+/// The members of a mapping, all of which may be commented out.
+fn mapping(node: Node, place: &str, expected: &str, origin: &Origin) -> Result<Vec<(Node, Node)>> {
+    match node.value {
+        Value::Map(members) => Ok(members),
+        Value::Null => Ok(Vec::new()),
+        other => Err(unexpected(origin, node.at, place, expected, &other)),
+    }
 }
 
 fn name(kind: Kind, at: Position, fields: &[(Node, Node)], origin: &Origin) -> Result<String> {
@@ -246,7 +294,7 @@ fn setting(key: &'static str, value: Node, place: &str, origin: &Origin) -> Resu
             return Err(unexpected(origin, value.at, &place, "a single value", &other));
         }
     };
-    Ok(Setting { key, at: value.at, text })
+    Ok(Setting { key, table: None, at: value.at, text })
 }
 
 fn text_of(node: &Node) -> Option<&str> {

@@ -1,11 +1,13 @@
 //! A connection to an Intercom workspace.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use url::Url;
 
+use super::file;
 use super::nearest::nearest;
 use super::proxy::is_loopback;
 use super::secret::Secret;
@@ -139,6 +141,12 @@ pub struct IntercomConnection {
     /// After how long the parts of a conversation are read again although nothing says that they changed; `None` is
     /// never. Default 30 days.
     pub parts_refresh_every: Option<Duration>,
+    /// After how long the members of a tag or a segment are read again although their number is the same; zero is in every
+    /// run. Default 1 day.
+    pub sweep_every: Duration,
+    /// How often at most single tables are read, by table; the others, unless they stand inside one of these, are read in
+    /// every run that names them.
+    pub tables_every: BTreeMap<&'static str, Duration>,
     /// The widest window asked of the activity logs; at least a second. Default 30 days.
     pub activity_logs_time_step: Duration,
 }
@@ -158,6 +166,8 @@ impl IntercomConnection {
             rate_limit: None,
             full_refresh_every: Some(7 * DAY),
             parts_refresh_every: Some(30 * DAY),
+            sweep_every: DAY,
+            tables_every: BTreeMap::new(),
             activity_logs_time_step: 30 * DAY,
         }
     }
@@ -187,10 +197,19 @@ impl IntercomConnection {
         if let Some(every) = settings.parsed("parts_refresh_every", parse_every)? {
             connection.parts_refresh_every = every;
         }
+        if let Some(every) = settings.parsed("sweep_every", parse_duration)? {
+            connection.sweep_every = every;
+        }
+        connection.tables_every = Self::tables_every_from(settings)?;
         if let Some(step) = settings.parsed("activity_logs_time_step", parse_time_step)? {
             connection.activity_logs_time_step = step;
         }
         Ok(connection)
+    }
+
+    /// [`Self::tables_every`] alone.
+    pub(crate) fn tables_every_from(settings: &Settings<'_>) -> Result<BTreeMap<&'static str, Duration>> {
+        Ok(settings.parsed_by_table(file::EVERY, parse_duration)?.into_iter().collect())
     }
 }
 

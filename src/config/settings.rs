@@ -44,6 +44,23 @@ impl<'a> Settings<'a> {
         parse(&text).map(Some).map_err(|problem| self.refused(key, problem.to_string()))
     }
 
+    /// The values of `key` for single tables, expanded and then parsed, each with its table.
+    pub(crate) fn parsed_by_table<T, E: fmt::Display>(
+        &self,
+        key: &str,
+        parse: impl Fn(&str) -> Result<T, E>,
+    ) -> Result<Vec<(&'static str, T)>> {
+        let settings = self.entry.map(|entry| entry.settings.iter()).into_iter().flatten();
+        let of_tables = settings.filter(|setting| setting.key == key);
+        let parsed =
+            of_tables.filter_map(|setting| Some((setting.table?, setting))).map(|(table, setting)| {
+                let text = self.expanded(setting)?.text;
+                let value = parse(&text).map_err(|problem| self.error(setting, problem.to_string()))?;
+                Ok((table, value))
+            });
+        parsed.collect()
+    }
+
     /// The value of `key` as a path, its `~` opened, relative ones below `base`; it has to be there.
     pub(crate) fn required_path(&self, key: &str, base: &Path) -> Result<PathBuf> {
         let setting = self.find(key).ok_or_else(|| self.missing(key))?;
@@ -87,7 +104,10 @@ impl<'a> Settings<'a> {
             let variable = if setting.key == ACCESS_TOKEN { TOKEN_VARIABLE } else { REGION_VARIABLE };
             return error.within(format!("environment variable {variable}"));
         };
-        let error = error.within(setting.key);
+        let error = error.within(match setting.table {
+            Some(table) => format!("tables.{table}.{}", setting.key),
+            None => setting.key.to_owned(),
+        });
         let error = match self.entry {
             Some(entry) => error.within(format!("connection {}", entry.name)),
             None => error,
@@ -126,7 +146,7 @@ impl<'a> Settings<'a> {
     }
 
     fn find(&self, key: &str) -> Option<&'a Setting> {
-        self.entry?.settings.iter().find(|setting| setting.key == key)
+        self.entry?.settings.iter().find(|setting| setting.key == key && setting.table.is_none())
     }
 }
 

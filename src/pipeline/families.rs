@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
+
+use super::due;
 use super::family::FamilyRun;
 use super::member::MemberRun;
 use super::writer::Writer;
@@ -11,7 +14,7 @@ use crate::destination::Target;
 use crate::error::{Error, ErrorKind, Result};
 use crate::printable;
 use crate::progress::TableProgress;
-use crate::report::TableReport;
+use crate::report::{Outcome, TableReport};
 use crate::state::{Stored, TableState};
 use crate::table::TableSpec;
 
@@ -91,6 +94,29 @@ impl Family<'_> {
         self.asked.iter().map(target).collect()
     }
 
+    /// Until when its tables, in their order, need not be read; `None` if they are to be read now.
+    pub(super) fn not_due_until(&self, options: &RunOptions, now: Timestamp) -> Option<Vec<Timestamp>> {
+        let members = self.asked.iter().map(|asked| {
+            let stored = asked.stored.as_ref().map(|stored| &stored.state);
+            (asked.table, stored)
+        });
+        due::family_not_due(members, &self.job.reading, options, now)
+    }
+
+    /// What is told of tables that need not be read until these moments.
+    pub(super) fn skip(self, until: &[Timestamp]) -> Vec<TableReport> {
+        let skip = |(asked, until): (Asked, &Timestamp)| {
+            asked.progress.finish(Outcome::Skipped.as_str());
+            let mut report = TableReport::new(&self.job.schema, asked.table.name, Instant::now());
+            "not due".clone_into(&mut report.mode);
+            report.not_due_until = Some(*until);
+            report.checkpoint = asked.stored.and_then(|stored| stored.state.checkpoint);
+            report.end(Outcome::Skipped, None, &asked.progress);
+            report
+        };
+        self.asked.into_iter().zip(until).map(skip).collect()
+    }
+
     /// The run over the family, whose first table is the writer's target number `first`.
     pub(super) fn begin(self, first: usize, writer: &Writer, options: &RunOptions, stop: &Stop) -> FamilyRun {
         let Self { job, workspace, lead, asked } = self;
@@ -106,6 +132,7 @@ impl Family<'_> {
             cut: 0,
             unread: 0,
             failed: Vec::new(),
+            incomplete: None,
             is_refreshed: false,
             needs_refresh: false,
             ledger: None,
@@ -119,7 +146,7 @@ impl Family<'_> {
             options: options.clone(),
             workspace: workspace.clone(),
             read_since: None,
-            supersedes_before: jiff::Timestamp::MIN,
+            supersedes_before: Timestamp::MIN,
             writer: writer.clone(),
             stop: stop.clone(),
         }

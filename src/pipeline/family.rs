@@ -15,6 +15,7 @@ use crate::ledger::LedgerRules;
 use crate::progress::TableProgress;
 use crate::report::{Outcome, TableReport};
 use crate::source::{self, Ask, Doubts, Pass, Source};
+use crate::state::TableState;
 use crate::table::{Endpoint, TableSpec};
 use crate::window::DateField;
 
@@ -50,6 +51,9 @@ impl FamilyRun {
             self.fail_all(&error);
         }
         self.keep_what_came().await;
+        for member in &mut self.members {
+            member.error = member.error.take().or(member.incomplete.take());
+        }
         let is_refused = |error: &Error| error.kind() == ErrorKind::Auth;
         if self.members.iter().any(|member| member.error.as_ref().is_some_and(is_refused)) {
             self.stop.ask(ErrorKind::Auth);
@@ -174,15 +178,11 @@ impl FamilyRun {
 
     /// A pass over the family's endpoint.
     pub(super) async fn pass(&mut self, ask: Ask, began: Timestamp) -> Result<Pass> {
+        let rules: Vec<Option<LedgerRules>> =
+            self.members.iter().map(|member| self.ledger_rules(member, began)).collect();
         let mut members = Vec::with_capacity(self.members.len());
-        for member in &mut self.members {
-            let has_ledger = member
-                .table
-                .inside()
-                .is_some_and(|inside| matches!(inside.more, crate::table::More::Object { stated: Some(_) }));
-            if has_ledger && !self.options.is_bounded() && member.ledger.is_none() {
-                let due_before = self.rules.parts_refresh_every.map(|every| plan::earlier_by(began, every));
-                let rules = LedgerRules { since: self.read_since, due_before };
+        for (member, rules) in self.members.iter_mut().zip(rules) {
+            if let Some(rules) = rules.filter(|_| member.ledger.is_none()) {
                 let ledger = self.writer.ledger(member.position, rules).await?;
                 member.ledger = Some(Arc::new(ledger));
             }
@@ -201,6 +201,29 @@ impl FamilyRun {
             limit: self.options.limit,
             expects_rows: false,
             doubts: Doubts::default(),
+        })
+    }
+
+    /// What counts of a member's ledger in a pass that begins now; `None` if it has none, or needs none.
+    fn ledger_rules(&self, member: &MemberRun, began: Timestamp) -> Option<LedgerRules> {
+        if self.options.is_bounded() {
+            return None;
+        }
+        if member.table.groups().is_some() {
+            let is_alike = |state: &&TableState| {
+                state.api_version == self.rules.api_version && state.columns == member.table.fingerprint()
+            };
+            let stored = member.stored.as_ref().filter(|_| !self.options.full_refresh).filter(is_alike);
+            let swept =
+                |state: &TableState| plan::swept_since(began, state.checkpoint, self.rules.sweep_every);
+            let since = stored.map_or(began, swept);
+            return Some(LedgerRules { since: Some(since), due_before: None, keeps: true });
+        }
+        let inside = member.table.inside()?;
+        matches!(inside.more, crate::table::More::Object { stated: Some(_) }).then(|| LedgerRules {
+            since: self.read_since,
+            due_before: self.rules.parts_refresh_every.map(|every| plan::earlier_by(began, every)),
+            keeps: false,
         })
     }
 

@@ -9,10 +9,11 @@ use super::member::MemberRun;
 use super::plan::{self, LAG};
 use super::seen::Seen;
 use super::writer::{Flush, Rows, TableRows};
+use crate::batch::Owner;
 use crate::destination::{Scope, Stamp};
 use crate::error::{Error, Result};
 use crate::source::{Page, Pass, Proof, Share, page_channel};
-use crate::state::Refresh;
+use crate::state::{Refresh, TableState};
 use crate::table::WriteDisposition;
 use crate::window::Window;
 
@@ -29,8 +30,10 @@ pub(super) struct Flow<'f> {
     pub(super) refresh: Option<&'f mut Tracked>,
     /// Gathers the key hashes of the lead's rows.
     pub(super) seen: Option<&'f mut Seen>,
-    /// Gathers the parents whose rows came.
-    pub(super) owners: Option<&'f mut Vec<String>>,
+    /// Gathers the parents that are there.
+    pub(super) owners: Option<&'f mut Vec<Owner>>,
+    /// The first state of a table, which is saved with the first that is noted: without one, nothing noted counts.
+    pub(super) first: Option<TableState>,
 }
 
 /// A refresh whose windows are being read.
@@ -135,13 +138,14 @@ impl FamilyRun {
             };
             let share = member.take(share, flow.window, left);
             if let Some(owners) = &mut flow.owners {
-                owners.extend(share.owners.iter().map(|owner| owner.key.clone()));
+                owners.extend(share.owners.iter().cloned());
             }
             let Share { batch, owners, entries, .. } = share;
             let state = refresh.filter(|_| member.is_refreshed).map(|refresh| {
                 member.next.refresh = Some(refresh.clone());
                 member.next.clone()
             });
+            let state = state.or_else(|| flow.first.take_if(|_| !entries.is_empty()));
             tables.push(TableRows { table: member.position, batch, owners, entries, state });
         }
         if let Some(error) = self.all_failed() {

@@ -36,6 +36,8 @@ pub(super) struct MemberRun {
     pub(super) unread: u64,
     /// Objects that could not be read in this run.
     pub(super) failed: Vec<Failed>,
+    /// See [`Share::incomplete`].
+    pub(super) incomplete: Option<Error>,
     /// Whether the refresh under way counts for it.
     pub(super) is_refreshed: bool,
     /// Whether it cannot do without that refresh.
@@ -94,6 +96,7 @@ impl MemberRun {
             unread::keep(&mut self.next, &objects);
             self.failed.extend(failed);
         }
+        self.incomplete = self.incomplete.take().or(share.incomplete.take());
         share
     }
 

@@ -4,6 +4,7 @@
 mod absences;
 mod dated;
 mod desk;
+pub mod due;
 mod families;
 mod family;
 mod flow;
@@ -18,6 +19,7 @@ mod unread;
 mod whole;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -68,6 +70,26 @@ pub struct ReadingRules {
     /// After how long objects that are read one by one are read again although they have not changed; `None` means
     /// never.
     pub parts_refresh_every: Option<SignedDuration>,
+    /// After how long groups are swept again although they have as many members as before.
+    pub sweep_every: SignedDuration,
+    /// How often at most single tables are read, by table; see [`due::every_of`].
+    pub tables_every: BTreeMap<&'static str, SignedDuration>,
+}
+
+impl ReadingRules {
+    /// The rules of a connection that says nothing but its API version.
+    pub fn of(api_version: &str) -> Self {
+        let days = |days: i64| SignedDuration::from_hours(24 * days);
+        Self {
+            api_version: api_version.to_owned(),
+            start_date: None,
+            lookback: SignedDuration::ZERO,
+            refresh_every: Some(days(7)),
+            parts_refresh_every: Some(days(30)),
+            sweep_every: days(1),
+            tables_every: BTreeMap::new(),
+        }
+    }
 }
 
 /// What was typed for this run alone.
@@ -79,6 +101,8 @@ pub struct RunOptions {
     pub interval: Option<Window>,
     /// Merge only so many rows of each table, and do nothing else.
     pub limit: Option<u64>,
+    /// Leave tables alone that are complete as of less than this ago.
+    pub if_older_than: Option<SignedDuration>,
     /// When commits are due.
     pub commit_every: CommitEvery,
 }
@@ -107,7 +131,7 @@ pub async fn run(
     let (destination, states) = load(destination, targets.clone(), stop).await?;
     let has_history = states.iter().any(Option::is_some);
     let mut states = states.into_iter();
-    let mut refused = Vec::new();
+    let mut left_alone = Vec::new();
     let mut families: Vec<Family<'_>> = Vec::new();
     for (job, workspace) in jobs.iter().zip(workspaces) {
         let of_job = states.by_ref().take(job.tables.len());
@@ -116,9 +140,17 @@ pub async fn run(
             Asked { table, stored, progress }
         });
         match workspace {
-            Ok(workspace) => families.extend(families::group(job, workspace.as_deref(), asked)?),
+            Ok(workspace) => {
+                let now = pass_start(&*job.source);
+                for family in families::group(job, workspace.as_deref(), asked)? {
+                    match family.not_due_until(&options, now) {
+                        Some(until) => left_alone.extend(family.skip(&until)),
+                        None => families.push(family),
+                    }
+                }
+            }
             Err(error) => {
-                refused.extend(asked.map(|a| failed_report(job, a.table, error.clone(), &a.progress)));
+                left_alone.extend(asked.map(|a| failed_report(job, a.table, error.clone(), &a.progress)));
             }
         }
     }
@@ -134,14 +166,15 @@ pub async fn run(
     }
     let runs = order::carry_out(runs).await;
     let mut tables: Vec<TableReport> = runs.into_iter().flat_map(FamilyRun::finish).collect();
-    tables.extend(refused);
+    tables.extend(left_alone);
     let asked_for = |report: &TableReport| {
         targets.iter().position(|t| *t.schema == *report.schema && t.table.name == report.table)
     };
     tables.sort_by_key(asked_for);
     let report = RunReport { run_id: run_id(started_at), started_at, finished_at: clock::now(), tables };
     // Where nothing was ever written, a run that could not begin leaves nothing behind either.
-    let logged = if has_begun { writer.record(records(&report)).await } else { Ok(()) };
+    let records = records(&report);
+    let logged = if has_begun && !records.is_empty() { writer.record(records).await } else { Ok(()) };
     drop(writer);
     thread.join().await?;
     if let Err(error) = logged {
@@ -221,6 +254,7 @@ fn run_id(started_at: Timestamp) -> String {
     format!("{}-{:04x}", started_at.strftime("%Y%m%dT%H%M%S"), fastrand::u16(..))
 }
 
+/// What is logged: of tables to which nothing was done, nothing.
 fn records(report: &RunReport) -> Vec<RunRecord> {
     let record = |table: &TableReport| RunRecord {
         run_id: report.run_id.clone(),
@@ -237,5 +271,5 @@ fn records(report: &RunReport) -> Vec<RunRecord> {
             .flat_map(|rejects| rejects.kept.iter().cloned())
             .collect(),
     };
-    report.tables.iter().map(record).collect()
+    report.tables.iter().filter(|table| table.outcome != Outcome::Skipped).map(record).collect()
 }

@@ -151,6 +151,16 @@ pub fn is_mass_absence(candidates: usize, live: u64) -> bool {
     candidates as u64 > (live / 100).max(100)
 }
 
+/// Since when, exclusive, a group has to have been swept for the number of its members to be enough, given the start of
+/// the last complete pass: so lately that it is still within `every` when the next run comes, if that comes as long
+/// after this one as this one came after the last. Without any such pass, half of `every`.
+pub fn swept_since(now: Timestamp, last: Option<Timestamp>, every: SignedDuration) -> Timestamp {
+    // A distance beyond half of it makes no difference: the group was not swept since the last pass.
+    let half = every / 2;
+    let distance = last.map_or(half, |last| now.duration_since(last).clamp(SignedDuration::ZERO, half));
+    earlier_by(now, every - distance)
+}
+
 /// How many objects that are due are read again in a run: as many as come due in the time since the last run, and at
 /// least 100.
 pub fn objects_to_reread(objects: u64, since_last: SignedDuration, every: SignedDuration) -> usize {
@@ -304,6 +314,21 @@ pub(super) mod tests {
         for (situation, expected) in cases {
             assert_eq!(reason(&decide(&situation)), expected, "{situation:?}");
         }
+    }
+
+    #[test]
+    fn groups_are_swept_before_the_run_that_would_be_too_late() {
+        let hours = SignedDuration::from_hours;
+        let ago = |age: i64| earlier_by(at(NOW), hours(age));
+        // With a run every so many hours and a sweep every 24, groups are swept anew at this age.
+        for (distance, age_swept) in [(1, 23), (6, 18), (7, 21), (11, 22), (13, 13), (24, 24), (48, 48)] {
+            let since = swept_since(at(NOW), Some(ago(distance)), hours(24));
+            let swept = (1..100).map(|runs| runs * distance).find(|age| ago(*age) <= since).unwrap();
+            assert_eq!(swept, age_swept, "every {distance} hours");
+        }
+        assert_eq!(swept_since(at(NOW), Some(ago(1)), hours(0)), at(NOW), "in every run");
+        assert_eq!(swept_since(at(NOW), None, hours(24)), ago(12));
+        assert_eq!(swept_since(at(NOW), Some(ago(-5)), hours(24)), ago(24), "a pass from the future");
     }
 
     #[test]

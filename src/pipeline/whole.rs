@@ -10,6 +10,7 @@ use super::flow::Flow;
 use super::pass_start;
 use super::plan;
 use super::seen::Seen;
+use crate::batch::Owner;
 use crate::destination::Scope;
 use crate::error::Result;
 use crate::source::Ask;
@@ -23,7 +24,7 @@ struct Shown {
     began: Timestamp,
     seen: Seen,
     /// Of a sweep: the groups.
-    owners: Vec<String>,
+    owners: Vec<Owner>,
 }
 
 impl FamilyRun {
@@ -65,17 +66,22 @@ impl FamilyRun {
                 "rows that are there were not shown, starting again"
             );
         };
+        // What could not be read keeps its memory, and the table its checkpoint.
+        let is_complete = self.members.iter().all(|member| member.incomplete.is_none());
+        let is_anew = owners.iter().all(|owner| owner.is_whole);
         for member in &mut self.members {
             member.next.checkpoint = Some(began);
-            member.next.refreshed_at = Some(began);
+            if is_anew {
+                member.next.refreshed_at = Some(began);
+            }
         }
         let scope = match (is_replaced, self.is_sweep()) {
             (true, _) => Scope::All,
-            (false, true) => Scope::Parents(owners),
+            (false, true) => Scope::Parents(owners.into_iter().map(|owner| owner.key).collect()),
             (false, false) => Scope::Some,
         };
-        self.flush(began, scope, &confirmed.stamps, true).await?;
-        for member in self.members.iter_mut().filter(|member| member.error.is_none()) {
+        self.flush(began, scope, &confirmed.stamps, is_complete).await?;
+        for member in self.members.iter_mut().filter(|member| member.error.is_none() && is_complete) {
             member.report.checkpoint = Some(began);
         }
         Ok(())
@@ -85,7 +91,9 @@ impl FamilyRun {
     async fn show_all(&mut self, expects_rows: bool) -> Result<Shown> {
         let began = pass_start(&*self.source);
         let (mut seen, mut owners) = (Seen::default(), Vec::new());
+        let first = self.members.first().filter(|member| self.is_sweep() && member.stored.is_none());
         let flow = Flow {
+            first: first.map(|member| member.next.clone()),
             hold: self.lead.disposition == WriteDisposition::Replace,
             seen: Some(&mut seen),
             owners: self.is_sweep().then_some(&mut owners),

@@ -222,7 +222,8 @@ pub struct Share {
     pub batch: RecordBatch,
     /// What did not fit the declaration.
     pub shape: Shape,
-    /// Of tables that are replaced per parent: whose rows they are, in the order of the rows.
+    /// Of tables that are replaced per parent: whose rows they are, in the order of the rows. One that is not whole is
+    /// there, and what is stored of it stays.
     pub owners: Vec<Owner>,
     /// What is to be noted about the parents of these rows.
     pub entries: Vec<Entry>,
@@ -234,6 +235,8 @@ pub struct Share {
     pub unread: u64,
     /// Parents whose rows could not be read, and why.
     pub failed: Vec<Failed>,
+    /// Why the rows of some parents could not be had, so that the table is not complete with those of the others.
+    pub incomplete: Option<Error>,
 }
 
 /// An object that could not be read.
@@ -257,6 +260,7 @@ impl Share {
             cut: 0,
             unread: 0,
             failed: Vec::new(),
+            incomplete: None,
         }
     }
 }

@@ -36,6 +36,7 @@ fn help_fits_on_a_page() {
                                    no checkpoint
           --limit <ROWS>           Merge at most this many rows of each table, for a first look; moves
                                    no checkpoint
+          --if-older-than <TIME>   Leave out tables that are complete as of less than this ago
           --dry-run                Say what would be asked, and read and write nothing
           --schema <NAME>          Schema in the destination [default: the connection's name] [env:
                                    INGEST_SCHEMA=]
@@ -106,6 +107,9 @@ fn help_of_reading_tables_explains_every_option_and_its_environment_twin() {
 
           --limit <ROWS>
               Merge at most this many rows of each table, for a first look; moves no checkpoint
+
+          --if-older-than <TIME>
+              Leave out tables that are complete as of less than this ago
 
           --dry-run
               Say what would be asked, and read and write nothing

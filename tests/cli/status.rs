@@ -64,7 +64,8 @@ fn json_says_the_same() {
           "proven_from": null,
           "api_version": "2.14",
           "workspace": "sb0x2wrk",
-          "state": "complete"
+          "state": "complete",
+          "not_due_until": null
         }
       ],
       "runs": [

@@ -66,7 +66,9 @@ without it.
 
 **Links** (`contact_tags` and the like) name two rows by their ids. They are read as far as Intercom knows them, not
 only the first ten that a contact shows. Who has a tag or is in a segment is asked tag by tag and segment by segment in
-every run, since neither moves a contact's `updated_at`. `contact_companies`, `contact_subscriptions` and
+every run, since neither moves a contact's `updated_at`; of large ones the number of members is asked for first, and
+[a day may pass](connections.md#how-often-tables-are-read) until it is seen that some came while as many went.
+`contact_companies`, `contact_subscriptions` and
 `contact_notes` follow the contact: what changes without moving its `updated_at` arrives with the next refresh. The id of
 another row is always that row's `id`: `contact_companies.company_id` is `companies.id`, and not `companies.company_id`,
 which is your own; in the same way `ticket_parts.ticket_id` is `tickets.id`, and not the number that people see. Links
@@ -199,7 +201,10 @@ fn way(table: &'static TableSpec) -> String {
         Endpoint::Pages { .. } => "whole in every run, page by page".into(),
         Endpoint::Lists { .. } => "whole in every run".into(),
         Endpoint::Sweep { groups, .. } => {
-            format!("whole in every run, one search for each of the {}", groups.name)
+            format!(
+                "in every run, one search for each of the {}, more for large ones that have changed",
+                groups.name
+            )
         }
         Endpoint::Inside(inside) => inside_way(&inside),
     };

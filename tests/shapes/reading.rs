@@ -14,7 +14,7 @@ use ingest::progress::{Mode, Progress, TableProgress};
 use ingest::report::RunReport;
 use ingest::source::intercom::{Intercom, tables};
 use ingest::table::{INGESTED_AT, Kind, TableSpec};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -84,13 +84,7 @@ async fn run(folder: &Path, base_url: &str, version: &str, names: &[&str]) -> Ru
         // In one step from the beginning to whenever this test is run.
         source: Arc::new(source.with_log_step(Duration::from_secs(1_000_000_000))),
         tables: names.iter().map(|name| tables::find(name).expect(name)).collect(),
-        reading: ReadingRules {
-            api_version: version.to_owned(),
-            start_date: None,
-            lookback: SignedDuration::ZERO,
-            refresh_every: None,
-            parts_refresh_every: None,
-        },
+        reading: ReadingRules { refresh_every: None, parts_refresh_every: None, ..ReadingRules::of(version) },
     };
     let progress = Progress::new(Mode::Off);
     let options = Options { threads: 1, ..Options::default() };

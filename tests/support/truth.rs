@@ -76,7 +76,7 @@ fn shown(value: ValueRef<'_>) -> Option<String> {
 }
 
 /// Where a table and the truth part ways. Rows are named by their key.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Differences {
     /// True rows that the table lacks.
     pub(crate) missing: Vec<String>,

@@ -15,7 +15,7 @@ use ingest::sandbox::{Change, RequestRecord, Sandbox, Settings};
 use ingest::source::intercom::tables;
 use ingest::state::TableState;
 use ingest::table::TableSpec;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tempfile::TempDir;
 
 use super::truth::{self, Cells, Differences};
@@ -49,13 +49,7 @@ impl World {
     pub(crate) async fn start(settings: Settings) -> Self {
         Self {
             sandbox: Sandbox::start(settings).await.expect("the sandbox listens"),
-            rules: ReadingRules {
-                api_version: "2.14".to_owned(),
-                start_date: None,
-                lookback: SignedDuration::ZERO,
-                refresh_every: Some(SignedDuration::from_hours(7 * 24)),
-                parts_refresh_every: Some(SignedDuration::from_hours(30 * 24)),
-            },
+            rules: ReadingRules::of("2.14"),
             patience: Duration::from_secs(30),
             backoff: Backoff {
                 first: Duration::from_millis(4),

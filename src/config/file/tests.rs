@@ -137,6 +137,34 @@ fn structural_errors_read_like_this() {
 }
 
 #[test]
+fn errors_of_single_tables_read_like_this() {
+    for (text, expected) in [
+        (
+            "connections: {intercom: [{name: a, tables: {compnies: {every: 6h}}}]}",
+            "connections.yml:1:45: connection a: tables: unknown table compnies\n  hint: did you mean companies?",
+        ),
+        (
+            "connections: {intercom: [{name: a, tables: {companies: {evry: 6h}}}]}",
+            "connections.yml:1:57: connection a: tables.companies: unknown key evry\n  hint: did you mean every?",
+        ),
+        (
+            "connections: {intercom: [{name: a, tables: {companies: {every: [6h]}}}]}",
+            "connections.yml:1:64: connection a: tables.companies: every: expected a single value, found a list",
+        ),
+        (
+            "connections: {intercom: [{name: a, tables: {companies: 6h}}]}",
+            "connections.yml:1:56: connection a: tables.companies: expected the keys of a table, found a single value",
+        ),
+        (
+            "connections: {intercom: [{name: a, tables: [companies]}]}",
+            "connections.yml:1:44: connection a: tables: expected a mapping from tables to their keys, found a list",
+        ),
+    ] {
+        assert_eq!(parsed(text).unwrap_err().render(), format!("error: {expected}"), "{text}");
+    }
+}
+
+#[test]
 fn a_token_in_the_place_of_a_key_is_not_shown() {
     let token = "dG9rOjEyMzQ1Njc4XzkwYWJfY2RlZl8xMjM0OjE6MA==";
     for text in [

@@ -471,6 +471,7 @@ fn joined(shares: Vec<Share>) -> Result<Share> {
         joined.unread += share.unread;
         joined.failed.extend(share.failed);
         joined.shape.add(&share.shape);
+        joined.incomplete = joined.incomplete.or(share.incomplete);
     }
     if batches.len() > 1 {
         joined.batch = concat_batches(&Arc::clone(batches[0].schema_ref()), &batches)

@@ -18,6 +18,7 @@ mod search;
 mod sequence;
 mod sweep;
 pub mod tables;
+mod tally;
 mod trouble;
 mod undated;
 

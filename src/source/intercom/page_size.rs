@@ -27,7 +27,6 @@ impl Default for PageSize {
 
 impl PageSize {
     /// Rows asked for at present.
-    #[cfg(test)]
     pub(super) fn rows(self) -> usize {
         self.rows as usize
     }

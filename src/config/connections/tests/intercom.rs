@@ -27,6 +27,8 @@ fn a_token_alone_is_a_connection_with_defaults() {
     assert_eq!(connection.rate_limit, None);
     assert_eq!(connection.full_refresh_every, Some(Duration::from_secs(7 * 24 * HOUR)));
     assert_eq!(connection.parts_refresh_every, Some(Duration::from_secs(30 * 24 * HOUR)));
+    assert_eq!(connection.sweep_every, Duration::from_secs(24 * HOUR));
+    assert!(connection.tables_every.is_empty());
     assert_eq!(connection.activity_logs_time_step, Duration::from_secs(30 * 24 * HOUR));
 }
 
@@ -41,6 +43,8 @@ fn every_option_is_read_after_expansion() {
         "rate_limit: ${REQUESTS:-1000}/min",
         "full_refresh_every: never",
         "parts_refresh_every: 14d",
+        "sweep_every: 0d",
+        "tables: { companies: { every: 6h }, contact_tags: { every: $WINDOW }, tags: }",
         "activity_logs_time_step: 1d12h",
         "base_url: http://localhost:8080",
     ])
@@ -54,6 +58,12 @@ fn every_option_is_read_after_expansion() {
     assert_eq!((rate.requests, rate.per), (1000, Duration::from_secs(60)));
     assert_eq!(connection.full_refresh_every, None);
     assert_eq!(connection.parts_refresh_every, Some(Duration::from_secs(14 * 24 * HOUR)));
+    assert_eq!(connection.sweep_every, Duration::ZERO);
+    let every = [("companies", 6 * HOUR), ("contact_tags", 36 * HOUR)];
+    assert_eq!(
+        connection.tables_every,
+        every.map(|(table, every)| (table, Duration::from_secs(every))).into()
+    );
     assert_eq!(connection.activity_logs_time_step, Duration::from_secs(36 * HOUR));
     assert_eq!(connection.base_url.as_str(), "http://localhost:8080/");
 }
@@ -190,6 +200,24 @@ fn errors_of_options_read_like_this() {
             &["access_token: x", "full_refresh_every: sometimes"],
             "5:27: connection prod: full_refresh_every: \
              expected never, or a duration such as 7d",
+        ),
+        (
+            &["access_token: x", "sweep_every: never"],
+            "5:20: connection prod: sweep_every: expected a duration such as 7d, 12h, 1d12h, 90s or 150ms",
+        ),
+        (
+            &["access_token: x", "tables: { companies: { every: often } }"],
+            "5:37: connection prod: tables.companies.every: \
+             expected a duration such as 7d, 12h, 1d12h, 90s or 150ms",
+        ),
+        (
+            &["access_token: x", "tables: { companies: { every: $UNSET } }"],
+            "5:37: connection prod: tables.companies.every: environment variable UNSET is not set\n  \
+             hint: export UNSET, or write ${UNSET:-default}",
+        ),
+        (
+            &["access_token: x", "tables: { companies: { every: } }"],
+            "5:35: connection prod: tables.companies.every: has no value\n  hint: write one, or remove the key",
         ),
         (
             &["access_token: x", "activity_logs_time_step: 0d"],

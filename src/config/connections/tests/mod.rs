@@ -215,8 +215,8 @@ fn the_template_shows_every_key_and_its_default() {
     assert_eq!(names.iter().map(|(name, _)| *name).collect::<Vec<_>>(), destinations);
     for kind in Kind::ALL {
         let entries = connections.contents.entries.iter().filter(|entry| entry.kind == kind);
-        let shown: BTreeSet<&str> =
-            entries.flat_map(|entry| entry.settings.iter().map(|setting| setting.key)).collect();
+        let key = |setting: &Setting| if setting.table.is_some() { "tables" } else { setting.key };
+        let shown: BTreeSet<&str> = entries.flat_map(|entry| entry.settings.iter().map(key)).collect();
         let known = kind.keys().iter().copied().filter(|key| *key != "name");
         assert_eq!(shown, known.collect(), "{kind:?}");
     }
@@ -226,6 +226,7 @@ fn the_template_shows_every_key_and_its_default() {
     assert_eq!(intercom.lookback_window, default.lookback_window);
     assert_eq!(intercom.api_version, default.api_version);
     assert_eq!(intercom.full_refresh_every, default.full_refresh_every);
+    assert_eq!(intercom.sweep_every, default.sweep_every);
     assert_eq!(intercom.activity_logs_time_step, default.activity_logs_time_step);
     let local = connections.destination(Some("local"), &environment(), Path::new("/srv")).unwrap();
     let default = DuckDbConfig::new("local", "/srv/etc/ingest.duckdb");
