@@ -2,6 +2,13 @@
 
 use std::collections::BTreeMap;
 
+/// Paths that are told apart.
+const MOST_PATHS: usize = 1_000;
+/// Where all others are counted.
+const OTHERS: &str = "(others)";
+/// What is noted of one page. Nobody has so many fields without a column.
+const MOST_ODDITIES: usize = 100_000;
+
 /// What did not fit the declaration, counted by dotted path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shape {
@@ -23,7 +30,7 @@ impl Shape {
         ];
         for (counts, others) in all {
             for (path, count) in others {
-                *counts.entry(path.clone()).or_default() += count;
+                add(counts, path, *count);
             }
         }
     }
@@ -50,7 +57,9 @@ pub(super) enum What {
 
 impl Oddities {
     pub(super) fn note(&mut self, row: usize, what: What, path: String) {
-        self.0.push(Oddity { row, what, path });
+        if self.0.len() < MOST_ODDITIES {
+            self.0.push(Oddity { row, what, path });
+        }
     }
 
     /// The counts of the rows, by position, that are kept.
@@ -62,8 +71,40 @@ impl Oddities {
                 What::Misfit => &mut shape.misfits,
                 What::Unread => &mut shape.unread,
             };
-            *counts.entry(path.clone()).or_default() += 1;
+            add(counts, path, 1);
         }
         shape
+    }
+}
+
+/// Counts what was found under a path; under [`OTHERS`], once there are very many.
+fn add(counts: &mut BTreeMap<String, u64>, path: &str, count: u64) {
+    if let Some(known) = counts.get_mut(path) {
+        *known += count;
+    } else {
+        let path = if counts.len() < MOST_PATHS { path } else { OTHERS };
+        *counts.entry(path.to_owned()).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_without_number_are_counted_together_from_some_on() {
+        let mut oddities = Oddities::default();
+        for row in 0..2 * MOST_ODDITIES {
+            oddities.note(row, What::Unknown, format!("field_{row}"));
+        }
+        let shape = oddities.of_rows(|_| true);
+        assert_eq!(shape.unknown.len(), MOST_PATHS + 1);
+        assert_eq!(shape.unknown.values().sum::<u64>(), MOST_ODDITIES as u64);
+        let mut sum = Shape::default();
+        for _ in 0..2 {
+            sum.add(&shape);
+        }
+        assert_eq!(sum.unknown.len(), MOST_PATHS + 1);
+        assert_eq!(sum.unknown.values().sum::<u64>(), 2 * MOST_ODDITIES as u64);
     }
 }
