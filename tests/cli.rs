@@ -7,7 +7,8 @@
 //! - `destinations`: files that cannot be written, or not now;
 //! - `lake`: a folder of Parquet files instead of a database;
 //! - `several`: two destinations at once;
-//! - `signals`: Ctrl-C, SIGTERM, and readers that went away.
+//! - `signals`: Ctrl-C, SIGTERM, and readers that went away;
+//! - `timeout`: runs whose time is up.
 
 mod check;
 mod configuration;
@@ -24,4 +25,5 @@ mod several;
 mod signals;
 mod status;
 mod tables;
+mod timeout;
 mod usage;

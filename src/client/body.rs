@@ -14,6 +14,9 @@ pub const LARGEST: usize = 256 << 20;
 const LARGEST_REFUSAL: usize = 64 << 10;
 /// What each answer may take without its being counted. Nearly all are smaller.
 const UNCOUNTED: usize = 1 << 20;
+/// What is kept free for an answer of unknown size that was given up for want of room, so that this happens a few times
+/// at most.
+const LEAST_ROOM: usize = 32 << 20;
 /// Bytes a second that have to come on average once an answer has been on its way for as long as silence is borne.
 const SLOWEST: f64 = 1024.0;
 /// No answer may take longer than so many times that, whatever comes of it: an hour of 90 s.
@@ -28,7 +31,7 @@ pub(super) enum BodyError {
         elapsed: Duration,
     },
     TooLarge,
-    /// Other answers take the memory that these many bytes would need.
+    /// Other answers take the memory. Room for these many bytes is worth having before it is asked for again.
     NoRoom(usize),
 }
 
@@ -141,7 +144,8 @@ pub(super) async fn read(
             let twice = needed.saturating_mul(2).min(largest);
             let wanted = if length >= needed { length.min(twice) } else { twice };
             if !taken.cover(wanted) {
-                return Err(BodyError::NoRoom(wanted));
+                let worth_having = if length >= needed { length } else { (2 * wanted).max(LEAST_ROOM) };
+                return Err(BodyError::NoRoom(worth_having));
             }
             body.reserve_exact(wanted - body.len());
         }

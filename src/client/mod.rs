@@ -262,8 +262,7 @@ impl Client {
             };
             taken = self.shared.memory.nothing(false);
             if let Some(bytes) = failure.lacks_room() {
-                // Once as large again, so that an answer of any size is had after a few times.
-                let room = self.shared.memory.room_for(bytes.saturating_mul(2));
+                let room = self.shared.memory.room_for(bytes);
                 taken = self
                     .progress
                     .while_waiting(|| "memory for a large answer".to_owned(), self.word(), room)
