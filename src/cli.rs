@@ -25,8 +25,8 @@ Examples:
 A table is written <connection>.<table>; <connection> alone means all of its tables. The connection \
 may be given by its name or, if there is only one of them, by its type.
 
-Exit codes: 0 every table is complete, 1 a table failed, 2 usage or configuration, 3 authentication \
-or permission, 4 destination, 75 another run or a reader holds the destination (try again), \
+Exit codes: 0 every table is complete, 1 a table failed or ran out of time, 2 usage or configuration, \
+3 authentication or permission, 4 destination, 75 another run or a reader holds the destination (try again), \
 130 interrupted, 143 terminated.";
 
 /// Bring an Intercom workspace into DuckDB or Parquet, incrementally and completely.
@@ -151,6 +151,9 @@ pub struct RunArgs {
     #[arg(long, value_name = "TIME", env = "INGEST_WAIT", value_parser = duration,
           num_args = 0..=1, require_equals = true, default_missing_value = "1h")]
     pub wait: Option<Duration>,
+    /// Stop after this time, such as 50m, and save what is complete; the next run goes on from there
+    #[arg(long, value_name = "TIME", env = "INGEST_TIMEOUT", value_parser = positive_duration)]
+    pub timeout: Option<Duration>,
     /// How progress is shown on stderr
     #[arg(long, value_name = "MODE", env = "INGEST_PROGRESS", default_value = "auto")]
     pub progress: ProgressMode,
@@ -285,6 +288,11 @@ fn instant(text: &str) -> Result<Timestamp, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|e| e.to_string())
+}
+
+fn positive_duration(text: &str) -> Result<Duration, String> {
+    duration(text)
+        .and_then(|time| if time.is_zero() { Err("expected some time".to_owned()) } else { Ok(time) })
 }
 
 fn rate(text: &str) -> Result<Rate, String> {
@@ -423,5 +431,10 @@ mod tests {
         let spelled = parse(words("ingest --limit 5 run intercom.contacts")).unwrap();
         assert!(matches!(spelled.command, Some(Command::Run(run)) if run.limit == Some(5)));
         assert!(parse(words("ingest intercom.contacts --full-refresh --limit 5")).is_err());
+        for (time, expected) in [("90s", Some(90)), ("1h30m", Some(5_400)), ("0s", None), ("soon", None)] {
+            let typed = parse(words(&format!("ingest intercom --timeout {time}"))).ok();
+            let timeout = typed.and_then(|cli| cli.run.timeout).map(|timeout| timeout.as_secs());
+            assert_eq!(timeout, expected, "{time}");
+        }
     }
 }

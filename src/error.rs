@@ -40,6 +40,8 @@ pub enum ErrorKind {
     Locked,
     /// Somebody else changed a table's state in the middle of the run.
     Conflict,
+    /// The time that the run was given is over.
+    TimedOut,
     /// SIGINT.
     Interrupted,
     /// SIGTERM.
@@ -54,7 +56,7 @@ impl ErrorKind {
             Self::Auth | Self::Permission => 3,
             Self::Destination => 4,
             Self::Locked | Self::Conflict => 75,
-            Self::Network | Self::Api | Self::Data => 1,
+            Self::Network | Self::Api | Self::Data | Self::TimedOut => 1,
             Self::Interrupted => 130,
             Self::Terminated => 143,
         }

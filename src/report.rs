@@ -33,7 +33,7 @@ pub enum Outcome {
     Partial,
     /// Something could not be read or saved. What was saved is sound, and the checkpoint claims no more.
     Failed,
-    /// Stopped from outside; what was proven is saved.
+    /// Stopped from outside, or out of time; what was proven is saved.
     Interrupted,
     /// Not read, since it is fresh enough.
     Skipped,
@@ -43,7 +43,7 @@ impl Outcome {
     /// How an error ends a table.
     pub fn of(error: &Error) -> Self {
         match error.kind() {
-            ErrorKind::Interrupted | ErrorKind::Terminated => Self::Interrupted,
+            ErrorKind::Interrupted | ErrorKind::Terminated | ErrorKind::TimedOut => Self::Interrupted,
             _ => Self::Failed,
         }
     }

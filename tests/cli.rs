@@ -12,7 +12,8 @@
 //! - `unwritten`: what `ingest check` leaves as it was: everything;
 //! - `several`: two destinations at once;
 //! - `odd_words`: names and words of others, which move no cursor and forge no line;
-//! - `signals`: Ctrl-C, SIGTERM, a closed terminal, and readers that went away.
+//! - `signals`: Ctrl-C, SIGTERM, a closed terminal, and readers that went away;
+//! - `timeout`: runs whose time is up.
 
 mod check;
 mod configuration;
@@ -34,6 +35,7 @@ mod several;
 mod signals;
 mod status;
 mod tables;
+mod timeout;
 #[cfg(unix)]
 mod unwritten;
 mod usage;

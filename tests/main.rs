@@ -8,6 +8,7 @@
 //! - `intercom`: worlds of the sandbox, read and compared with its truth row by row.
 //! - `faults`: what goes wrong on the way, on script.
 //! - `crash`: runs killed at any point, run again.
+//! - `bounds`: answers and lists without end, and what waiting for them says.
 //! - `odd_servers`: servers that keep the contract in a way of their own.
 //! - `regression`: one per bug, named after what went wrong.
 //! - `shapes`: answers as versions of the API give them, and as none has given them yet.
@@ -15,6 +16,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has to fail")]
 
+mod bounds;
 mod cli;
 mod crash;
 mod destination_suite;

@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::support::odd_server::{Answer, Asked, OddServer};
 
 /// Reads one table into `folder`.
-async fn read(server: &OddServer, table: &str, folder: &Path) -> TableReport {
+pub(crate) async fn read(server: &OddServer, table: &str, folder: &Path) -> TableReport {
     read_trying(3, server, table, folder).await
 }
 
@@ -62,7 +62,7 @@ async fn read_trying(attempts: u32, server: &OddServer, table: &str, folder: &Pa
     report.tables.into_iter().next().unwrap()
 }
 
-fn ids(folder: &Path, table: &str) -> Vec<String> {
+pub(crate) fn ids(folder: &Path, table: &str) -> Vec<String> {
     let sql = format!("SELECT id FROM crm.{table} ORDER BY id");
     let lines = query(&folder.join("data.duckdb"), &Options::default(), &sql).unwrap();
     lines.into_iter().skip(1).flatten().collect()

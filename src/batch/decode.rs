@@ -27,6 +27,9 @@ pub struct Decoder {
     bytes: Arc<[AtomicUsize]>,
 }
 
+/// The most cells that the rows of one answer have. Each takes room, however little stands in it: contacts are taken by up to
+/// a hundred thousand at once, and never come by more than 150.
+const MOST_CELLS: usize = 8 << 20;
 /// The most room that is taken for the text of a column before it is there.
 const MOST_AHEAD: usize = 1 << 20;
 
@@ -79,6 +82,7 @@ impl Decoder {
             fallbacks: Vec::new(),
             followers: vec![None; self.layout.places],
             length: 0,
+            most: MOST_CELLS / self.layout.kinds.len().max(1),
             oddities: Oddities::default(),
         }
     }
@@ -99,6 +103,8 @@ pub struct Rows {
     /// Which field came last time after each place of the layout. Rows of a page look alike, so it is tried first.
     followers: Vec<Option<usize>>,
     length: usize,
+    /// The most rows that are taken.
+    most: usize,
     oddities: Oddities,
 }
 
@@ -202,6 +208,9 @@ impl Rows {
         parent: &ParentValues,
         aside: Option<&mut Members<'t>>,
     ) -> Result<(), Fault> {
+        if self.length >= self.most {
+            return Err(Fault::Endless);
+        }
         let layout = Arc::clone(&self.layout);
         match layout.bare {
             Some(position) if scan.peek() != Some(b'{') => {

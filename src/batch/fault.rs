@@ -11,6 +11,8 @@ pub enum Fault {
     Syntax,
     /// It is JSON, but something else than what should stand here.
     Shape,
+    /// It is a list of more entries, or of more rows, than can be taken in one answer.
+    Endless,
 }
 
 /// Text that is not what it should be. Says where, and never quotes it.
@@ -30,6 +32,7 @@ impl fmt::Display for Malformed {
             Fault::Cut => "cut short",
             Fault::Syntax => "bad JSON",
             Fault::Shape => "unexpected shape",
+            Fault::Endless => "too many entries",
         };
         write!(f, "{fault} at line {} column {}", self.line, self.column)
     }

@@ -11,6 +11,9 @@ use super::fault::{Fault, Malformed};
 use super::json_text;
 use nesting::Nesting;
 
+/// The most entries of a list that are told apart: what is kept of each may be many times as large as its text.
+const MOST_ENTRIES: usize = 1 << 20;
+
 /// One JSON value as text, without spaces around it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Raw<'t> {
@@ -150,10 +153,12 @@ impl<'t> Scanner<'t> {
         Self::read_all(list, |scan| scan.each_entry(&mut read))
     }
 
-    /// Reads the entries of the list that comes next by way of `read`.
+    /// Reads the entries of the list that comes next by way of `read`, a million of them at most.
     pub fn each_entry(&mut self, mut read: impl FnMut(&mut Self) -> Result<(), Fault>) -> Result<(), Fault> {
         let mut is_more = self.open_list()?;
+        let mut left = MOST_ENTRIES;
         while is_more {
+            left = left.checked_sub(1).ok_or(Fault::Endless)?;
             read(self)?;
             is_more = self.next_entry()?;
         }

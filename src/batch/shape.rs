@@ -3,6 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::reject::Rejects;
+/// Paths that are told apart.
+const MOST_PATHS: usize = 1_000;
+/// Where all others are counted.
+const OTHERS: &str = "(others)";
+/// What is noted of one page. Nobody has so many fields without a column.
+const MOST_ODDITIES: usize = 100_000;
 
 /// What did not fit the declaration, counted by dotted path.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -31,7 +37,7 @@ impl Shape {
         ];
         for (counts, others) in all {
             for (path, count) in others {
-                *counts.entry(path.clone()).or_default() += count;
+                add(counts, path, *count);
             }
         }
     }
@@ -69,7 +75,9 @@ pub(super) enum What {
 
 impl Oddities {
     pub(super) fn note(&mut self, row: usize, what: What, path: String) {
-        self.noted.push(Oddity { row, what, path });
+        if self.noted.len() < MOST_ODDITIES {
+            self.noted.push(Oddity { row, what, path });
+        }
     }
 
     /// Notes a row that has no key, with its text.
@@ -84,7 +92,7 @@ impl Oddities {
 
     /// Whether a row, by position, has a key.
     pub fn has_key(&self, row: usize) -> bool {
-        self.rejected.is_empty() || !self.rejected.iter().any(|rejected| rejected.row == row)
+        self.rejected.binary_search_by_key(&row, |rejected| rejected.row).is_err()
     }
 
     /// The counts of the rows, by position, that are kept.
@@ -96,11 +104,43 @@ impl Oddities {
                 What::Misfit => &mut shape.misfits,
                 What::Unread => &mut shape.unread,
             };
-            *counts.entry(path.clone()).or_default() += 1;
+            add(counts, path, 1);
         }
         for Rejected { place, text, .. } in self.rejected.iter().filter(|rejected| is_kept(rejected.row)) {
             shape.keyless.push(place.clone(), "a row without its key", text);
         }
         shape
+    }
+}
+
+/// Counts what was found under a path; under [`OTHERS`], once there are very many.
+fn add(counts: &mut BTreeMap<String, u64>, path: &str, count: u64) {
+    if let Some(known) = counts.get_mut(path) {
+        *known += count;
+    } else {
+        let path = if counts.len() < MOST_PATHS { path } else { OTHERS };
+        *counts.entry(path.to_owned()).or_default() += count;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_without_number_are_counted_together_from_some_on() {
+        let mut oddities = Oddities::default();
+        for row in 0..2 * MOST_ODDITIES {
+            oddities.note(row, What::Unknown, format!("field_{row}"));
+        }
+        let shape = oddities.of_rows(|_| true);
+        assert_eq!(shape.unknown.len(), MOST_PATHS + 1);
+        assert_eq!(shape.unknown.values().sum::<u64>(), MOST_ODDITIES as u64);
+        let mut sum = Shape::default();
+        for _ in 0..2 {
+            sum.add(&shape);
+        }
+        assert_eq!(sum.unknown.len(), MOST_PATHS + 1);
+        assert_eq!(sum.unknown.values().sum::<u64>(), 2 * MOST_ODDITIES as u64);
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use super::Call;
+use super::body::BodyError;
 use crate::error::{Error, ErrorKind};
 use crate::printable;
 use crate::trust::{distrust, root};
@@ -28,6 +30,10 @@ enum Cause {
     Broken(String),
     /// A success status whose body is no JSON.
     NotJson(String),
+    /// A success status with a body of more than these many bytes.
+    TooLarge(usize),
+    /// The same, where the memory for these many bytes is taken by other answers.
+    NoRoom(usize),
 }
 
 /// A complete answer with an error status.
@@ -75,6 +81,18 @@ impl CallError {
             Cause::Broken(words)
         };
         Self { call, cause, earlier: 0 }
+    }
+
+    pub(super) fn without_body(call: &Call, error: BodyError) -> Self {
+        let cause = match error {
+            BodyError::Broken(error) => return Self::broken(call.describe(), &error),
+            BodyError::TooSlow { bytes, elapsed } => {
+                Cause::Broken(format!("{bytes} bytes in {} s", elapsed.as_secs()))
+            }
+            BodyError::TooLarge => Cause::TooLarge(call.largest),
+            BodyError::NoRoom(bytes) => Cause::NoRoom(bytes),
+        };
+        Self { call: call.describe(), cause, earlier: 0 }
     }
 
     pub(super) fn not_json(call: String, what: &str) -> Self {
@@ -131,6 +149,19 @@ impl CallError {
         matches!(self.cause, Cause::NotJson(_))
     }
 
+    /// Whether success was answered with more than is read. The same call is answered with as much again.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.cause, Cause::TooLarge(_))
+    }
+
+    /// The bytes for which there was no room beside other answers, if it is that.
+    pub(super) fn lacks_room(&self) -> Option<usize> {
+        match self.cause {
+            Cause::NoRoom(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// For people; the kind follows from the status.
     pub fn into_error(self) -> Error {
         let kind = match &self.cause {
@@ -142,7 +173,8 @@ impl CallError {
             },
             Cause::Untrusted(words) => distrust(words).map_or(ErrorKind::Network, |(kind, _)| kind),
             Cause::Unreachable(_) | Cause::Broken(_) => ErrorKind::Network,
-            Cause::NotJson(_) => ErrorKind::Data,
+            Cause::NotJson(_) | Cause::NoRoom(_) => ErrorKind::Data,
+            Cause::TooLarge(_) => ErrorKind::Api,
         };
         let error = Error::new(kind, self.to_string());
         match (&self.cause, kind) {
@@ -151,6 +183,9 @@ impl CallError {
                 None => error,
             },
             (Cause::Unreachable(_), _) => error.with_hint("check the network, proxy settings and base_url"),
+            (Cause::TooLarge(_), _) => error.with_hint(
+                "nothing that is asked for is so large: look what answers there (base_url, a proxy), with -vv for each request",
+            ),
             (_, ErrorKind::Network) => error.with_hint("run again later; nothing is lost"),
             _ => error,
         }
@@ -174,6 +209,8 @@ impl fmt::Display for CallError {
             Cause::Untrusted(words) => write!(f, "the server cannot be trusted ({words})")?,
             Cause::Broken(words) => write!(f, "no complete answer ({words})")?,
             Cause::NotJson(what) => f.write_str(what)?,
+            Cause::TooLarge(bytes) => write!(f, "an answer of more than {} MB", bytes >> 20)?,
+            Cause::NoRoom(_) => f.write_str("no memory for the answer beside others")?,
         }
         if self.earlier > 0 { write!(f, ", after {} attempts", self.earlier + 1) } else { Ok(()) }
     }

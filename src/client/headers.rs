@@ -5,6 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderMap, LINK, RETRY_AFTER};
 
+/// No clock shows more: the end of the year 9999, in epoch seconds.
+const LAST_SECOND: i64 = 253_402_300_799;
+
 /// What an answer says about the current rate window.
 ///
 /// Source: Intercom developer docs, "Rate limiting" (read 2026-11-20): the limit is cut into windows of
@@ -36,7 +39,7 @@ pub(super) fn rate(headers: &HeaderMap, local: Timestamp) -> Option<RateHeaders>
     Some(RateHeaders {
         limit: u32::try_from(number("x-ratelimit-limit")?.max(1)).ok()?,
         remaining: u32::try_from(number("x-ratelimit-remaining")?.max(0)).ok()?,
-        reset: number("x-ratelimit-reset")?,
+        reset: number("x-ratelimit-reset")?.clamp(0, LAST_SECOND),
         date: date(headers).unwrap_or(local).as_second(),
     })
 }
@@ -52,6 +55,8 @@ pub(super) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let seconds = if let Ok(seconds) = text.parse::<i64>() {
         seconds
+    } else if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
+        i64::MAX
     } else {
         let moment = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
         moment.as_second() - date(headers)?.as_second()
@@ -102,7 +107,13 @@ mod tests {
 
     #[test]
     fn a_reset_far_away_or_past_is_bounded() {
-        for (reset, seconds) in [("1768478000", 0), ("1768999999", 60)] {
+        for (reset, seconds) in [
+            ("1768478000", 0),
+            ("1768999999", 60),
+            ("4102444800", 60),
+            ("9223372036854775807", 60),
+            ("-9223372036854775808", 0),
+        ] {
             let answer = headers(&[
                 ("date", "Thu, 15 Jan 2026 12:00:03 GMT"),
                 ("x-ratelimit-limit", "1"),
@@ -119,9 +130,17 @@ mod tests {
     #[test]
     fn retry_after_is_seconds_or_a_date() {
         let date = ("date", "Thu, 15 Jan 2026 12:00:03 GMT");
-        for (value, seconds) in
-            [("7", Some(7)), ("Thu, 15 Jan 2026 12:00:08 GMT", Some(5)), ("99999", Some(900)), ("soon", None)]
-        {
+        for (value, seconds) in [
+            ("7", Some(7)),
+            ("Thu, 15 Jan 2026 12:00:08 GMT", Some(5)),
+            ("99999", Some(900)),
+            ("1000000000", Some(900)),
+            ("99999999999999999999", Some(900)),
+            ("-3", Some(0)),
+            ("Fri, 15 Jan 2100 12:00:00 GMT", Some(900)),
+            ("soon", None),
+            ("", None),
+        ] {
             let read = retry_after(&headers(&[date, ("retry-after", value)]));
             assert_eq!(read, seconds.map(Duration::from_secs), "{value}");
         }

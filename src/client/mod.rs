@@ -3,6 +3,7 @@
 //! `retry( rate limit( transport ))`: every attempt takes a permit, so retries are paid for as well. The
 //! client knows HTTP and the manners of the API (rate headers, error bodies), not its tables.
 
+mod body;
 mod failure;
 mod headers;
 mod rate_limit;
@@ -13,16 +14,18 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
 
+pub use body::LARGEST;
+use body::{Memory, Taken};
 pub use failure::{CallError, Refusal};
 pub use headers::RateHeaders;
-use rate_limit::Limiter;
+use rate_limit::{Limiter, Permit};
 pub use rate_limit::{Pace, Priority};
 pub use retry::Backoff;
-use retry::{After, Verdict, judge};
+use retry::{After, History, Verdict, judge};
 
 use crate::clock;
 use crate::config::is_loopback;
@@ -32,10 +35,8 @@ use crate::printable;
 use crate::progress::TableProgress;
 use crate::trust::{Way, prepared};
 
-/// The largest answer that is read; 150 tickets with 500 parts each stay far below.
-const LARGEST_BODY: usize = 256 << 20;
-/// The most room that is taken for an answer before it is there.
-const MOST_AHEAD: usize = 4 << 20;
+/// Silence of the server that is worth a word: as a part of [`ClientSettings::patience`], half a minute of 90 s.
+const WORTH_A_WORD: u32 = 3;
 
 /// How to reach one workspace.
 #[derive(Debug, Clone)]
@@ -50,7 +51,8 @@ pub struct ClientSettings {
     pub rate_limit: Option<(u32, Duration)>,
     /// Most requests in flight at once; how many there are follows the latency.
     pub concurrency: usize,
-    /// How long to wait for a connection, and between two pieces of an answer.
+    /// How long to wait for a connection, and between two pieces of an answer. From then on an answer has to come at a
+    /// kilobyte a second on average, and within 40 times that.
     pub patience: Duration,
     /// How retries are spaced.
     pub backoff: Backoff,
@@ -65,17 +67,26 @@ pub struct Call {
     pub body: Option<String>,
     /// Who goes first when permits are scarce.
     pub priority: Priority,
+    /// Bytes of the largest answer that is read, unpacked: [`LARGEST`] or less.
+    pub largest: usize,
 }
 
 impl Call {
     /// A GET.
     pub fn get(path: impl Into<String>) -> Self {
-        Self { path: path.into(), body: None, priority: Priority::Normal }
+        Self { path: path.into(), body: None, priority: Priority::Normal, largest: LARGEST }
     }
 
     /// A POST that reads, such as a search; it is retried like a GET.
     pub fn post(path: impl Into<String>, body: impl Into<String>) -> Self {
-        Self { path: path.into(), body: Some(body.into()), priority: Priority::Normal }
+        Self { body: Some(body.into()), ..Self::get(path) }
+    }
+
+    /// The same call, whose answer is not read if it has more bytes than that.
+    #[must_use]
+    pub fn at_most(mut self, bytes: usize) -> Self {
+        self.largest = bytes.min(LARGEST);
+        self
     }
 
     /// The same call, ahead of all others.
@@ -101,6 +112,14 @@ impl Call {
         kind.finish()
     }
 
+    /// The same words for calls that differ only in ids and parameters.
+    fn outline(&self) -> String {
+        let path = self.path.split('?').next().unwrap_or_default();
+        let is_id = |part: &str| part.bytes().any(|byte| byte.is_ascii_digit());
+        let parts: Vec<&str> = path.split('/').map(|part| if is_id(part) { "..." } else { part }).collect();
+        format!("{} {}", self.method(), parts.join("/"))
+    }
+
     /// Method and path without the query, for messages.
     pub fn describe(&self) -> String {
         format!("{} {}", self.method(), printable::name(self.path.split('?').next().unwrap_or_default()))
@@ -116,6 +135,9 @@ pub struct Answer {
     pub date: Option<Timestamp>,
     /// What came before it.
     pub attempts: Attempts,
+    /// The memory that the body takes, if it is counted: to be dropped as soon as the body has been read, and before
+    /// anything else is waited for.
+    _memory: Option<Arc<Taken>>,
 }
 
 /// What happened so far to a call that is being tried again.
@@ -123,6 +145,8 @@ pub struct Answer {
 pub struct Attempts {
     /// Attempts that ended in an error of the server, a broken answer or silence.
     pub troubled: u32,
+    /// Attempts whose answer was too large.
+    pub too_large: u32,
 }
 
 /// Sends calls on behalf of one table; clones share pool, budget and counters.
@@ -136,6 +160,8 @@ struct Shared {
     http: reqwest::Client,
     settings: ClientSettings,
     limiter: Limiter,
+    /// For large answers.
+    memory: Memory,
     /// The server's clock as of its latest answer.
     server_time: Mutex<Option<Timestamp>>,
 }
@@ -148,8 +174,7 @@ impl fmt::Debug for Client {
 
 impl Client {
     /// Prepares the pool; nothing is sent yet. A `Config` error where `base_url` is beyond this machine and there are no
-    /// CA certificates to know it by. From now on
-    /// the token is never printed.
+    /// CA certificates to know it by. From now on the token is never printed.
     pub fn new(settings: ClientSettings, progress: TableProgress) -> Result<Self> {
         printable::keep_secret(settings.token.expose());
         let mut headers = HeaderMap::new();
@@ -178,7 +203,13 @@ impl Client {
         )?;
         let limiter = Limiter::new(settings.rate_limit, settings.concurrency);
         Ok(Self {
-            shared: Arc::new(Shared { http, settings, limiter, server_time: Mutex::new(None) }),
+            shared: Arc::new(Shared {
+                http,
+                settings,
+                limiter,
+                memory: Memory::new(),
+                server_time: Mutex::new(None),
+            }),
             progress,
         })
     }
@@ -223,26 +254,41 @@ impl Client {
         backoff: Backoff,
         make: impl Fn(Attempts) -> Call,
     ) -> Result<Answer, CallError> {
-        let mut refused_since = None;
+        let mut history = History::default();
         let mut attempts = Attempts::default();
-        let mut refused = 0;
+        let mut taken = self.shared.memory.nothing(false);
         loop {
             let call = make(attempts);
-            let failure = match self.attempt(&call).await {
+            let failure = match self.attempt(&call, taken).await {
                 Ok(answer) => return Ok(Answer { attempts, ..answer }),
                 Err(failure) => failure,
             };
-            let refused_for = refused_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
-            let verdict = judge(&failure, attempts.troubled, refused, refused_for, backoff);
+            taken = self.shared.memory.nothing(false);
+            if let Some(bytes) = failure.lacks_room() {
+                let room = self.shared.memory.room_for(bytes);
+                taken = self
+                    .progress
+                    .while_waiting(|| "memory for a large answer".to_owned(), self.word(), room)
+                    .await;
+                self.progress.retried();
+                continue;
+            }
+            if failure.is_too_large() {
+                attempts.too_large += 1;
+                if make(attempts) == call {
+                    return Err(failure);
+                }
+                self.progress.retried();
+                tracing::debug!(call = call.describe(), reason = %failure, "asking for less");
+                continue;
+            }
+            let verdict = judge(&failure, history.at(Instant::now()), backoff);
             let Verdict::Again { after, wait } = verdict else {
                 return Err(failure.tried(attempts.troubled));
             };
+            history.note(after, Instant::now());
             match after {
-                After::RateLimited => {
-                    refused += 1;
-                    refused_since.get_or_insert_with(Instant::now);
-                    self.shared.limiter.hold_back(Instant::now(), wait);
-                }
+                After::RateLimited => self.shared.limiter.hold_back(Instant::now(), wait),
                 After::Trouble => attempts.troubled += 1,
             }
             self.progress.retried();
@@ -262,18 +308,15 @@ impl Client {
     /// means that it was not, is waited for and tried again.
     pub async fn send_once(&self, call: Call) -> Result<Answer, CallError> {
         let backoff = self.shared.settings.backoff;
-        let mut refused_since = None;
-        let mut refused = 0;
+        let mut history = History::default();
         loop {
-            let failure = match self.attempt(&call).await {
+            let failure = match self.attempt(&call, self.shared.memory.nothing(true)).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let refused_for = refused_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
-            match judge(&failure, 0, refused, refused_for, backoff) {
+            match judge(&failure, history.at(Instant::now()), backoff) {
                 Verdict::Again { after: After::RateLimited, wait } => {
-                    refused += 1;
-                    refused_since.get_or_insert_with(Instant::now);
+                    history.note(After::RateLimited, Instant::now());
                     self.shared.limiter.hold_back(Instant::now(), wait);
                     self.progress.retried();
                     self.pause(wait, &failure.to_string()).await;
@@ -290,9 +333,25 @@ impl Client {
         self.progress.working();
     }
 
-    async fn attempt(&self, call: &Call) -> Result<Answer, CallError> {
-        let mut permit = self.shared.limiter.acquire(call.priority, &self.progress).await;
+    async fn attempt(&self, call: &Call, memory: Taken) -> Result<Answer, CallError> {
+        let permit = self.shared.limiter.acquire(call.priority, &self.progress).await;
         self.progress.requested();
+        let what = || format!("an answer to {}", call.outline());
+        self.progress.while_waiting(what, self.word(), self.exchange(call, permit, memory)).await
+    }
+
+    /// After how long it is said what is being waited for.
+    fn word(&self) -> Duration {
+        self.shared.settings.patience / WORTH_A_WORD
+    }
+
+    async fn exchange(
+        &self,
+        call: &Call,
+        mut permit: Permit,
+        mut memory: Taken,
+    ) -> Result<Answer, CallError> {
+        let patience = self.shared.settings.patience;
         let sent_at = Instant::now();
         let url = format!("{}{}", self.shared.settings.base_url, call.path);
         let request = match &call.body {
@@ -326,41 +385,31 @@ impl Client {
         let wait = headers::retry_after(response.headers())
             .or_else(|| rate.filter(|_| status == 429).map(to_next_window));
         let canonical = headers::canonical_id(response.headers());
-        let body = match read_body(response).await {
-            Ok(Some(body)) => body,
-            Ok(None) => return Err(CallError::not_json(call.describe(), "an answer of more than 256 MB")),
-            // The status of a refusal is known even if its body broke.
-            Err(_) if status >= 400 => Bytes::new(),
-            Err(error) => {
-                permit.troubled();
-                return Err(CallError::broken(call.describe(), &error));
-            }
-        };
-        permit.done(call.kind(), Instant::now());
-        tracing::debug!(call = call.describe(), status, bytes = body.len(), elapsed = ?sent_at.elapsed(), "answered");
+        let elapsed = || sent_at.elapsed();
         if !(200..300).contains(&status) {
+            let body = body::read_beginning(response, patience).await;
+            permit.done(call.kind(), Instant::now());
+            tracing::debug!(call = call.describe(), status, bytes = body.len(), elapsed = ?elapsed(), "answered");
             let token = self.shared.settings.token.expose();
             let refusal = Refusal { canonical, ..Refusal::read(status, &body, wait, token) };
             return Err(CallError::refused(call.describe(), refusal));
         }
+        let body = match body::read(response, call.largest, patience, &mut memory).await {
+            Ok(body) => body,
+            Err(error) => {
+                if error.is_trouble() {
+                    permit.troubled();
+                }
+                return Err(CallError::without_body(call, error));
+            }
+        };
+        permit.done(call.kind(), Instant::now());
+        tracing::debug!(call = call.describe(), status, bytes = body.len(), elapsed = ?elapsed(), "answered");
+        let memory = memory.is_some().then(|| Arc::new(memory));
         match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
-            Some(b'{' | b'[') => Ok(Answer { body, date, attempts: Attempts::default() }),
+            Some(b'{' | b'[') => Ok(Answer { body, date, attempts: Attempts::default(), _memory: memory }),
             Some(_) => Err(CallError::not_json(call.describe(), "an answer that is not JSON")),
             None => Err(CallError::not_json(call.describe(), "an empty answer")),
         }
     }
-}
-
-/// The decompressed body; `None` if it is larger than any answer of the API could be.
-async fn read_body(mut response: reqwest::Response) -> reqwest::Result<Option<Bytes>> {
-    // Unknown where the answer came packed.
-    let length = response.content_length().and_then(|length| usize::try_from(length).ok());
-    let mut body = BytesMut::with_capacity(length.unwrap_or(0).min(MOST_AHEAD));
-    while let Some(piece) = response.chunk().await? {
-        body.extend_from_slice(&piece);
-        if body.len() > LARGEST_BODY {
-            return Ok(None);
-        }
-    }
-    Ok(Some(body.freeze()))
 }

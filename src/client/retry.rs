@@ -1,6 +1,6 @@
 //! Which failures are worth another attempt, and when. Pure.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::failure::CallError;
 
@@ -13,7 +13,8 @@ pub struct Backoff {
     pub longest: Duration,
     /// Attempts that may end in trouble before the call fails.
     pub attempts: u32,
-    /// How long refusals for the rate (429) are waited out in all.
+    /// How long refusals for the rate (429) are waited out in all, and errors of a server that says when to come back. The
+    /// last wait may begin just before, and be as long as the server asks for: a quarter of an hour at most.
     pub refusals: Duration,
 }
 
@@ -59,18 +60,55 @@ pub(super) enum After {
     Trouble,
 }
 
-/// Decides about `failure`, given how often this call met trouble and refusals before, and for how long
-/// it has been tried. A wait asked for by the server is never shortened.
-pub(super) fn judge(
-    failure: &CallError,
+/// What a call has met with so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct History {
     troubled: u32,
     refused: u32,
-    elapsed: Duration,
-    backoff: Backoff,
-) -> Verdict {
+    troubled_since: Option<Instant>,
+    refused_since: Option<Instant>,
+}
+
+/// The same at some moment.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Past {
+    /// Attempts that ended in trouble, and how long ago the first of them did.
+    pub(super) troubled: u32,
+    pub(super) troubled_for: Duration,
+    /// Attempts that were refused for the rate, and how long ago the first of them was.
+    pub(super) refused: u32,
+    pub(super) refused_for: Duration,
+}
+
+impl History {
+    /// An attempt has ended like this.
+    pub(super) fn note(&mut self, after: After, now: Instant) {
+        let (count, since) = match after {
+            After::RateLimited => (&mut self.refused, &mut self.refused_since),
+            After::Trouble => (&mut self.troubled, &mut self.troubled_since),
+        };
+        *count += 1;
+        since.get_or_insert(now);
+    }
+
+    pub(super) fn at(&self, now: Instant) -> Past {
+        let ago = |since: Option<Instant>| since.map_or(Duration::ZERO, |since| now.duration_since(since));
+        Past {
+            troubled: self.troubled,
+            troubled_for: ago(self.troubled_since),
+            refused: self.refused,
+            refused_for: ago(self.refused_since),
+        }
+    }
+}
+
+/// Decides about `failure`, given what this call has met with before. A wait asked for by the server is never shortened;
+/// no new one is begun once the server has been waited for as long as [`Backoff::refusals`].
+pub(super) fn judge(failure: &CallError, past: Past, backoff: Backoff) -> Verdict {
+    let Past { troubled, troubled_for, refused, refused_for } = past;
     let asked = failure.refusal().and_then(|refusal| refusal.wait);
     match failure.status() {
-        Some(429) if elapsed < backoff.refusals => {
+        Some(429) if refused_for < backoff.refusals => {
             // A server that asks to come back at once and refuses again is given more time than it asks for.
             let own = if refused == 0 && asked.is_some() { Duration::ZERO } else { backoff.wait(refused) };
             let wait = asked.unwrap_or_default().max(own) + jitter();
@@ -83,7 +121,8 @@ pub(super) fn judge(
         _ => {
             // Nobody listens: cron comes back sooner than a long series of attempts ends.
             let limit = if failure.is_unreachable() { backoff.attempts.min(4) } else { backoff.attempts };
-            if troubled + 1 >= limit {
+            let is_put_off = asked.is_some() && troubled_for >= backoff.refusals;
+            if troubled + 1 >= limit || is_put_off {
                 return Verdict::Fail;
             }
             let wait = asked.unwrap_or_default().max(backoff.wait(troubled));
@@ -116,7 +155,7 @@ mod tests {
     }
 
     fn decide(failure: &CallError, troubled: u32) -> Verdict {
-        judge(failure, troubled, 0, Duration::ZERO, Backoff::default())
+        judge(failure, Past { troubled, ..Past::default() }, Backoff::default())
     }
 
     #[test]
@@ -145,7 +184,7 @@ mod tests {
     fn a_server_that_keeps_asking_back_at_once_is_asked_ever_less_often() {
         let waits = (0..4).map(|refused| {
             let failure = refusal(429, Some(0));
-            match judge(&failure, 0, refused, Duration::ZERO, Backoff::default()) {
+            match judge(&failure, Past { refused, ..Past::default() }, Backoff::default()) {
                 Verdict::Again { wait, .. } => wait,
                 Verdict::Fail => panic!("must retry"),
             }
@@ -157,10 +196,36 @@ mod tests {
 
     #[test]
     fn refusals_for_the_rate_are_waited_out_for_a_quarter_of_an_hour() {
-        let late = judge(&refusal(429, None), 0, 9, Duration::from_secs(900), Backoff::default());
-        assert_eq!(late, Verdict::Fail);
-        let earlier = judge(&refusal(429, None), 99, 99, Duration::from_secs(899), Backoff::default());
+        let past =
+            |seconds| Past { refused: 9, refused_for: Duration::from_secs(seconds), ..Past::default() };
+        assert_eq!(judge(&refusal(429, None), past(900), Backoff::default()), Verdict::Fail);
+        let earlier = judge(&refusal(429, None), Past { troubled: 99, ..past(899) }, Backoff::default());
         assert!(matches!(earlier, Verdict::Again { after: After::RateLimited, .. }));
+    }
+
+    #[test]
+    fn a_server_that_puts_off_again_and_again_is_not_waited_for_any_longer_than_that() {
+        let past =
+            |seconds| Past { troubled: 1, troubled_for: Duration::from_secs(seconds), ..Past::default() };
+        for (wait, seconds, is_over) in
+            [(Some(900), 0, false), (Some(900), 899, false), (Some(900), 900, true), (None, 900, false)]
+        {
+            let verdict = judge(&refusal(503, wait), past(seconds), Backoff::default());
+            assert_eq!(verdict == Verdict::Fail, is_over, "{wait:?} after {seconds} s");
+        }
+    }
+
+    #[test]
+    fn what_a_call_has_met_with_is_counted_by_its_kind_from_the_first_time_on() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut history = History::default();
+        history.note(After::RateLimited, at(0));
+        history.note(After::Trouble, at(5));
+        history.note(After::RateLimited, at(7));
+        let past = history.at(at(9));
+        assert_eq!((past.refused, past.refused_for), (2, Duration::from_secs(9)));
+        assert_eq!((past.troubled, past.troubled_for), (1, Duration::from_secs(4)));
     }
 
     #[test]

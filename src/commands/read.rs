@@ -1,8 +1,10 @@
 //! `ingest TABLE...`: reads tables into one destination, or several.
 
+use std::time::{Duration, Instant};
+
 use jiff::Timestamp;
 
-use super::{destinations, dry_run, print, print_json, report, setup, signals};
+use super::{destinations, dry_run, print, print_json, report, say, setup, signals};
 use crate::cli::{Output, RunArgs};
 use crate::config::check_schema as check_name;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,6 +15,7 @@ use crate::window::Window;
 
 /// Reads what was typed; the exit code.
 pub(super) fn read(args: &RunArgs) -> Result<u8> {
+    let time = args.timeout.map(|limit| Time { limit, started: Instant::now() });
     let interval = interval(args)?;
     setup::logging(&args.common);
     let setup = setup::Setup::read(&args.common)?;
@@ -47,16 +50,27 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
         ..RunOptions::default()
     };
     if args.dry_run {
-        let plan = setup::runtime()?.block_on(dry_run::plan(&jobs, &configs, &run_options))?;
+        let plan = setup::runtime()?.block_on(async {
+            tokio::select! {
+                plan = dry_run::plan(&jobs, &configs, &run_options) => plan,
+                () = Time::is_up(time) => Err(Error::new(ErrorKind::TimedOut, "out of time, counting rows")
+                    .with_hint("--timeout says how long it may take")),
+            }
+        })?;
         print(&plan)?;
         return Ok(0);
     }
     let progress = setup::progress(args.progress, &args.common);
-    let destination = destinations::begin(&configs, args.wait, &progress)?;
+    // Nobody is waited for any longer than the run may take.
+    let wait = args.wait.map(|wait| time.map_or(wait, |time| wait.min(time.limit)));
+    let destination = destinations::begin(&configs, wait, &progress)?;
     let runtime = setup::runtime()?;
     let done = runtime.block_on(async {
         let stop = Stop::new();
         signals::watch(&stop, "stopping: saving what is complete");
+        if let Some(time) = time {
+            tokio::spawn(time.watch(stop.clone(), args.common.quiet));
+        }
         pipeline::run(jobs, destination, run_options, &progress, &stop).await
     });
     // A wait for a reader of the destination may still be under way after the run was stopped.
@@ -65,6 +79,34 @@ pub(super) fn read(args: &RunArgs) -> Result<u8> {
     // What became of the tables counts for more than that nobody could be told.
     show(&done, args.output).or_else(|unsaid| if done.exit_code() == 0 { Err(unsaid) } else { Ok(()) })?;
     Ok(done.exit_code())
+}
+
+/// How long a run may take.
+#[derive(Debug, Clone, Copy)]
+struct Time {
+    limit: Duration,
+    started: Instant,
+}
+
+impl Time {
+    /// Ends when it is; never, if there is no limit.
+    async fn is_up(time: Option<Self>) {
+        match time {
+            Some(Self { limit, started }) => {
+                tokio::time::sleep(limit.saturating_sub(started.elapsed())).await;
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Asks to stop once it is. What is saved then may take a while longer.
+    async fn watch(self, stop: Stop, is_quiet: bool) {
+        Self::is_up(Some(self)).await;
+        if !is_quiet {
+            say(&format!("out of time after {:?}: saving what is complete", self.limit));
+        }
+        stop.ask(ErrorKind::TimedOut);
+    }
 }
 
 /// Prints the summary on stdout and each failure once on stderr.

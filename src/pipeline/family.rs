@@ -7,6 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::flow::Flow;
 use super::member::MemberRun;
 use super::plan;
+use super::stop;
 use super::writer::Writer;
 use super::{ReadingRules, RunOptions, Stop};
 use crate::destination::Scope;
@@ -159,8 +160,14 @@ impl FamilyRun {
     }
 
     fn fail_all(&mut self, error: &Error) {
+        let of_all = self.progress();
         for member in &mut self.members {
-            member.error.get_or_insert_with(|| error.clone());
+            let doing = || match member.progress.waits_for().or_else(|| of_all.waits_for()) {
+                Some(what) => Some(format!("waiting: {what}")),
+                None if member.report.mode.is_empty() => None,
+                None => Some(format!("reading: {}", member.report.mode)),
+            };
+            member.error.get_or_insert_with(|| stop::doing(error, doing));
         }
     }
 

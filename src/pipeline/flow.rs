@@ -1,6 +1,7 @@
 //! Pages on their way from the source to the writer, for all tables that they feed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -16,6 +17,9 @@ use crate::source::{Page, Pass, Proof, Share, page_channel};
 use crate::state::{Refresh, TableState};
 use crate::table::WriteDisposition;
 use crate::window::Window;
+
+/// A wait for the destination from here on is worth a word.
+const WORTH_A_WORD: Duration = Duration::from_secs(30);
 
 /// What becomes of the pages of a pass on their way to the writer.
 #[derive(Default)]
@@ -153,7 +157,9 @@ impl FamilyRun {
         }
         let supersedes_before = plan::earlier_by(began, LAG);
         self.supersedes_before = supersedes_before;
-        self.writer.rows(Rows { tables, supersedes_before, hold: flow.hold }).await
+        let handing = self.writer.rows(Rows { tables, supersedes_before, hold: flow.hold });
+        let what = || "the destination, which is saving rows".to_owned();
+        self.progress().while_waiting(what, WORTH_A_WORD, handing).await
     }
 
     /// Whether a refresh is under way that only tables needed which have failed.
@@ -229,7 +235,9 @@ impl FamilyRun {
             flushes.push(Flush { table: member.position, scope, stamps, supersedes_before, state });
         }
         let positions: Vec<usize> = flushes.iter().map(|flush| flush.table).collect();
-        let outcomes = self.writer.flush(flushes).await?;
+        let what = || "the destination, which is saving what was read".to_owned();
+        let saving = self.writer.flush(flushes);
+        let outcomes = self.progress().while_waiting(what, WORTH_A_WORD, saving).await?;
         for (position, outcome) in positions.into_iter().zip(outcomes) {
             let member = self.members.iter_mut().find(|member| member.position == position);
             let Some(member) = member else { continue };

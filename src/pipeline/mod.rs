@@ -127,7 +127,7 @@ pub async fn run(
 ) -> Result<RunReport> {
     let started_at = clock::now();
     let targets = targets(&jobs);
-    let workspaces = join_all(jobs.iter().map(|job| identify(job, stop))).await;
+    let workspaces = join_all(jobs.iter().map(|job| identify(job, progress, stop))).await;
     let (destination, states) = load(destination, targets.clone(), stop).await?;
     let has_history = states.iter().any(Option::is_some);
     let mut states = states.into_iter();
@@ -225,11 +225,13 @@ pub fn pass_start(source: &dyn Source) -> Timestamp {
     }
 }
 
-async fn identify(job: &Job, stop: &Stop) -> Result<Option<String>> {
-    let silent = TableProgress::silent();
+async fn identify(job: &Job, progress: &Progress, stop: &Stop) -> Result<Option<String>> {
+    let progress = progress.beforehand(&job.schema);
     let identity = tokio::select! {
-        identity = job.source.identify(&silent) => identity?,
-        error = stop.asked() => return Err(error),
+        identity = job.source.identify(&progress) => identity?,
+        error = stop.asked() => {
+            return Err(stop::doing(&error, || progress.waits_for().map(|what| format!("waiting: {what}"))));
+        }
     };
     let named = |words: &Option<String>| words.as_deref().map(printable::name);
     let (workspace, name) = (named(&identity.workspace), named(&identity.name));

@@ -42,8 +42,22 @@ impl Stop {
     }
 }
 
+/// The same error for one table; of one that is out of time, with what it was doing.
+pub(super) fn doing(error: &Error, what: impl FnOnce() -> Option<String>) -> Error {
+    match what() {
+        Some(what) if error.kind() == ErrorKind::TimedOut => out_of_time(&format!("out of time, {what}")),
+        _ => error.clone(),
+    }
+}
+
+fn out_of_time(message: &str) -> Error {
+    Error::new(ErrorKind::TimedOut, format!("{message}; what was proven complete is saved"))
+        .with_hint("run again: it goes on from what is saved; --timeout says how long a run may take")
+}
+
 fn stopped(kind: ErrorKind) -> Error {
     let message = match kind {
+        ErrorKind::TimedOut => return out_of_time("out of time"),
         ErrorKind::Interrupted => "interrupted; what was proven complete is saved",
         ErrorKind::Terminated => "terminated; what was proven complete is saved",
         _ => "stopped, since the token is refused",

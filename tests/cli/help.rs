@@ -46,6 +46,8 @@ fn help_fits_on_a_page() {
                                    INGEST_RATE_LIMIT=]
           --wait[=<TIME>]          Wait for another run or a reader of the destination, at most this
                                    long (without a value: 1h) [env: INGEST_WAIT=]
+          --timeout <TIME>         Stop after this time, such as 50m, and save what is complete; the next
+                                   run goes on from there [env: INGEST_TIMEOUT=]
           --progress <MODE>        How progress is shown on stderr [env: INGEST_PROGRESS=] [default:
                                    auto] [possible values: auto, plain, off]
           --output <FORMAT>        How the summary is printed on stdout [env: INGEST_OUTPUT=] [default:
@@ -70,9 +72,9 @@ fn help_fits_on_a_page() {
     A table is written <connection>.<table>; <connection> alone means all of its tables. The connection
     may be given by its name or, if there is only one of them, by its type.
 
-    Exit codes: 0 every table is complete, 1 a table failed, 2 usage or configuration, 3 authentication
-    or permission, 4 destination, 75 another run or a reader holds the destination (try again), 130
-    interrupted, 143 terminated.
+    Exit codes: 0 every table is complete, 1 a table failed or ran out of time, 2 usage or
+    configuration, 3 authentication or permission, 4 destination, 75 another run or a reader holds the
+    destination (try again), 130 interrupted, 143 terminated.
     ");
 }
 
@@ -135,6 +137,12 @@ fn help_of_reading_tables_explains_every_option_and_its_environment_twin() {
               1h)
               
               [env: INGEST_WAIT=]
+
+          --timeout <TIME>
+              Stop after this time, such as 50m, and save what is complete; the next run goes on from
+              there
+              
+              [env: INGEST_TIMEOUT=]
 
           --progress <MODE>
               How progress is shown on stderr

@@ -1,7 +1,9 @@
 //! A server that answers as a test says, for what the sandbox would never do.
 
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -26,16 +28,59 @@ pub(crate) struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    /// How often the body is sent, as one.
+    times: usize,
+    /// The pause after each byte.
+    drip: Option<Duration>,
+}
+
+/// Text that is packed while it is written.
+pub(crate) struct Packer(GzEncoder<Vec<u8>>);
+
+impl Packer {
+    /// Nothing yet.
+    pub(crate) fn new() -> Self {
+        Self(GzEncoder::new(Vec::new(), Compression::best()))
+    }
+
+    /// The same with this text, so many times.
+    pub(crate) fn with(mut self, text: &str, times: usize) -> Self {
+        let many = text.repeat((64_usize << 10).div_ceil(text.len()).min(times));
+        let (whole, rest) = (times * text.len() / many.len(), times * text.len() % many.len());
+        (0..whole).for_each(|_| self.0.write_all(many.as_bytes()).expect("memory"));
+        self.0.write_all(&many.as_bytes()[..rest]).expect("memory");
+        self
+    }
+
+    /// An answer with that status and all of it.
+    pub(crate) fn answer(self, status: u16) -> Answer {
+        let headers = vec![("Content-Encoding", "gzip".to_owned())];
+        Answer { status, headers, ..Answer::bytes(self.0.finish().expect("memory")) }
+    }
 }
 
 impl Answer {
+    fn bytes(body: Vec<u8>) -> Self {
+        Self { status: 200, headers: Vec::new(), body, times: 1, drip: None }
+    }
+
+    /// The same, whose body is sent so often, as one.
+    pub(crate) fn times(self, times: usize) -> Self {
+        Self { times, ..self }
+    }
+
+    /// The same, byte by byte with this pause after each.
+    pub(crate) fn dripping(self, pause: Duration) -> Self {
+        Self { drip: Some(pause), ..self }
+    }
+
     pub(crate) fn ok(body: &Value) -> Self {
         Self::text(body.to_string())
     }
 
     /// A good answer with a body as it is written here, to the letter.
     pub(crate) fn text(body: impl Into<String>) -> Self {
-        Self { status: 200, headers: Vec::new(), body: body.into().into_bytes() }
+        Self::bytes(body.into().into_bytes())
     }
 
     /// A good answer with a body that need not be text.
@@ -49,7 +94,7 @@ impl Answer {
         packer.write_all(body.to_string().as_bytes()).expect("memory");
         let mut body = packer.finish().expect("memory");
         body.truncate(body.len() - lacking);
-        Self { status: 200, headers: vec![("Content-Encoding", "gzip".to_owned())], body }
+        Self { headers: vec![("Content-Encoding", "gzip".to_owned())], ..Self::bytes(body) }
     }
 
     pub(crate) fn status(status: u16, body: &Value) -> Self {
@@ -79,6 +124,7 @@ impl Answer {
 pub(crate) struct OddServer {
     pub(crate) base_url: String,
     log: Arc<Mutex<Vec<Asked>>>,
+    sent: Arc<AtomicUsize>,
 }
 
 impl OddServer {
@@ -97,9 +143,12 @@ impl OddServer {
         let base_url = format!("http://{}", listener.local_addr().expect("an address"));
         let log = Arc::new(Mutex::new(Vec::new()));
         let (answer, kept) = (Arc::new(answer), Arc::clone(&log));
+        let sent = Arc::new(AtomicUsize::new(0));
+        let counter = Arc::clone(&sent);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (answer, log, me) = (Arc::clone(&answer), Arc::clone(&kept), me.clone());
+                let counter = Arc::clone(&counter);
                 tokio::spawn(async move {
                     let serve = |asked: &Asked| {
                         log.lock().expect("no test panics while it holds this").push(asked.clone());
@@ -109,11 +158,16 @@ impl OddServer {
                         answer(asked)
                     };
                     // A client that goes away in the middle is none of the server's business.
-                    converse(stream, serve).await.ok();
+                    converse(stream, serve, &counter).await.ok();
                 });
             }
         });
-        Self { base_url, log }
+        Self { base_url, log, sent }
+    }
+
+    /// Bytes of bodies that were sent so far.
+    pub(crate) fn sent(&self) -> usize {
+        self.sent.load(Ordering::Relaxed)
     }
 
     /// Every request so far whose target begins so.
@@ -123,7 +177,11 @@ impl OddServer {
     }
 }
 
-async fn converse(stream: TcpStream, serve: impl Fn(&Asked) -> Answer) -> std::io::Result<()> {
+async fn converse(
+    stream: TcpStream,
+    serve: impl Fn(&Asked) -> Answer,
+    sent: &AtomicUsize,
+) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let mut line = String::new();
@@ -142,13 +200,24 @@ async fn converse(stream: TcpStream, serve: impl Fn(&Asked) -> Answer) -> std::i
         let mut body = vec![0; length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)];
         stream.read_exact(&mut body).await?;
         let asked = Asked { target, headers, body: serde_json::from_slice(&body).unwrap_or_default() };
-        let Answer { status, headers, body } = serve(&asked);
-        let mut text = format!("HTTP/1.1 {status} As Scripted\r\nContent-Length: {}\r\n", body.len());
+        let Answer { status, headers, body, times, drip } = serve(&asked);
+        let length = body.len() * times;
+        let mut text = format!("HTTP/1.1 {status} As Scripted\r\nContent-Length: {length}\r\n");
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
         stream.write_all(text.as_bytes()).await?;
-        stream.write_all(&body).await?;
+        for _ in 0..times {
+            let pieces = if drip.is_some() { 1 } else { body.len().max(1) };
+            for piece in body.chunks(pieces) {
+                stream.write_all(piece).await?;
+                sent.fetch_add(piece.len(), Ordering::Relaxed);
+                if let Some(pause) = drip {
+                    stream.flush().await?;
+                    tokio::time::sleep(pause).await;
+                }
+            }
+        }
     }
 }

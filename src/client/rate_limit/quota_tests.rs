@@ -189,3 +189,36 @@ fn what_was_never_sent_costs_nothing_and_what_was_never_answered_does() {
     quota.unanswered(3);
     assert_eq!(quota.left(start), 98);
 }
+
+/// Whatever the headers say for ever, nobody waits for longer than a window may last; and nobody hammers at a closed door.
+#[test]
+fn headers_that_never_let_anything_through_are_asked_about_now_and_then() {
+    const DATE: i64 = 1_768_478_400;
+    let never = |_: i64| 4_102_444_800;
+    let always_ahead = |date: i64| date + 3_600;
+    let always_past = |date: i64| date - 3_600;
+    let last = |_: i64| i64::MAX / 2;
+    let resets: [fn(i64) -> i64; 4] = [never, always_ahead, always_past, last];
+    for (at, reset) in resets.into_iter().enumerate() {
+        let start = Instant::now();
+        let mut quota = Quota::new(None, start);
+        let (mut now, mut requests, mut longest) = (start, 0, Duration::ZERO);
+        while now < start + SECOND * 3_600 {
+            match quota.take(Priority::Normal, now) {
+                Ok(number) => {
+                    requests += 1;
+                    let sent = now;
+                    now += Duration::from_millis(50);
+                    let date = DATE + i64::try_from((now - start).as_secs()).unwrap();
+                    quota.answered(number, headers(166, 0, reset(date), date), false, sent, now);
+                }
+                Err(closed) => {
+                    longest = longest.max(closed.until - now);
+                    now = closed.until.max(now + Duration::from_millis(1));
+                }
+            }
+        }
+        assert!(longest <= SECOND * 61, "{at}: {longest:?}");
+        assert!((60..=3_600).contains(&requests), "{at}: {requests} requests in an hour");
+    }
+}

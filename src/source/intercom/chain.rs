@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::outlet::Outlet;
 use super::page::Next;
-use super::page_size::{PageSize, PageSizes};
+use super::page_size::{PageSize, PageSizes, largest_answer};
 use super::query::Search;
 use super::reader::Reader;
 use super::search::Group;
@@ -263,7 +263,9 @@ impl<'c> Chain<'c> {
         let path = pass.table.endpoint.path();
         let (search, size, cursor) = (self.search, self.size, self.cursor.clone());
         let make = |attempts: Attempts| {
-            Call::post(path.as_str(), search.body(size.for_attempt(attempts), cursor.as_deref()))
+            let rows = size.for_attempt(attempts);
+            let body = search.body(rows, cursor.as_deref());
+            Call::post(path.as_str(), body).at_most(largest_answer(rows))
         };
         let asked = Instant::now();
         let answer = client.send(make).await.map_err(|error| {
@@ -271,13 +273,13 @@ impl<'c> Chain<'c> {
             if is_refused { Stop::RefusesSort } else { Stop::Trouble(error.into()) }
         })?;
         let before = self.size;
-        self.size.settle(answer.attempts.troubled);
+        self.size.settle(answer.attempts);
         if before.for_attempt(Attempts::default()) != self.size.for_attempt(Attempts::default()) {
             self.common.sizes.note(&path, self.size);
         }
         let (bytes, took) = (answer.body.len(), asked.elapsed());
-        let again = (!self.is_joined).then(|| answer.body.clone());
-        let mut contents = self.reader().read(answer.body).await?;
+        let mut again = (!self.is_joined).then(|| answer.clone());
+        let mut contents = self.reader().read(answer).await?;
         let next = match &contents.next {
             None => None,
             Some(Next { cursor: Some(cursor), .. }) => Some(cursor.clone()),
@@ -300,13 +302,15 @@ impl<'c> Chain<'c> {
             && let Some(first) = first
         {
             let shown_from = first.saturating_add(1);
-            if let Some(body) = again {
+            if let Some(answer) = again.take() {
                 self.joint = Some(shown_from);
-                contents = self.reader().read(body).await?;
+                contents = self.reader().read(answer).await?;
             }
             let from = self.joint.or(search.window.from);
             self.sequence.begin_at(from.map_or(shown_from, |from| from.max(shown_from)));
         }
+        // Its memory is what others may be waiting for.
+        drop(again);
         let (rows, total) = (contents.keys.len() as u64, contents.total_count);
         let missing_date = |(key, date): (&u64, &Option<i64>)| date.is_none().then_some(*key);
         let undated = contents.keys.iter().zip(&sorted_by).filter_map(missing_date).collect();

@@ -27,6 +27,8 @@ use crate::table::{Address, More};
 
 /// Objects that are handed out as one draft.
 const OBJECTS_IN_DRAFT: usize = 50;
+/// The most pages and bytes of one list, which is kept until its last page has come.
+const LONGEST_LIST: (usize, usize) = (10_000, 64 << 20);
 /// Parents that are asked for at the same time within one page.
 const AT_ONCE: usize = 50;
 
@@ -277,6 +279,7 @@ impl<'i> Follower<'i> {
     ) -> std::result::Result<Found, Trouble> {
         let path = address.path.replace("{id}", &escaped(&want.id));
         let mut bodies: Vec<Bytes> = Vec::new();
+        let mut bytes = 0;
         let mut seen = BTreeSet::new();
         let mut total = None;
         let mut call = path.clone();
@@ -301,6 +304,10 @@ impl<'i> Follower<'i> {
             }
             total = around.total_count;
             bodies.push(answer.body);
+            bytes += bodies.last().map_or(0, Bytes::len);
+            if bodies.len() > LONGEST_LIST.0 || bytes > LONGEST_LIST.1 {
+                return Err(Trouble::failed("a list without end"));
+            }
             let number = bodies.len() as u64;
             call = match around.next.map(|next| next.page) {
                 None => break,

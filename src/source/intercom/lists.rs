@@ -52,7 +52,7 @@ pub(super) async fn read_one(
     loop {
         let read = async {
             let answer = client.send(|_| Call::get(list.path)).await?;
-            let contents = reader.read(answer.body).await?;
+            let contents = reader.read(answer).await?;
             match doubt(reader.pass(), &contents) {
                 None => Ok(contents),
                 Some(doubt) => Err(Trouble::failed(doubt)),

@@ -212,7 +212,7 @@ impl Step<'_> {
             } else {
                 self.client.send(|_| call()).await?
             };
-            let contents = reader.read(answer.body).await?;
+            let contents = reader.read(answer).await?;
             let known = seen.len();
             seen.extend(&contents.keys);
             let next = contents.next.as_ref().map(|next| next.page);

@@ -49,6 +49,8 @@ use crate::window::{self, DateField};
 
 /// No workspace is older: 2011-01-01T00:00:00Z.
 const FIRST_WORKSPACE: i64 = 1_293_840_000;
+/// The largest answer about the workspace itself that is read.
+const LARGEST_ME: usize = 1 << 20;
 /// Hops from a merged row to the one that is still there.
 const MERGES: usize = 3;
 
@@ -88,7 +90,7 @@ impl Intercom {
     }
 
     async fn me(&self, progress: &TableProgress) -> Result<Identity> {
-        let answer = self.client(progress).send(|_| Call::get("/me")).await;
+        let answer = self.client(progress).send(|_| Call::get("/me").at_most(LARGEST_ME)).await;
         let answer = match answer {
             Ok(answer) => answer,
             // The token is known, but may not see whose it is; that is no reason to read nothing.
@@ -238,8 +240,7 @@ impl Intercom {
         let search = Search { by, window, order, sort: DateField::UpdatedAt, now, cut: None, group: None };
         let answer = self.client(progress).send(|_| Call::post(path, search.body(1, None))).await;
         let answer = answer.map_err(CallError::into_error)?;
-        let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-        Ok(page["total_count"].as_u64())
+        Ok(page::total_count(&answer.body))
     }
 
     async fn look_up_row(&self, pass: &Pass, key: &str, progress: &TableProgress) -> Result<Presence> {

@@ -6,15 +6,18 @@
 use super::outlet::Outlet;
 use super::page::Next;
 use super::page_numbers::{NumberedPage, NumberedPages};
+use super::page_size::largest_answer;
 use super::reader::{Contents, Reader};
 use super::trouble::{Passes, Trouble};
 use crate::batch;
-use crate::client::{Call, Client};
-use crate::error::{ErrorKind, Result};
+use crate::client::{Call, CallError, Client};
+use crate::error::{Error, ErrorKind, Result};
 use crate::progress::TableProgress;
 use crate::source::{Pass, Proof};
 use crate::window::DateField;
 
+/// Pages by which a list may have become longer since it was read.
+const LONGER: u64 = 100;
 /// Below this the size is not what overwhelms the server.
 const SMALLEST_PAGE: u32 = 12;
 
@@ -39,19 +42,53 @@ pub(super) async fn read(
                 (None, Err(reason)) => reason.to_owned(),
                 (Some(doubt), _) => doubt,
             },
-            // The server may be overwhelmed by the size. Pages of another size have other edges, so the pass
+            // The server may be overwhelmed by the size, or we. Pages of another size have other edges, so the pass
             // starts again.
-            Err(Trouble::Fatal(error))
-                if error.kind() == ErrorKind::Network && per_page / 2 >= SMALLEST_PAGE =>
-            {
+            Err(Halt::TooMuch(error)) if can_shrink(per_page) => {
                 per_page /= 2;
                 tracing::warn!(%error, per_page, "starting again with smaller pages");
                 continue;
             }
-            Err(Trouble::Fatal(error)) => return Err(error),
-            Err(Trouble::FailedPass(reason)) => reason,
+            Err(Halt::TooMuch(error) | Halt::Otherwise(Trouble::Fatal(error))) => return Err(error),
+            Err(Halt::Otherwise(Trouble::FailedPass(reason))) => reason,
         };
         passes.failed(&reason).await?;
+    }
+}
+
+/// Whether a page of this size may be halved.
+fn can_shrink(per_page: u32) -> bool {
+    per_page / 2 >= SMALLEST_PAGE
+}
+
+/// Why a list was not read to its end.
+enum Halt {
+    /// Pages of this size are not answered, or with too much.
+    TooMuch(Error),
+    Otherwise(Trouble),
+}
+
+impl From<CallError> for Halt {
+    fn from(error: CallError) -> Self {
+        let is_too_large = error.is_too_large();
+        match Trouble::from(error) {
+            Trouble::Fatal(error) if is_too_large || error.kind() == ErrorKind::Network => {
+                Self::TooMuch(error)
+            }
+            trouble => Self::Otherwise(trouble),
+        }
+    }
+}
+
+impl From<Trouble> for Halt {
+    fn from(trouble: Trouble) -> Self {
+        Self::Otherwise(trouble)
+    }
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Otherwise(error.into())
     }
 }
 
@@ -66,7 +103,7 @@ struct List<'l> {
 }
 
 impl List<'_> {
-    async fn read_once(self, pages: &mut NumberedPages) -> std::result::Result<(), Trouble> {
+    async fn read_once(self, pages: &mut NumberedPages) -> std::result::Result<(), Halt> {
         pages.begin();
         let mut number = 1;
         loop {
@@ -81,15 +118,19 @@ impl List<'_> {
             match following {
                 Some(following) => number = following,
                 None if number == 1 => return Ok(()),
-                None => return self.close(pages).await,
+                None => return self.close(pages, number).await,
             }
         }
     }
 
-    /// Reads the front again until a whole page holds only what is known: what changed meanwhile stands there.
-    async fn close(self, pages: &mut NumberedPages) -> std::result::Result<(), Trouble> {
+    /// Reads the front again until a whole page holds only what is known: what changed meanwhile stands there. It is not
+    /// longer than the list itself was, whose last page was `last`, and what came since.
+    async fn close(self, pages: &mut NumberedPages, last: u64) -> std::result::Result<(), Halt> {
         let mut number = 1;
         loop {
+            if number > last.saturating_add(LONGER) {
+                return Err(Trouble::failed("a front that holds ever more that is new").into());
+            }
             let (contents, next) = self.fetch(number).await?;
             let (dates, is_new) = self.dates(&contents);
             let is_news = pages.note(page(&contents, (&dates, &is_new), (number, next)));
@@ -102,11 +143,13 @@ impl List<'_> {
     }
 
     /// A page, and the number of the next one.
-    async fn fetch(self, number: u64) -> std::result::Result<(Contents, Option<u64>), Trouble> {
+    async fn fetch(self, number: u64) -> std::result::Result<(Contents, Option<u64>), Halt> {
         let Self { client, reader, per_page, .. } = self;
         let path = reader.pass().table.endpoint.path();
-        let answer = client.send(|_| Call::get(format!("{path}?page={number}&per_page={per_page}"))).await?;
-        let contents = reader.read(answer.body).await?;
+        let largest = largest_answer(if can_shrink(per_page) { per_page } else { 1 });
+        let call = || Call::get(format!("{path}?page={number}&per_page={per_page}")).at_most(largest);
+        let answer = client.send(|_| call()).await?;
+        let contents = reader.read(answer).await?;
         let next = next_number(contents.next.as_ref(), number)?;
         Ok((contents, next))
     }

@@ -18,6 +18,9 @@ pub(super) struct Next {
     pub(super) cursor: Option<String>,
 }
 
+/// The longest text of one member around the rows that is read: it would become many times as large.
+const MOST_AROUND: usize = 64 << 10;
+
 /// Why an answer is not a page; never to be taken for the end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PageError {
@@ -27,6 +30,8 @@ pub(super) enum PageError {
     NoRecords(&'static str),
     #[error("pages.next leads nowhere")]
     Next,
+    #[error("more than {} KB around the rows", MOST_AROUND >> 10)]
+    Around,
     #[error("an answer about another object")]
     AnotherObject,
     #[error("a row without its id")]
@@ -112,6 +117,9 @@ pub(super) fn read<'t>(
     if !envelope.has_records {
         return Err(PageError::NoRecords(records.first().copied().unwrap_or_default()));
     }
+    if envelope.pages.is_some_and(|pages| pages.len() > MOST_AROUND) {
+        return Err(PageError::Around);
+    }
     let pages: Value =
         envelope.pages.map_or(Ok(Value::Null), serde_json::from_str).map_err(|_| PageError::Next)?;
     let next = next_page(&pages)?;
@@ -119,6 +127,24 @@ pub(super) fn read<'t>(
     let scroll_param = value(envelope.scroll_param).as_str().map(str::to_owned);
     let total_pages = pages["total_pages"].as_u64();
     Ok(Around { next, total_pages, is_bare: envelope.is_bare, total_count, scroll_param })
+}
+
+/// How many rows there are, as an answer states that is asked for nothing else; `None` if it does not.
+pub(super) fn total_count(body: &[u8]) -> Option<u64> {
+    let read = |scan: &mut Scanner<'_>| {
+        let mut total = None;
+        let mut is_more = scan.open_object()?;
+        while is_more {
+            let is_total = scan.name()? == "total_count";
+            let value = scan.skip()?;
+            if is_total {
+                total = value_of(value).as_u64();
+            }
+            is_more = scan.next_member()?;
+        }
+        Ok(total)
+    };
+    Scanner::read_all(&text(body), read).ok().flatten()
 }
 
 /// The texts of the rows of an answer.
@@ -205,7 +231,11 @@ impl<'t> Envelope<'t> {
 
 /// A member that is not needed so badly that an odd one should fail the page.
 fn value(raw: Option<&str>) -> Value {
-    raw.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default()
+    raw.map(value_of).unwrap_or_default()
+}
+
+fn value_of(raw: &str) -> Value {
+    if raw.len() > MOST_AROUND { Value::Null } else { serde_json::from_str(raw).unwrap_or_default() }
 }
 
 #[cfg(test)]
@@ -281,6 +311,31 @@ mod tests {
     fn bytes_that_are_no_text_are_written_out() {
         assert_eq!(text(b"caf\xc3\xa9"), "caf\u{e9}");
         assert_eq!(text(b"[\"caf\xe9\",\"\xff\xfe\"]"), r#"["caf\\xe9","\\xff\\xfe"]"#);
+    }
+
+    #[test]
+    fn what_stands_around_the_rows_is_not_read_if_it_is_huge() {
+        let nested = "[],".repeat(30_000);
+        let huge = format!(r#"{{"pages":{{"next":null,"x":[{nested}0]}},"data":[]}}"#);
+        assert!(matches!(page(&huge), Err(PageError::Around)));
+        let huge = format!(r#"{{"total_count":[{nested}0],"scroll_param":[{nested}0],"data":[]}}"#);
+        let (around, _) = page(&huge).unwrap();
+        assert_eq!((around.total_count, around.scroll_param), (None, None));
+        assert_eq!(total_count(huge.as_bytes()), None);
+    }
+
+    #[test]
+    fn a_count_is_found_wherever_it_stands() {
+        for (body, expected) in [
+            (r#"{"data":[{"total_count":9}],"total_count":7}"#, Some(7)),
+            (r#"{"total_count": 7 ,"data":[]}"#, Some(7)),
+            (r#"{"total_count":"7"}"#, None),
+            (r#"{"total_count":7"#, None),
+            (r#"[{"total_count":7}]"#, None),
+            ("", None),
+        ] {
+            assert_eq!(total_count(body.as_bytes()), expected, "{body}");
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::trouble::{ENDLESS, is_endless};
+
 /// A list, over all times that it is read.
 #[derive(Debug, Default)]
 pub(super) struct NumberedPages {
@@ -38,6 +40,8 @@ pub(super) struct NumberedPages {
     readings: u32,
 }
 
+/// Pages in a row without anything new that are borne at most, however many rows came at the front.
+const QUIET: u64 = 100;
 /// How often pages are read again in one reading, because rows went.
 const REWINDS: u32 = 10;
 /// Readings after which a list that loses rows all the time is given up.
@@ -117,8 +121,11 @@ impl NumberedPages {
         let is_quiet = self.now.len() == shown && number > self.again_until;
         self.quiet = if is_quiet { self.quiet + 1 } else { 0 };
         // As many rows as came at the front are shown once more.
-        if has_next && self.quiet > self.grown.div_ceil(size) {
+        if has_next && self.quiet > self.grown.div_ceil(size).min(QUIET) {
             return Err("a page that brought nothing new");
+        }
+        if has_next && is_endless(self.seen.len() as u64, self.total) {
+            return Err(ENDLESS);
         }
         Ok(has_next.then_some(number + 1))
     }
@@ -151,6 +158,8 @@ impl NumberedPages {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+
+    use super::super::trouble::MOST_BEYOND;
 
     use super::*;
 
@@ -225,6 +234,33 @@ mod tests {
         let only = NumberedPage { number: 1, has_next: false, ..again };
         assert_eq!(pages.take(only), Ok(None));
         assert_eq!(pages.doubt().unwrap(), "a list that states 12 rows and shows 4");
+    }
+
+    #[test]
+    fn a_list_without_end_is_not_read_for_ever() {
+        // A total that grows with every page explains only so many pages without news.
+        let mut pages = NumberedPages::default();
+        pages.begin();
+        let page = NumberedPage {
+            number: 1,
+            keys: &[0, 1, 2, 3],
+            dates: &[None; 4],
+            is_new: &[false; 4],
+            total: Some(4),
+            has_next: true,
+        };
+        let refused = (1..1_000).find(|number| {
+            pages.take(NumberedPage { number: *number, total: Some(number * 4), ..page }).is_err()
+        });
+        assert_eq!(refused, Some(QUIET + 2));
+        // Rows that are all new, many times as many as are stated.
+        let mut pages = NumberedPages::default();
+        pages.begin();
+        let refused = (1..MOST_BEYOND).find(|number| {
+            let keys = [4, 5, 6, 7].map(|key| number * 4 + key);
+            pages.take(NumberedPage { number: *number, keys: &keys, total: Some(50), ..page }).is_err()
+        });
+        assert_eq!(refused, Some((2 * 50 + MOST_BEYOND) / 4 + 1));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Several cursors over one range of dates, so that the allowed rate is used whatever the latency.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -57,6 +58,7 @@ async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<
         chains.into_iter().enumerate().map(|(id, chain)| next_turn(id, chain)).collect();
     let (mut largest, mut shortest) = (0, None);
     let mut has_shown_all = false;
+    let mut resting = VecDeque::new();
     while let Some((id, mut chain, turn)) = running.next().await {
         let turn = match turn {
             Ok(turn) if turn.order_broke && cuts.is_whole() => {
@@ -79,6 +81,12 @@ async fn at_once(common: Common<'_>, windows: &[Window]) -> std::result::Result<
         let Turn { first, at, total, rows, ended, .. } = turn;
         has_shown_all |= ended && chain.has_shown_all();
         if cuts.take(id, Seen { first, at, total, rows, ended }) {
+            resting.push_back((id, chain));
+        }
+        // Those that are there already are as many as their pages let be under way.
+        while running.len() < underway(largest)
+            && let Some((id, chain)) = resting.pop_front()
+        {
             running.push(next_turn(id, chain));
         }
         while let Some(cut) = cuts.next(wanted(common, &cuts, (largest, shortest))) {
@@ -95,6 +103,11 @@ async fn next_turn(id: usize, mut chain: Chain<'_>) -> (usize, Chain<'_>, std::r
     (id, chain, turn)
 }
 
+/// How many pages may be on their way to rows, by the largest one so far.
+fn underway(largest: usize) -> usize {
+    (BYTES_UNDERWAY / largest.max(1)).max(1)
+}
+
 /// How many cursors are worth having now, by the largest page so far and what the one took that came soonest.
 fn wanted(common: Common<'_>, cuts: &Cuts, (largest, shortest): (usize, Option<Duration>)) -> usize {
     let pace = common.client.pace();
@@ -103,7 +116,7 @@ fn wanted(common: Common<'_>, cuts: &Cuts, (largest, shortest): (usize, Option<D
         return 0;
     }
     let most = usize::try_from(pace.most_in_flight).unwrap_or(usize::MAX);
-    let most = most.min((BYTES_UNDERWAY / largest.max(1)).max(1));
+    let most = most.min(underway(largest));
     let latency = Latency { typical: pace.latency, shortest };
     cursors_wanted(cuts.pages_left(), (pace.left, pace.per_second), latency, most)
 }

@@ -6,7 +6,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::RecordBatch;
-use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::page::{self, Next, PageError};
@@ -14,6 +13,7 @@ use super::trouble::Trouble;
 use crate::batch::{
     self, Decoder, Embedded, Layout, Lists, Members, Owner, ParentValues, Rows, Scanner, Shape, key_hashes,
 };
+use crate::client::Answer;
 use crate::error::{Error, ErrorKind};
 use crate::ledger::{Entry, Ledger};
 use crate::source::{Pass, Proof, Share};
@@ -144,10 +144,13 @@ impl Reader {
         &self.0.children
     }
 
-    /// Reads an answer.
-    pub(super) async fn read(&self, body: Bytes) -> Result<Contents, Trouble> {
+    /// Reads an answer, whose memory is free again then.
+    pub(super) async fn read(&self, answer: Answer) -> Result<Contents, Trouble> {
         let inner = Arc::clone(&self.0);
-        decode(body.len(), move || inner.read(&body)).await
+        let body = answer.body.clone();
+        let contents = decode(body.len(), move || inner.read(&body)).await;
+        drop(answer);
+        contents
     }
 
     /// Reads an answer that is the object with this id.

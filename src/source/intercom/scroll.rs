@@ -105,7 +105,7 @@ async fn read_once(
     loop {
         let answer = client.send_once(call).await.map_err(|error| classify(error, is_open))?;
         is_open = true;
-        let contents = reader.read(answer.body).await?;
+        let contents = reader.read(answer).await?;
         if contents.keys.is_empty() {
             return Ok(Read { sizes, seen });
         }
@@ -145,6 +145,8 @@ fn looks_cut_short(sizes: &[usize]) -> bool {
 fn classify(error: CallError, is_open: bool) -> Interruption {
     match error.status() {
         _ if error.says_scroll_exists() => Interruption::Busy,
+        // It would come again.
+        _ if error.is_too_large() => Trouble::Fatal(error.into_error()).into(),
         None | Some(408 | 500..) => Interruption::Lost(error),
         Some(404) if is_open => Interruption::Lost(error),
         Some(_) => Trouble::Fatal(error.into_error()).into(),

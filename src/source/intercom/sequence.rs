@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use super::reader::Contents;
+use super::trouble::{ENDLESS, is_endless};
 use crate::source::{Order, Proof};
 use crate::window::Window;
 
@@ -57,8 +58,11 @@ pub(super) struct Sequence {
     recent: HashSet<u64>,
     cursors: HashSet<u64>,
     in_order: bool,
-    /// Rows on the pages so far.
+    /// Rows on the pages so far; only different ones where keys are known.
     rows: u64,
+    /// Rows on the pages so far, and the most that were ever stated.
+    shown: u64,
+    most_stated: Option<u64>,
     /// The keys of all rows, those of earlier passes included, if they count: what comes or changes behind the reader is
     /// found by another pass.
     known: Option<HashSet<u64>>,
@@ -111,6 +115,8 @@ pub(super) enum Stuck {
     EmptyPage,
     #[error("a page that brought nothing new")]
     NothingNew,
+    #[error("{ENDLESS}")]
+    Endless,
     #[error("a last page that comes too early: {} rows where {} are stated", .0.rows, .0.total)]
     EndsEarly(Shortage),
 }
@@ -135,6 +141,8 @@ impl Sequence {
             cursors: HashSet::new(),
             in_order: true,
             rows: 0,
+            shown: 0,
+            most_stated: None,
             known: (order == Order::NewestFirst).then(HashSet::new),
             known_before: 0,
             first_total: None,
@@ -199,8 +207,12 @@ impl Sequence {
             known.extend(page.keys);
             self.rows = known.len() as u64;
         }
+        self.shown += page.keys.len() as u64;
+        self.most_stated = self.most_stated.max(page.total);
         if page.next.is_none() {
             self.check_end()?;
+        } else if is_endless(self.shown, self.most_stated) {
+            return Err(Stuck::Endless);
         }
         let ended = page.next.is_none() || self.is_behind_us(dates) || self.has_all_again();
         let proof = match self.order {
@@ -283,6 +295,7 @@ impl Sequence {
 
 #[cfg(test)]
 mod tests {
+    use super::super::trouble::MOST_BEYOND;
     use super::*;
 
     const NOW: i64 = 1000;
@@ -460,6 +473,21 @@ mod tests {
         let empty = Envelope { total: Some(37), ..page(&[], None) };
         let shortage = Shortage { rows: 0, total: 37 };
         assert_eq!(increment().take(empty, &[]), Err(Stuck::EndsEarly(shortage)));
+    }
+
+    #[test]
+    fn rows_whose_dates_go_on_for_ever_come_to_an_end() {
+        let mut pages = backfill(None);
+        let keys: Vec<u64> = (0..150).collect();
+        let refused = (1..10_000).find(|number| {
+            let next = number.to_string();
+            let envelope = Envelope { total: Some(300), ..page(&keys, Some(&next)) };
+            match pages.take(envelope, &vec![Some(*number); keys.len()]) {
+                Ok(_) => false,
+                Err(stuck) => stuck == Stuck::Endless,
+            }
+        });
+        assert_eq!(refused, Some(i64::try_from((600 + MOST_BEYOND) / 150 + 1).unwrap()));
     }
 
     #[test]

@@ -96,7 +96,10 @@ pub(super) async fn group_ids(
     let mut ids = Vec::new();
     for list in lists.iter().filter(|list| list.is_in(minor)) {
         let contents = lists::read_one(client, &reader, list, &mut passes).await?;
-        let column = contents.batch.column_by_name("id").and_then(|column| column.as_string_opt::<i32>());
+        // Without those that have no id.
+        let draft = contents.draft(Proof::Nothing);
+        let rows = draft.shares.into_iter().next().and_then(Result::ok);
+        let column = rows.as_ref().and_then(|rows| rows.batch.column_by_name("id")?.as_string_opt::<i32>());
         ids.extend(column.into_iter().flat_map(|ids| ids.iter().flatten()).map(str::to_owned));
     }
     Ok(ids)

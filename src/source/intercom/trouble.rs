@@ -9,6 +9,16 @@ use crate::progress::TableProgress;
 /// Passes in a row that may fail without having brought the table forward.
 const PASSES: u32 = 3;
 
+/// Why a sequence of pages is given up by [`is_endless`].
+pub(super) const ENDLESS: &str = "many more rows than are stated, and no end";
+/// Rows beyond twice those that are stated which a pass may be shown: those that come, or move, while it reads.
+pub(super) const MOST_BEYOND: u64 = 100_000;
+
+/// Whether so many rows were shown that no end is to be expected, where that many are stated in `total`. Pure.
+pub(super) fn is_endless(shown: u64, total: Option<u64>) -> bool {
+    total.is_some_and(|total| shown > total.saturating_mul(2).saturating_add(MOST_BEYOND))
+}
+
 /// How a pass ended early.
 #[derive(Debug)]
 pub(super) enum Trouble {

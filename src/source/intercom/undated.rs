@@ -3,9 +3,8 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
-
 use super::chain::{Chain, Common, Halt};
+use super::page;
 use super::query;
 use super::search::alone;
 use crate::client::Call;
@@ -50,8 +49,7 @@ async fn count(common: Common<'_>, body: String) -> Option<u64> {
     let Common { client, pass, .. } = common;
     let path = pass.table.endpoint.path();
     let answer = client.send(|_| Call::post(path.as_str(), body.clone())).await.ok()?;
-    let page: Value = serde_json::from_slice(&answer.body).ok()?;
-    page["total_count"].as_u64()
+    page::total_count(&answer.body)
 }
 
 /// Reads from both ends of the order as long as pages have rows without the date; whether as many came as are `stated`.
