@@ -169,13 +169,6 @@ pub(super) fn try_out(path: &Path, options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// What DuckDB calls a file, or a folder, of its own beside a database.
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    name.into()
-}
-
 /// Opens the file to write, waiting while a reader holds it. Only called by the holder of the run lock.
 pub(super) fn open(path: &Path, options: &Options, progress: &Progress) -> Result<Connection> {
     open_to_write(path, options, progress, open_whole)

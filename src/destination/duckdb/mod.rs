@@ -100,14 +100,14 @@ impl DuckDb {
         let rows: usize = batches.iter().flatten().map(RecordBatch::num_rows).sum();
         // Where rows are wide enough to be too much, there are few of them.
         let kept = (rows < commit::LARGE && self.options.may_take_more).then(|| batches.clone());
-        let (mut commits, mut batches, mut saved) = (Cow::Borrowed(commits), batches, None);
+        let (mut commits, mut batches, mut saved) = (Cow::Borrowed(commits), Some(batches), None);
         loop {
-            let done = self.publish_once(&commits, batches);
+            let done = self.publish_once(&commits, batches.take().unwrap_or_default());
             match (&done, &kept) {
                 (Err(error), Some(kept)) if connect::is_out_of_memory(error) && self.options.take_more() => {
                     tracing::debug!(limit = self.options.memory_limit, "rows need more memory");
                     self.rest();
-                    batches = Vec::clone(kept);
+                    batches = Some(kept.clone());
                     // What failed may be what comes after the rows were saved.
                     if saved.is_none() {
                         saved = self.saved(&commits)?;

@@ -384,7 +384,7 @@ pub(super) async fn read_again(
         .map(|object| async move {
             let call = format!("{path}/{}", escaped(&object.key));
             let asked = match client.send(|_| Call::get(call.clone())).await {
-                Ok(answer) => reader.read_object(answer.body, &object.key).await,
+                Ok(answer) => reader.read_object(answer, &object.key).await,
                 Err(error) if is_gone(&error) => return (object, Ok(None)),
                 Err(error) => Err(error.into()),
             };

@@ -154,9 +154,9 @@ impl Reader {
     }
 
     /// Reads an answer that is the object with this id.
-    pub(super) async fn read_object(&self, body: Bytes, id: &str) -> Result<Contents, Trouble> {
-        let (inner, id) = (Arc::clone(&self.0), id.to_owned());
-        decode(body.len(), move || {
+    pub(super) async fn read_object(&self, answer: Answer, id: &str) -> Result<Contents, Trouble> {
+        let (inner, id, body) = (Arc::clone(&self.0), id.to_owned(), answer.body.clone());
+        let contents = decode(body.len(), move || {
             let text = page::text(&body);
             let object = Members::of(&text, &["id"])?;
             if object.text("id") != Some(id) {
@@ -165,7 +165,9 @@ impl Reader {
             // A list of one.
             inner.read(&[b"[", &*body, b"]"].concat())
         })
-        .await
+        .await;
+        drop(answer);
+        contents
     }
 
     /// A share for every member, without rows.
