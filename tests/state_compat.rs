@@ -2,15 +2,20 @@
 //!
 //! `data/state/vN.json` holds states as version N wrote them, by name; what stands there is never edited.
 //! `vN.expected.json` is what they mean today, in today's form, to the letter.
+//!
+//! `data/lake/typed_json` is a lake as it was written when JSON had a type of its own in files.
 
 use std::path::Path;
 
-use ingest::destination::Destination;
+use duckdb::Connection;
+use ingest::destination::parquet::table_folder;
+use ingest::destination::{Destination, Target};
 use ingest::error::ErrorKind;
 use ingest::state::{StateChange, TableState, VERSION};
+use ingest::table::Kind;
 use serde_json::{Map, Value};
 
-use crate::support::tables::{InDuckDb, Subject, pass, target, upsert};
+use crate::support::tables::{InDuckDb, Subject, begin_lake, nothing, pass, target, upsert};
 
 fn read(name: &str) -> Map<String, Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/state").join(name);
@@ -123,4 +128,65 @@ fn a_state_that_is_no_state_is_an_error_and_not_a_first_run() {
         let error = file_with(text).destination().load(&[target("contacts")]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Destination, "{text}");
     }
+}
+
+/// The type of a column, and all rows of the table as text.
+fn lake_rows(lake: &Path, target: &Target, column: &str) -> (String, Vec<String>) {
+    let files = table_folder(lake, target).join("*.parquet");
+    let ask = |sql: &str| -> Vec<String> {
+        let connection = Connection::open_in_memory().unwrap();
+        let mut statement = connection.prepare(sql).unwrap();
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let json = target.table.stored_columns().into_iter().filter(|column| column.kind == Kind::Json);
+    let text: Vec<String> = json.map(|column| format!("{0}::VARCHAR AS {0}", column.name)).collect();
+    let (files, text) = (files.display(), text.join(", "));
+    let kind = ask(&format!("SELECT DISTINCT typeof({column}) FROM read_parquet('{files}')")).concat();
+    let sql = format!(
+        "SELECT to_json(t)::VARCHAR FROM (SELECT * REPLACE ({text}) FROM read_parquet('{files}') ORDER BY id) t"
+    );
+    (kind, ask(&sql))
+}
+
+#[test]
+fn a_lake_with_a_type_for_json_goes_on_as_text() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let (contacts, parts) = (target("contacts"), target("conversation_parts"));
+    for target in [&contacts, &parts] {
+        let kept = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/data/lake/typed_json/crm")
+            .join(target.table.name);
+        let copy = table_folder(&lake, target);
+        std::fs::create_dir_all(&copy).unwrap();
+        for file in std::fs::read_dir(kept).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), copy.join(file.file_name())).unwrap();
+        }
+    }
+    let look = || {
+        let of = |target, column| lake_rows(&lake, target, column);
+        [of(&contacts, "custom_attributes"), of(&parts, "attachments")]
+    };
+    let before = look();
+    assert_eq!(
+        before.each_ref().map(|(kind, rows)| (kind.as_str(), rows.len())),
+        [("JSON", 6), ("JSON", 20)]
+    );
+    let mut destination = begin_lake(&lake).unwrap();
+    let states = destination.load(&[contacts.clone(), parts.clone()]).unwrap();
+    assert!(
+        states.iter().all(|stored| stored.as_ref().is_some_and(|stored| stored.state.checkpoint.is_some()))
+    );
+    let noted = |destination: &mut dyn Destination| {
+        let mut conversations = Vec::new();
+        destination.entries(&parts, &mut |entry| conversations.push(entry.key)).unwrap();
+        conversations
+    };
+    assert_eq!(noted(&mut destination).len(), 3);
+    destination.commit(&[nothing(&contacts), nothing(&parts)]).unwrap();
+    let after = look();
+    assert_eq!(after.each_ref().map(|(kind, _)| kind.as_str()), ["VARCHAR", "VARCHAR"]);
+    assert_eq!(before.map(|(_, rows)| rows), after.map(|(_, rows)| rows));
+    assert_eq!(noted(&mut destination).len(), 3);
+    assert_eq!(destination.load(&[contacts.clone(), parts.clone()]).unwrap(), states);
 }
