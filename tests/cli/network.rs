@@ -117,11 +117,11 @@ fn a_proxy_that_is_none_is_no_reason_to_go_without() {
         );
         assert!(!refused.stderr.contains("s3cret"), "{refused}");
     }
-    let of_store = into_bucket(&Project::small(), "status", "https://store.example.com");
+    let inside = Project::small();
+    let of_store = into_bucket(&inside, "status", "https://store.example.com");
     let of_store = of_store.with("HTTPS_PROXY", "htp://ada:s3cret@proxy").run().exits(2);
     assert!(of_store.stderr.contains("environment variable HTTPS_PROXY"), "{of_store}");
     // What stays on this machine asks none.
-    let inside = Project::small();
     inside
         .ingest(&["intercom.tags"])
         .with("HTTPS_PROXY", "htp://proxy")
