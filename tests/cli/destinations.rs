@@ -251,13 +251,13 @@ fn nothing_is_cleared_behind_a_link() {
 fn a_lock_that_no_run_holds_is_told_from_one_that_does() {
     let project = Project::small();
     let lock = project.path("ingest.duckdb.lock");
-    let hold = |text: &str| {
+    let lock_with = |text: &str| {
         std::fs::write(&lock, text).unwrap();
         let file = std::fs::File::open(&lock).unwrap();
         file.lock().unwrap();
         file
     };
-    let held = hold("PID 2147483647, started 2026-01-15 12:00:00Z\n");
+    let held = lock_with("PID 2147483647, started 2026-01-15 12:00:00Z\n");
     let refused = project.ingest(&["intercom.tags", "--wait=200ms"]).run().exits(75);
     let owner = std::os::unix::fs::MetadataExt::uid(&lock.metadata().unwrap());
     let said = format!(
@@ -269,12 +269,12 @@ fn a_lock_that_no_run_holds_is_told_from_one_that_does() {
     assert!(refused.stderr.contains(&format!("waiting, since {said}\n")), "{refused}");
     assert!(refused.stderr.contains(&format!("`fuser -v {}`", lock.display())), "{refused}");
     drop(held);
-    let held = hold("");
+    let held = lock_with("");
     let refused = project.ingest(&["intercom.tags"]).run().exits(75);
     assert!(refused.stderr.contains("error: a process holds the lock file"), "{refused}");
     assert!(!refused.stderr.contains("it names"), "{refused}");
     drop(held);
-    let held = hold(&format!("PID {}, started 2026-01-15 12:00:00Z\n", std::process::id()));
+    let held = lock_with(&format!("PID {}, started 2026-01-15 12:00:00Z\n", std::process::id()));
     let refused = project.ingest(&["intercom.tags"]).run().exits(75);
     assert!(refused.stderr.contains("error: another run is writing"), "{refused}");
     drop(held);
