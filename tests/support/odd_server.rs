@@ -60,7 +60,8 @@ impl Packer {
 }
 
 impl Answer {
-    fn bytes(body: Vec<u8>) -> Self {
+    /// A good answer with a body that need not be text.
+    pub(crate) fn bytes(body: Vec<u8>) -> Self {
         Self { status: 200, headers: Vec::new(), body, times: 1, drip: None }
     }
 
@@ -81,11 +82,6 @@ impl Answer {
     /// A good answer with a body as it is written here, to the letter.
     pub(crate) fn text(body: impl Into<String>) -> Self {
         Self::bytes(body.into().into_bytes())
-    }
-
-    /// A good answer with a body that need not be text.
-    pub(crate) fn bytes(body: Vec<u8>) -> Self {
-        Self { status: 200, headers: Vec::new(), body }
     }
 
     /// A good answer packed with gzip, whether or not that is asked for; all but the last `lacking` bytes of it.
