@@ -1,6 +1,6 @@
 //! Who besides us may use what is written. People's rows are in all of it, so at first nobody: what is there already says
 //! who else may, and what is made anew where nothing is there is for its owner alone
-//! (`docs/decisions/0023-private-files.md`).
+//! (`docs/decisions/0024-private-files.md`).
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
