@@ -98,9 +98,10 @@ fn where_nothing_has_changed_a_view_of_many_columns_is_told_by_its_comment() {
     assert_ne!(made(), first);
     let attributes: Vec<String> = (0..100).map(|n| format!("\"of {n}\":{n}")).collect();
     store(&connection, "contacts", "1", &format!("{{{}}}", attributes.join(",")));
-    let sql = "SELECT concat_ws(' ', \"of 96\", \"of 97\", \"of 98\", \"of 99\", epoch(\"of 94\"), \"of 95\")
+    let sql =
+        "SELECT concat_ws(' ', \"of 96\", \"of 97\", \"of 98\", \"of 99\", epoch_us(\"of 94\"), \"of 95\")
          FROM crm.contacts_custom";
-    assert_eq!(texts(&connection, sql), ["96 97 98.0 94.0 95"]);
+    assert_eq!(texts(&connection, sql), ["96 97 98.0 94000000 95"]);
 }
 
 #[test]
