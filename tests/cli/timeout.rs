@@ -7,7 +7,7 @@ use ingest::sandbox::FaultKind;
 use crate::support::binary::{Project, assert_shows};
 
 /// Long enough for what is answered, on a busy machine too.
-const TIME: &str = "4s";
+const TIME: &str = "8s";
 
 fn refused_for(seconds: u64) -> FaultKind {
     FaultKind::Status { code: 429, error_code: String::new(), retry_after: Some(seconds), headers: false }
@@ -32,7 +32,7 @@ fn what_is_complete_by_then_is_saved_and_the_next_run_goes_on() {
     intercom.conversations: interrupted
     intercom.tags: complete
     intercom.tags: reading everything
-    out of time after 4s: saving what is complete
+    out of time after 8s: saving what is complete
     ");
     assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
     assert_eq!(
