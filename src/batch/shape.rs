@@ -140,7 +140,7 @@ mod tests {
         for _ in 0..2 {
             sum.add(&shape);
         }
-        assert_eq!(sum.unknown.len(), MOST_PATHS + 1);
+        assert!(sum.unknown.len() <= MOST_PATHS + 1);
         assert_eq!(sum.unknown.values().sum::<u64>(), 2 * MOST_ODDITIES as u64);
     }
 }

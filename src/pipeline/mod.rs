@@ -128,7 +128,12 @@ pub async fn run(
     let started_at = clock::now();
     let targets = targets(&jobs);
     let workspaces = join_all(jobs.iter().map(|job| identify(job, progress, stop))).await;
-    let (destination, states) = load(destination, targets.clone(), stop).await?;
+    let (destination, states) = match load(destination, targets.clone(), stop).await {
+        Ok(loaded) => loaded,
+        Err(error) => {
+            return Err(stopped_before(&workspaces).filter(|e| e.kind() == error.kind()).unwrap_or(error));
+        }
+    };
     let has_history = states.iter().any(Option::is_some);
     let mut states = states.into_iter();
     let mut left_alone = Vec::new();
@@ -187,6 +192,11 @@ pub async fn run(
     }
     progress.clear();
     Ok(report)
+}
+
+/// Why a connection did not say in time whose data it opens: which names what was waited for.
+fn stopped_before(workspaces: &[Result<Option<String>>]) -> Option<Error> {
+    workspaces.iter().find_map(|workspace| workspace.as_ref().err().cloned())
 }
 
 /// Reads the states, which may mean to wait for a reader of the destination.

@@ -46,8 +46,8 @@ fn help_fits_on_a_page() {
                                    INGEST_RATE_LIMIT=]
           --wait[=<TIME>]          Wait for another run or a reader of the destination, at most this
                                    long (without a value: 1h) [env: INGEST_WAIT=]
-          --timeout <TIME>         Stop after this time, such as 50m, and save what is complete; the next
-                                   run goes on from there [env: INGEST_TIMEOUT=]
+          --timeout <TIME>         Stop after this time, such as 50m, and save what is complete; the
+                                   next run goes on from there [env: INGEST_TIMEOUT=]
           --progress <MODE>        How progress is shown on stderr [env: INGEST_PROGRESS=] [default:
                                    auto] [possible values: auto, plain, off]
           --output <FORMAT>        How the summary is printed on stdout [env: INGEST_OUTPUT=] [default:

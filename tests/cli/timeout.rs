@@ -7,7 +7,7 @@ use ingest::sandbox::FaultKind;
 use crate::support::binary::{Project, assert_shows};
 
 /// Long enough for what is answered, on a busy machine too.
-const TIME: &str = "4s";
+const TIME: &str = "8s";
 
 fn refused_for(seconds: u64) -> FaultKind {
     FaultKind::Status { code: 429, error_code: String::new(), retry_after: Some(seconds), headers: false }
@@ -32,7 +32,7 @@ fn what_is_complete_by_then_is_saved_and_the_next_run_goes_on() {
     intercom.conversations: interrupted
     intercom.tags: complete
     intercom.tags: reading everything
-    out of time after 4s: saving what is complete
+    out of time after 8s: saving what is complete
     ");
     assert_eq!(project.rows("SELECT count(*) FROM intercom.tags"), ["12"]);
     assert_eq!(
@@ -48,17 +48,21 @@ fn what_a_run_waited_for_when_its_time_was_up_is_said() {
     let project = Project::small();
     project.fault("/tags", 0, u32::MAX, refused_for(900));
     let run = project.ingest(&["intercom.tags", "--timeout", "2s"]).run().exits(1);
-    let waited = "intercom.tags: GET /tags: answered 429; going on in 901 s";
+    let waited = "intercom.tags: GET /tags: answered 429 (scripted failure); going on in 901 s";
     assert!(run.stderr.contains(waited), "{run}");
-    let error = "error: table intercom.tags: out of time, waiting: GET /tags: answered 429; what was proven";
+    let error =
+        "error: table intercom.tags: out of time, waiting: GET /tags: answered 429 (scripted failure); what";
     assert!(run.stderr.contains(error), "{run}");
 }
 
 #[test]
 fn before_any_table_is_read_waits_are_told_as_well() {
     for (arguments, told) in [
-        (&[][..], "\nintercom: GET /me: answered 429; going on in 901 s\n"),
-        (&["--progress", "off"], "WARN GET /me: answered 429; going on in 901 s table=\"intercom\"\n"),
+        (&[][..], "\nintercom: GET /me: answered 429 (scripted failure); going on in 901 s\n"),
+        (
+            &["--progress", "off"],
+            "WARN GET /me: answered 429 (scripted failure); going on in 901 s table=\"intercom\"\n",
+        ),
         (&["--quiet"], ""),
     ] {
         let project = Project::small();
@@ -67,7 +71,10 @@ fn before_any_table_is_read_waits_are_told_as_well() {
         let stderr = format!("\n{}", run.stderr);
         assert!(stderr.contains(told), "{run}");
         assert_eq!(run.stderr.matches("going on in").count(), usize::from(!told.is_empty()), "{run}");
-        assert!(run.stderr.contains("out of time, waiting: GET /me: answered 429;"), "{run}");
+        assert!(
+            run.stderr.contains("out of time, waiting: GET /me: answered 429 (scripted failure);"),
+            "{run}"
+        );
     }
 }
 

@@ -28,9 +28,9 @@ pub(crate) struct Answer {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
-    /// How often the body is sent, as one.
-    times: usize,
-    /// The pause after each byte.
+    /// Spaces before the body.
+    spaces: usize,
+    /// The pause after each of the spaces.
     drip: Option<Duration>,
 }
 
@@ -62,15 +62,15 @@ impl Packer {
 impl Answer {
     /// A good answer with a body that need not be text.
     pub(crate) fn bytes(body: Vec<u8>) -> Self {
-        Self { status: 200, headers: Vec::new(), body, times: 1, drip: None }
+        Self { status: 200, headers: Vec::new(), body, spaces: 0, drip: None }
     }
 
-    /// The same, whose body is sent so often, as one.
-    pub(crate) fn times(self, times: usize) -> Self {
-        Self { times, ..self }
+    /// The same, with so many spaces before its body, which mean nothing in JSON.
+    pub(crate) fn after_spaces(self, spaces: usize) -> Self {
+        Self { spaces, ..self }
     }
 
-    /// The same, byte by byte with this pause after each.
+    /// The same, whose spaces come one by one with this pause after each.
     pub(crate) fn dripping(self, pause: Duration) -> Self {
         Self { drip: Some(pause), ..self }
     }
@@ -196,24 +196,27 @@ async fn converse(
         let mut body = vec![0; length.and_then(|(_, value)| value.parse().ok()).unwrap_or(0)];
         stream.read_exact(&mut body).await?;
         let asked = Asked { target, headers, body: serde_json::from_slice(&body).unwrap_or_default() };
-        let Answer { status, headers, body, times, drip } = serve(&asked);
-        let length = body.len() * times;
+        let Answer { status, headers, body, spaces, drip } = serve(&asked);
+        let length = spaces + body.len();
         let mut text = format!("HTTP/1.1 {status} As Scripted\r\nContent-Length: {length}\r\n");
         for (name, value) in headers {
             text.push_str(&format!("{name}: {value}\r\n"));
         }
         text.push_str("\r\n");
         stream.write_all(text.as_bytes()).await?;
-        for _ in 0..times {
-            let pieces = if drip.is_some() { 1 } else { body.len().max(1) };
-            for piece in body.chunks(pieces) {
-                stream.write_all(piece).await?;
-                sent.fetch_add(piece.len(), Ordering::Relaxed);
-                if let Some(pause) = drip {
-                    stream.flush().await?;
-                    tokio::time::sleep(pause).await;
-                }
+        let mut left = spaces;
+        let blank = [b' '; 64 << 10];
+        while left > 0 {
+            let most = if drip.is_some() { 1 } else { blank.len() };
+            let piece = &blank[..left.min(most)];
+            stream.write_all(piece).await?;
+            left -= piece.len();
+            sent.fetch_add(piece.len(), Ordering::Relaxed);
+            if let Some(pause) = drip {
+                tokio::time::sleep(pause).await;
             }
         }
+        stream.write_all(&body).await?;
+        sent.fetch_add(body.len(), Ordering::Relaxed);
     }
 }
