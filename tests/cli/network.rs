@@ -30,14 +30,14 @@ fn what_stays_on_this_machine_needs_no_certificates() {
 #[test]
 fn without_certificates_a_run_says_what_is_missing() {
     let project = Project::empty();
-    for command in ["intercom.tags", "check"] {
-        assert_shows!(without_certificates(project.ingest(&[command])).run(), @r"
-        exit code: 2
-        ----- stderr -----
-        error: no server can be trusted: SSL_CERT_FILE names /nonexistent, which does not exist, and SSL_CERT_DIR names no folder with certificates
-          hint: let SSL_CERT_FILE name a file of CA certificates in PEM format, or unset it and SSL_CERT_DIR
-        ");
-    }
+    assert_shows!(without_certificates(project.ingest(&["intercom.tags"])).run(), @r"
+    exit code: 2
+    ----- stderr -----
+    error: no server can be trusted: SSL_CERT_FILE names /nonexistent, which does not exist, and SSL_CERT_DIR names no folder with certificates
+      hint: let SSL_CERT_FILE name a file of CA certificates in PEM format, or unset it and SSL_CERT_DIR
+    ");
+    let check = without_certificates(project.ingest(&["check"])).run().exits(2);
+    assert!(check.stderr.contains("no server can be trusted"), "{check}");
     project.write("empty.pem", "nothing of the kind\n");
     let empty = project.ingest(&["intercom.tags"]).with("SSL_CERT_FILE", "empty.pem").run().exits(2);
     assert!(empty.stderr.contains("SSL_CERT_FILE names empty.pem, which holds no certificate"), "{empty}");

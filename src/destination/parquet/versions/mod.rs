@@ -266,7 +266,9 @@ impl Draft {
 
 /// Fails where [`Versions::open`] would for what is there, and changes nothing.
 pub(super) fn check(lake: &Path) -> Result<()> {
-    journal::read(&Place::of(lake, Disk::default())?.journal()).map(drop)
+    let place = Place::of(lake, Disk::default())?;
+    place.check_is_own()?;
+    journal::read(&place.journal()).map(drop)
 }
 
 /// Leaves the folders of drafts to themselves.
