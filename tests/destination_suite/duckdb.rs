@@ -4,3 +4,4 @@
 mod file;
 mod older_tables;
 mod views;
+mod wide;
