@@ -55,8 +55,8 @@ fn help_fits_on_a_page() {
           --config <FILE>          File with the connections [default: ./connections.yml, then the
                                    user's configuration folder] [env: INGEST_CONFIG=]
       -v, --verbose...             Say more on stderr; twice for every request [env: INGEST_VERBOSE=]
-      -q, --quiet                  Say nothing on stderr but errors and warnings about exposed secrets [env:
-                                   INGEST_QUIET=]
+      -q, --quiet                  Say nothing on stderr but errors and warnings about exposed secrets
+                                   [env: INGEST_QUIET=]
       -h, --help                   Print help (see more with '--help')
       -V, --version                Print version
 
