@@ -235,7 +235,7 @@ fn a_configuration_may_come_through_a_pipe() {
     }
     for (before, typed, said) in [
         ("true", "/dev/zero", "/dev/zero: is a device, not a file"),
-        ("true", "/dev/stdin", "/dev/stdin: is a device, not a file"),
+        ("exec < /dev/null", "/dev/stdin", "/dev/stdin: is a device, not a file"),
         ("yes > pipe & exec < pipe", "/dev/stdin", "/dev/stdin: is larger than 1 MiB"),
     ] {
         if before.contains("pipe") {

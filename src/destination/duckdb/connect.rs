@@ -24,6 +24,9 @@ const TIMES_IN_MEMORY: u32 = 3;
 /// Megabytes to try one after the other, unless the limit was configured.
 const MORE: [u32; 2] = [1_000, MOST_MEGABYTES];
 const MOST_MEGABYTES: u32 = 4_000;
+/// How DuckDB says that memory was not enough; what fails a COMMIT leaves the name of the error out.
+const OUT_OF_MEMORY: [&str; 4] =
+    ["Out of Memory", "failed to pin block", "could not allocate block", "failed to allocate data"];
 /// What is said where memory was not enough.
 const NEEDS_MORE: &str = "it needs more memory than memory_limit allows";
 /// The end of the name of DuckDB's folder for what does not fit into memory.
@@ -388,7 +391,7 @@ fn lock_holder(message: &str) -> Option<String> {
 /// What DuckDB could not do, without any value of any row.
 pub(super) fn failed(what: &str, error: &::duckdb::Error) -> Error {
     let words = error.to_string();
-    if words.contains("Out of Memory") {
+    if OUT_OF_MEMORY.iter().any(|sign| words.contains(sign)) {
         let message = format!("DuckDB could not {what}: {NEEDS_MORE}");
         return Error::new(ErrorKind::Destination, message).with_hint(
             "set memory_limit: 1GB or more for this destination in connections.yml; nothing was lost, run again",
@@ -551,15 +554,14 @@ mod tests {
 
     #[test]
     fn too_little_memory_is_told_by_the_name_of_its_setting() {
-        let error = ::duckdb::Error::DuckDBFailure(
-            ::duckdb::ffi::Error::new(1),
-            Some(
-                "TransactionContext Error: Failed to commit: Out of Memory Error: could not allocate block"
-                    .into(),
-            ),
-        );
-        let shown = failed("commit", &error);
-        assert!(is_out_of_memory(&shown) && shown.render().contains("set memory_limit"), "{shown:?}");
+        for words in [
+            "Out of Memory Error: could not allocate block of size 256.0 KiB",
+            "TransactionContext Error: Failed to commit: failed to pin block of size 256.0 KiB (122.0 MiB/122.0 MiB used)",
+        ] {
+            let error = ::duckdb::Error::DuckDBFailure(::duckdb::ffi::Error::new(1), Some(words.to_owned()));
+            let shown = failed("commit", &error);
+            assert!(is_out_of_memory(&shown) && shown.render().contains("set memory_limit"), "{shown:?}");
+        }
     }
 
     #[test]
