@@ -206,6 +206,7 @@ fn the_summary_as_json_has_everything_a_program_needs() {
           "outcome": "complete",
           "mode": "reading everything",
           "checkpoint": null,
+          "not_due_until": null,
           "rows": {
             "read": 12,
             "new": 12,
