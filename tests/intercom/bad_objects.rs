@@ -101,10 +101,8 @@ async fn lists_that_cannot_be_read_are_asked_for_again_by_themselves() {
     world.assert_truth(&["contacts", "contact_companies"]);
     let report = world.run().tables(&tables).go().await;
     assert_names(of(&report, "contact_notes"), &bad);
-    assert_eq!(
-        world.requests("/contacts/").iter().filter(|one| !one.path_and_query.contains(&bad)).count(),
-        0
-    );
+    let of_others = |path: &str| !path.contains(&bad) && !path.starts_with("/contacts/search");
+    assert!(!world.requests("/contacts/").iter().any(|one| of_others(&one.path_and_query)));
     world.sandbox.clear_faults();
     world.load(&tables).await;
     world.assert_truth(&tables);
