@@ -17,6 +17,10 @@ use super::SCHEMA;
 use crate::support::object_store::ObjectStore;
 use crate::support::tables::by_hand;
 
+/// How long the lock of the run before is waited for: a program that another test is about to start has its file open, too,
+/// until it is started.
+const A_MOMENT: Duration = Duration::from_secs(10);
+
 /// The kinds of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -100,7 +104,7 @@ impl Place {
     pub(super) fn begin(&self, folder: &Path, progress: &Progress) -> Result<Box<dyn Destination>> {
         match self {
             Self::File => begin_file(&folder.join("data.duckdb"), progress),
-            Self::Lake => Ok(Box::new(Lake::begin(&folder.join("lake"), Duration::ZERO, progress)?)),
+            Self::Lake => Ok(Box::new(Lake::begin(&folder.join("lake"), A_MOMENT, progress)?)),
             Self::Bucket(store) => {
                 Ok(Box::new(Lake::begin_in_objects(&store.lake(), Duration::ZERO, progress)?))
             }
@@ -145,5 +149,5 @@ impl Place {
 pub(super) fn begin_file(file: &Path, progress: &Progress) -> Result<Box<dyn Destination>> {
     // Tests run beside each other already.
     let options = Options { threads: 1, ..Options::default() };
-    Ok(Box::new(DuckDb::begin(file, options, Duration::ZERO, progress.clone())?))
+    Ok(Box::new(DuckDb::begin(file, options, A_MOMENT, progress.clone())?))
 }
