@@ -70,6 +70,8 @@ fn table_situation<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::plan::tests::{at, situation, state};
     use super::*;
     use crate::source::intercom::tables;
@@ -119,6 +121,7 @@ mod tests {
             (of(|state| state.api_version = "2.13".into()), true),
             (of(|state| state.proven_from = Some(at("2025-01-01T00:00:00Z"))), true),
             (of(|state| state.shortfalls = 2), true),
+            (of(|state| state.unread = Some(Arc::default())), true),
         ] {
             let until = not_due_until(&situation(Some(&stored)), 24 * HOUR);
             assert_eq!(until.is_none(), is_due, "{stored:?}");

@@ -52,9 +52,6 @@ impl FamilyRun {
             self.fail_all(&error);
         }
         self.keep_what_came().await;
-        for member in &mut self.members {
-            member.error = member.error.take().or(member.incomplete.take());
-        }
         let is_refused = |error: &Error| error.kind() == ErrorKind::Auth;
         if self.members.iter().any(|member| member.error.as_ref().is_some_and(is_refused)) {
             self.stop.ask(ErrorKind::Auth);

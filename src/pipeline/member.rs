@@ -103,7 +103,8 @@ impl MemberRun {
     /// Why the table is not what it should be: what ended its reading, or else what could not be read.
     pub(super) fn error_at_the_end(&self) -> Option<Error> {
         let unread = || unread::error_of(&self.failed, self.table.lead().name);
-        self.error.clone().or_else(unread).or_else(|| unread::error_of_rejects(&self.report.shape))
+        let rejects = || unread::error_of_rejects(&self.report.shape);
+        self.error.clone().or_else(|| self.incomplete.clone()).or_else(unread).or_else(rejects)
     }
 
     /// Whether rows are missing that a complete pass would have brought.

@@ -13,8 +13,6 @@ use crate::state::{Object, TableState};
 
 /// Objects that are named when they could not be read.
 const NAMED: usize = 5;
-/// Objects that are kept to be asked for again. More than a pass tolerates.
-const MOST_KEPT: usize = 2_000;
 
 impl FamilyRun {
     /// Asks for the objects that earlier runs could not read. They are not asked for again once they are read, or gone.
@@ -44,9 +42,8 @@ pub(super) fn keep(state: &mut TableState, objects: &[Object]) {
     if objects.is_empty() {
         return;
     }
-    let mut all = Object::joined(state.unread.as_deref().map_or(&[], Vec::as_slice), objects);
-    all.truncate(MOST_KEPT);
-    state.unread = Some(Arc::new(all));
+    let known = state.unread.as_deref().map_or(&[][..], Vec::as_slice);
+    state.unread = Some(Arc::new(Object::joined(known, objects)));
 }
 
 /// What is said of objects of `parents` that could not be read, if there are any.

@@ -13,11 +13,11 @@ use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::concat_batches;
 use futures_util::{StreamExt, stream};
 use jiff::Timestamp;
-use serde_json::Value;
 
 use super::chain::Common;
 use super::lists;
 use super::outlet::Outlet;
+use super::page;
 use super::page_size::PageSizes;
 use super::query::Search;
 use super::reader::{Draft, Reader};
@@ -157,10 +157,7 @@ async fn count(client: &Client, pass: &Pass, group: Group<'_>) -> Result<Option<
     };
     let path = pass.table.endpoint.path();
     match client.send(|_| Call::post(path.as_str(), search.body(1, None))).await {
-        Ok(answer) => {
-            let page: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-            Ok(page["total_count"].as_u64())
-        }
+        Ok(answer) => Ok(page::total_count(&answer.body)),
         Err(error) if error.is_not_json() => Ok(None),
         Err(error) => Err(CallError::into_error(error)),
     }

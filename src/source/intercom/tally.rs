@@ -2,6 +2,7 @@
 
 use super::sweep::AT_ONCE;
 use crate::error::{Error, ErrorKind, Result};
+use crate::printable;
 
 /// Ids that are told at most, and characters of each.
 const IDS: usize = 5;
@@ -51,7 +52,8 @@ impl Tally {
         }
         // That some are forbidden is not the permission that the table needs.
         let kind = if is_permission(&error) { ErrorKind::Api } else { error.kind() };
-        let ids: Vec<String> = self.failed.iter().take(IDS).map(|(id, _)| clean(id)).collect();
+        let ids: Vec<String> =
+            self.failed.iter().take(IDS).map(|(id, _)| printable::cleaned(id, LONGEST)).collect();
         let more = if self.failed.len() > IDS { ", ..." } else { "" };
         let message = format!(
             "{} of {of} {name} could not be read (id {}{more}): {error}",
@@ -62,11 +64,6 @@ impl Tally {
             "what is stored of them stays, and the others are read; they are asked for again in every run",
         )))
     }
-}
-
-/// An id for a message.
-fn clean(id: &str) -> String {
-    id.chars().filter(|c| !c.is_control()).take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -121,7 +118,7 @@ mod tests {
         }
         let error = tally.verdict("tags", 8).unwrap().unwrap().to_string();
         assert!(error.starts_with("7 of 8 tags could not be read (id 0[31mxxx"), "{error}");
-        assert!(error.ends_with("x, ...): POST /contacts/search: answered 400"), "{error}");
+        assert!(error.ends_with("x…, ...): POST /contacts/search: answered 400"), "{error}");
         assert!(!error.contains('\u{1b}') && error.len() < 350, "{error}");
     }
 }

@@ -63,6 +63,17 @@ fn a_table_that_is_new_in_one_place_is_read_whole_for_all() {
 }
 
 #[test]
+fn what_is_unread_in_one_place_is_asked_for_again_for_all() {
+    let lacking = |keys: &[&str]| {
+        let object = |key: &&str| Object { key: (*key).into(), version: Some(1), stated: None };
+        let unread = (!keys.is_empty()).then(|| Arc::new(keys.iter().map(object).collect()));
+        TableState { unread, ..complete() }
+    };
+    assert_eq!(met(&lacking(&["b", "a"]), &lacking(&["c", "b"])), lacking(&["a", "b", "c"]));
+    assert_eq!(met(&lacking(&["a"]), &lacking(&[])), lacking(&["a"]));
+}
+
+#[test]
 fn of_each_component_the_weaker_is_left() {
     let base = complete();
     assert_eq!(met(&base, &base), base);
