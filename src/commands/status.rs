@@ -209,6 +209,7 @@ fn standing(table: &TableStatus) -> &'static str {
         (_, None) => "first load unfinished",
         (Some(_), Some(_)) => "refresh unfinished",
         (None, _) if table.state.shortfalls > 0 => "fewer rows than the source counts",
+        (None, _) if table.state.unread.is_some() => "complete but for objects that could not be read",
         (None, _) => "complete",
     }
 }
@@ -226,6 +227,7 @@ fn to_json(Holdings { tables, runs, not_due_until }: &Holdings) -> Value {
             "api_version": table.state.api_version,
             "workspace": table.state.workspace,
             "state": standing(table),
+            "unread_objects": table.state.unread.as_ref().map_or(0, |unread| unread.len()),
             "not_due_until": until.map(|at| at.to_string()),
         })
     };

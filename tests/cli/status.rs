@@ -65,6 +65,7 @@ fn json_says_the_same() {
           "api_version": "2.14",
           "workspace": "sb0x2wrk",
           "state": "complete",
+          "unread_objects": 0,
           "not_due_until": null
         }
       ],
@@ -142,4 +143,21 @@ fn somebody_elses_database_has_no_tables_of_ours() {
     error: [DIR]/ingest.duckdb holds no table of intercom
       hint: run: ingest intercom
     ");
+}
+
+#[test]
+fn objects_that_could_not_be_read_are_told() {
+    let project = Project::small();
+    let tables = ["intercom.conversations", "intercom.conversation_parts"];
+    let broken =
+        FaultKind::Status { code: 400, error_code: "scripted".into(), retry_after: None, headers: true };
+    project.ingest(&tables[..1]).run().exits(0);
+    let id = project.rows("SELECT max(id) FROM intercom.conversations").remove(0);
+    project.fault(&format!("/conversations/{id}"), 0, u32::MAX, broken);
+    let run = project.ingest(&tables).run().exits(1);
+    assert!(run.stderr.contains(&format!("could not be read ({id})")), "{run}");
+    let status = project.ingest(&["status"]).run().exits(0);
+    assert!(status.stdout.contains("complete but for objects that could not be read"), "{status}");
+    let status = project.ingest(&["status", "--output", "json"]).run().exits(0);
+    assert!(status.stdout.contains("\"unread_objects\": 1"), "{status}");
 }
