@@ -9,7 +9,7 @@ use crate::support::binary::{Project, Started, assert_shows, until};
 /// A run whose first answer about conversations never comes, stopped there.
 fn stalled(project: &Project) -> Started<'_> {
     project.stall("/conversations");
-    let run = project.ingest(&["intercom.tags", "intercom.conversations"]).start();
+    let run = project.ingest_in_terminal(&["intercom.tags", "intercom.conversations"]).start();
     run.says("intercom.tags: complete");
     project.asked_for("/conversations");
     run
@@ -91,7 +91,7 @@ fn a_terminal_that_is_closed_says_so_twice() {
         let project = Project::small();
         project.ingest(&["intercom.tags", "--to", to]).run().exits(0);
         project.stall("/conversations");
-        let run = project.ingest(&["intercom.conversations", "--to", to, "--wait"]).start();
+        let run = project.ingest_in_terminal(&["intercom.conversations", "--to", to, "--wait"]).start();
         project.asked_for("/conversations");
         run.signal("HUP");
         run.says("once more stops at once");

@@ -177,6 +177,18 @@ impl Project {
         self.prepared(command)
     }
 
+    /// The binary with these arguments, as from a terminal: it heeds SIGHUP although these tests may have been started under
+    /// `nohup`, which they hand on.
+    pub(crate) fn ingest_in_terminal(&self, arguments: &[&str]) -> Invocation<'_> {
+        if cfg!(not(target_os = "linux")) {
+            return self.ingest(arguments);
+        }
+        let mut command = Command::new("/usr/bin/env");
+        command.args(["--default-signal=HUP", env!("CARGO_BIN_EXE_ingest")]);
+        command.args(arguments);
+        self.prepared(command)
+    }
+
     fn prepared(&self, mut command: Command) -> Invocation<'_> {
         command
             .current_dir(&self.path)
